@@ -1,0 +1,41 @@
+// The one way to skip a test: it needs a part of the system that is not on this machine.
+// `test('…', { skip: needs('nginx') }, …)`. In CI nothing is skipped: there a missing part is a failure, because a test that
+// quietly stops running is a test that no longer exists. The guard (tools/test.ts) refuses every skip that did not come from here.
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+
+/** A part of the system that a test can ask for. */
+export type Part = 'chromium' | 'linux' | 'mkfs.ext4' | 'mkfs.xfs' | 'nginx' | 'posix' | 'root' | 'strace'
+
+/** How to see whether a part is there. */
+const parts: Readonly<Record<Part, () => boolean>> = {
+  chromium: () => onPath('chromium') || onPath('chromium-browser') || onPath('google-chrome'),
+  linux: () => process.platform === 'linux',
+  'mkfs.ext4': () => onPath('mkfs.ext4'),
+  'mkfs.xfs': () => onPath('mkfs.xfs'),
+  nginx: () => onPath('nginx'),
+  posix: () => process.platform !== 'win32',
+  root: () => process.getuid?.() === 0,
+  strace: () => onPath('strace'),
+}
+
+/** The value for a test's `skip` option: false when every part is there, else the reason. Throws in CI. */
+export function needs(...wanted: readonly Part[]): string | false {
+  const missing = wanted.filter((part) => !parts[part]())
+  if (missing.length === 0) return false
+  const reason = `needs ${missing.join(', ')}, not on this machine`
+  if (process.env['CI'] !== undefined) throw new Error(`${reason}; in CI a missing part is a failure, see .ci/run`)
+  return reason
+}
+
+function onPath(command: string): boolean {
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin']
+  return folders.some((folder) => {
+    try {
+      accessSync(join(folder, command), constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  })
+}
