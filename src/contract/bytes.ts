@@ -1,0 +1,56 @@
+/** Plain records about bytes and files that the journal keeps and the transfer makes. */
+
+/** Sorted, disjoint, half-open: [from, to). */
+export type ByteRanges = readonly (readonly [from: number, to: number])[]
+
+/** How one URL's bytes at one time are known. `date` is the Date header, for the rule of one minute. */
+export interface Representation {
+  readonly etag?: string
+  readonly lastModified?: string
+  readonly date?: string
+  /** Bytes of the whole. */
+  readonly total?: number
+  readonly acceptsRanges: boolean
+}
+
+/** Tells a file from another that reuses its inode. `device` holds within one boot only. */
+export interface PartIdentity {
+  readonly inode: string
+  /** 0 where the file system keeps none. */
+  readonly birthMs: number
+  readonly device: string
+}
+
+export interface Part {
+  /** Absolute. */
+  readonly folder: string
+  readonly name: string
+  /** Absent between `reserve` and the first checkpoint. */
+  readonly identity?: PartIdentity
+  /** Safe on disk. */
+  readonly ranges: ByteRanges
+  readonly representation?: Representation
+}
+
+/** Recorded before a file is published; the point of no return. */
+export interface PublishIntent {
+  readonly folder: string
+  readonly name: string
+  readonly how: 'replace' | 'link'
+  readonly identity: PartIdentity
+  readonly bytes: number
+  /** 'sha-256:HEX' */
+  readonly digest?: string
+  readonly lengthVerified: boolean
+  /** Size and mtime (ms) of the part when the intent was recorded; compared when it is recovered. */
+  readonly modifiedMs: number
+}
+
+/** The file that a finished download left, so that a later conditional request can be trusted. */
+export interface Delivered {
+  readonly folder: string
+  readonly name: string
+  readonly identity: PartIdentity
+  readonly size: number
+  readonly modifiedMs: number
+}

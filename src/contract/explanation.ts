@@ -1,0 +1,112 @@
+/**
+ * Why a task does what it does. The daemon gives codes and values; the client renders the sentence in its own language.
+ */
+import type { ErrorJson } from './errors.ts'
+import type { Phase, Proof, TaskId } from './words.ts'
+
+export type BlockerCode =
+  | 'suspended'
+  | 'held'
+  | 'sessionHeld'
+  | 'dependency'
+  | 'earliestBeginDate'
+  | 'backoff'
+  | 'serverAskedToWait'
+  | 'challenge'
+  | 'newRequest'
+  | 'disk'
+  | 'destination'
+  | 'quota'
+  | 'activeLimit'
+  | 'hostLimit'
+  | 'bandwidth'
+  | 'network'
+  | 'expensive'
+  | 'power'
+  | 'discretionary'
+  | 'callback'
+  | 'launchWait'
+  | 'crashLoop'
+
+export interface BlockerJson {
+  readonly code: BlockerCode
+  /** Wall ms. */
+  readonly untilMs?: number
+  /** What or who: a task id, an origin, a folder, a session, a callback. */
+  readonly of?: string
+}
+
+export type RemedyAction =
+  | 'tryNow'
+  | 'release'
+  | 'resume'
+  | 'updateRequest'
+  | 'answer'
+  | 'freeSpace'
+  | 'reconnect'
+  | 'cancel'
+  | 'retry'
+
+export interface AttemptJson {
+  readonly number: number
+  /** Wall ms. */
+  readonly startedAtMs: number
+  readonly tookMs: number
+  readonly bytes: number
+  readonly proof?: Proof
+  readonly cause?: ErrorJson
+}
+
+export interface ExplanationJson {
+  readonly task: TaskId
+  readonly phase: Phase
+  /** Every rule that blocks, not only the first. */
+  readonly blockers: readonly BlockerJson[]
+  /** Ready tasks of the lane that stand before this one. */
+  readonly ahead?: number
+  /** Wall ms; absent only when nothing but a person or the app can wake it (suspended, held) or it has ended. */
+  readonly nextWakeUpMs?: number
+  /** Wall ms; absent while the deadline does not run. */
+  readonly deadlineMs?: number
+  readonly remedies: readonly RemedyAction[]
+  readonly kept: {
+    readonly bytes: number
+    readonly total?: number
+    readonly proof?: Proof
+    readonly validator?: string
+  }
+  readonly attempts: readonly AttemptJson[]
+  /** The last failure, also of a completed task. */
+  readonly cause?: ErrorJson
+}
+
+export interface Blocker {
+  readonly code: BlockerCode
+  readonly until?: Date
+  readonly of?: string
+}
+
+/** The public form: `explain()`. */
+export interface Explanation {
+  readonly phase: Phase
+  /** One sentence in this process's language. */
+  readonly why: string
+  readonly blockers: readonly Blocker[]
+  readonly nextWakeUp?: Date
+  readonly deadline?: Date
+  readonly remedies: readonly { readonly action: RemedyAction; readonly command: string }[]
+  readonly kept: {
+    readonly bytes: number
+    readonly total?: number
+    readonly proof?: Proof
+    readonly validator?: string
+  }
+  readonly attempts: readonly {
+    readonly number: number
+    readonly startedAt: Date
+    readonly tookMs: number
+    readonly bytes: number
+    readonly proof?: Proof
+    readonly cause?: ErrorJson
+  }[]
+}

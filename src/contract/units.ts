@@ -1,0 +1,75 @@
+/** Durations and rates as people write them. Inside, a duration is a number of ms and a rate a number of bytes per second. */
+import { LonghaulError } from './errors.ts'
+
+/** `'60s'`, `'7d'`, `'1.5h'` or `{ seconds: 60 }`. Bare numbers are refused: nobody can tell their unit. */
+export type DurationLike =
+  | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
+  | {
+      readonly milliseconds?: number
+      readonly seconds?: number
+      readonly minutes?: number
+      readonly hours?: number
+      readonly days?: number
+    }
+
+/** Bytes per second, or `'2MB/s'`. Decimal prefixes: k = 1,000, M = 1,000,000, G = 1,000,000,000. */
+export type RateLike = number | `${number}${'' | 'k' | 'M' | 'G'}B/s`
+
+const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+const fieldMs = { milliseconds: 1, seconds: 1000, minutes: 60_000, hours: 3_600_000, days: 86_400_000 } as const
+
+/**
+ * A duration in ms.
+ * @param name of the option, for the message
+ * @throws INVALID_ARGUMENT for a bare number, an unknown unit, a negative or infinite value
+ */
+export function durationMs(value: unknown, name: string): number {
+  const refuse = (why: string): never => {
+    throw new LonghaulError(
+      'INVALID_ARGUMENT',
+      `${name}: ${why}. Write a duration as '60s' or { seconds: 60 } (units: ms, s, m, h, d). Nothing was changed.`,
+    )
+  }
+  let ms: number
+  if (typeof value === 'string') {
+    const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(value)
+    if (match === null) return refuse(`'${value}' is not a duration`)
+    ms = Number(match[1]) * unitMs[match[2] as keyof typeof unitMs]
+  } else if (typeof value === 'object' && value !== null) {
+    const fields = Object.entries(value).filter(([, amount]) => amount !== undefined)
+    if (fields.length === 0) return refuse('an empty object is not a duration')
+    ms = 0
+    for (const [field, amount] of fields) {
+      if (!(field in fieldMs)) return refuse(`'${field}' is not a unit`)
+      if (typeof amount !== 'number') return refuse(`'${field}' must be a number`)
+      ms += amount * fieldMs[field as keyof typeof fieldMs]
+    }
+  } else if (typeof value === 'number') {
+    return refuse(
+      `the bare number ${value} has no unit; write '${value}s' or { seconds: ${value} } if seconds are meant`,
+    )
+  } else return refuse(`${String(value)} is not a duration`)
+  if (!Number.isFinite(ms) || ms < 0) return refuse('a duration must be finite and not negative')
+  return Math.round(ms)
+}
+
+/**
+ * A rate in bytes per second.
+ * @throws INVALID_ARGUMENT
+ */
+export function rateBytes(value: unknown, name: string): number {
+  const match = typeof value === 'string' ? /^(\d+(?:\.\d+)?)(k|M|G)?B\/s$/.exec(value) : null
+  const bytes =
+    typeof value === 'number'
+      ? value
+      : match === null
+        ? Number.NaN
+        : Number(match[1]) * { '': 1, k: 1e3, M: 1e6, G: 1e9 }[match[2] ?? '']!
+  if (!Number.isFinite(bytes) || bytes <= 0) {
+    throw new LonghaulError(
+      'INVALID_ARGUMENT',
+      `${name}: ${String(value)} is not a rate. Write '2MB/s' or a number of bytes per second.`,
+    )
+  }
+  return Math.round(bytes)
+}

@@ -1,0 +1,486 @@
+/**
+ * The journal's contract: everything durable, behind commands. One command is one state change with its guards and its
+ * events in one commit; nobody reads, decides and writes in three calls, because the guard is inside the command.
+ *
+ * A promise resolves after the commit that carries its command. Commands are grouped: many may share one commit. Inputs and
+ * outputs are plain data, so that the journal can live in a thread (it does) or on another machine.
+ *
+ * Everybody outside this room sees this file only, and only its types; `daemon/main` also sees `thread`.
+ */
+import type { ByteRanges, Delivered, Part, PartIdentity, PublishIntent, Representation } from '../contract/bytes.ts'
+import type { ErrorJson } from '../contract/errors.ts'
+import type { DurableEventJson } from '../contract/events.ts'
+import type { AttemptJson } from '../contract/explanation.ts'
+import type { TaskMetricsJson, TransactionJson } from '../contract/metrics.ts'
+import type { ExplicitConfiguration, LaunchCommand, LaunchWhen, ResolvedConfiguration } from '../contract/session.ts'
+import type {
+  Destination,
+  HeaderPairs,
+  NewTask,
+  RequestFacts,
+  ResponseJson,
+  TaskCounts,
+  TaskFilter,
+  TaskPolicy,
+  TaskRecord,
+  TaskResult,
+} from '../contract/task.ts'
+import type { AddedTask, Change } from '../contract/verbs.ts'
+import type { Gate, Proof, TaskId } from '../contract/words.ts'
+
+/** The time at which a command happens; the journal itself reads no clock. */
+export interface Moment {
+  readonly steadyMs: number
+  readonly wallMs: number
+}
+
+export type SessionId = number
+
+export interface SessionFacts {
+  readonly id: SessionId
+  readonly identifier: string
+  readonly state: 'open' | 'finishing' | 'invalid'
+  readonly configuration: ResolvedConfiguration
+  readonly launch?: LaunchCommand
+  readonly launchWhen?: LaunchWhen
+  readonly launchEnvironment?: Readonly<Record<string, string>>
+  readonly ownerFence: number
+  readonly held: boolean
+  /** Whether durable events are kept: from the first owner or launch command on. */
+  readonly keepsEvents: boolean
+  /** Delegate methods of the last owner. */
+  readonly methods: readonly string[]
+}
+
+/** What `delivery/launches` stores of a session; it alone gives it meaning. */
+export interface LaunchState {
+  readonly failures: number
+  /** Steady ms before which no launch may happen. */
+  readonly notBeforeMs: number
+  readonly last?: {
+    readonly atWallMs: number
+    readonly pid?: number
+    readonly exitCode?: number
+    readonly signal?: string
+    readonly problem?: string
+  }
+}
+
+/** Whether a session's app is wanted; see contract, launching. */
+export interface LaunchFacts {
+  readonly session: SessionFacts
+  readonly state: LaunchState
+  /** Durable events not acknowledged. */
+  readonly events: number
+  /** Tasks not completed. */
+  readonly unfinished: number
+  /** Up to 8 of them, for explanations. */
+  readonly blocking: readonly { readonly id: TaskId; readonly gate: Gate }[]
+}
+
+export type Targets =
+  | { readonly ids: readonly TaskId[] }
+  | { readonly session?: SessionId; readonly filter: TaskFilter }
+
+// ---------------------------------------------------------------- attempts
+
+/** All that an attempt has to know, read in the commit that starts it. */
+export interface StartedAttempt {
+  readonly task: TaskId
+  readonly session: SessionId
+  readonly sessionIdentifier: string
+  readonly taskIdentifier: number
+  readonly fence: number
+  readonly attempt: number
+  readonly request: RequestFacts
+  readonly configuration: ResolvedConfiguration
+  readonly policy: TaskPolicy
+  readonly destination: Destination
+  readonly ifExists: NewTask['ifExists']
+  readonly umask: number
+  readonly expectedDigests: NewTask['expectedDigests']
+  readonly expectedLength: number | undefined
+  readonly part: Part | undefined
+  readonly intent: PublishIntent | undefined
+  /** For `ifExists: 'revalidate'`: what the earlier task of this key left. */
+  readonly delivered:
+    | {
+        readonly file: Delivered
+        readonly response: ResponseJson
+        readonly representation: Representation
+        readonly digest?: string
+      }
+    | undefined
+  /** Restarts in a row that gained nothing; see contract, network. */
+  readonly restarts: number
+  /** Of DIGEST_MISMATCH after a resume: fetched once more only. */
+  readonly digestFailures: number
+}
+
+/** `fenced`: this attempt is no longer the one; close, tell nobody. */
+export type Fenced = { readonly found: 'fenced' }
+export type Recorded = { readonly found: 'recorded' } | Fenced
+
+export type AttemptEnd =
+  /** Tried again by itself: not before `wakeAtMs` (steady). `serverAsked`: a Retry-After, which a change of network does not end. */
+  | {
+      readonly kind: 'retry'
+      readonly cause: ErrorJson
+      readonly wakeAtMs: number
+      readonly serverAsked: boolean
+      readonly originWide: boolean
+      readonly progressed: boolean
+    }
+  /** Waits for room or for the folder; looked at again at `wakeAtMs`. */
+  | {
+      readonly kind: 'wait'
+      readonly gate: 'disk' | 'destination'
+      readonly cause: ErrorJson
+      readonly wakeAtMs: number
+    }
+  /** Ends the task. */
+  | { readonly kind: 'fail'; readonly error: ErrorJson }
+  /** Stopped by us (daemon stops, suspended, held): ready again by its gate. */
+  | { readonly kind: 'stopped' }
+
+export interface AttemptMeasure {
+  /** Body bytes received in this attempt. */
+  readonly bytes: number
+  readonly proof?: Proof
+  readonly transactions: readonly TransactionJson[]
+  readonly redirects: number
+}
+
+// ---------------------------------------------------------------- scheduling
+
+/** The best ready task of a lane (session × origin). */
+export interface LaneHead {
+  readonly session: SessionId
+  readonly origin: string
+  readonly task: TaskId
+  /** Higher first, then older first. */
+  readonly priority: number
+  readonly ready: number
+  /** Steady ms; the origin asked us to wait until then. */
+  readonly closedUntilMs?: number
+}
+
+export interface ActiveTask {
+  readonly task: TaskId
+  readonly session: SessionId
+  readonly origin: string
+}
+
+export interface SessionShare {
+  readonly session: SessionId
+  readonly maximumActiveTasks: number
+  readonly maximumConnectionsPerHost: number
+  readonly held: boolean
+  /** Counts up with each start; the smallest is the longest unserved. */
+  readonly lastStart: number
+}
+
+export interface ScheduleView {
+  readonly sessions: readonly SessionShare[]
+  readonly lanes: readonly LaneHead[]
+  readonly active: readonly ActiveTask[]
+  /** Steady ms of the next row that is due (back-off, date, deadline, reopening lane). */
+  readonly wakeAtMs?: number
+}
+
+/** What a commit caused; one subscriber in `service/` turns it into work. Nothing stands still because a nudge was forgotten. */
+export interface Consequences {
+  /** Something may start, or the next wake-up changed. */
+  readonly schedule: boolean
+  /** Sessions with new durable events. */
+  readonly events: readonly SessionId[]
+  /** Sessions whose tasks, owner or launch command changed: the launch rule is looked at again. */
+  readonly sessions: readonly SessionId[]
+  /** Attempts that must end, and why. */
+  readonly stop: readonly { readonly task: TaskId; readonly why: StopReason }[]
+  /** Tasks whose record changed, for those who watch or wait; `ended` of them have completed. */
+  readonly changed: readonly TaskId[]
+  readonly ended: readonly TaskId[]
+  /** Files to unlink were recorded. */
+  readonly owed: boolean
+}
+
+export type StopReason = 'cancelled' | 'suspended' | 'held' | 'deadline' | 'request changed' | 'daemon stops'
+
+export interface OwedFile {
+  readonly id: number
+  readonly folder: string
+  readonly name: string
+  readonly identity?: PartIdentity
+}
+
+export interface Recovery {
+  /** The daemon before this one did not end cleanly. */
+  readonly unclean: boolean
+  /** Attempts that it left behind were ended; tasks parked because they were active in three unclean ends within 10 min. */
+  readonly interrupted: number
+  readonly parked: readonly TaskId[]
+  readonly invalidating: readonly SessionId[]
+}
+
+// ---------------------------------------------------------------- the commands
+
+export interface Commands {
+  /** First of a life: ends attempts of the last one (fence + 1, ready at once), repairs derived rows after an unclean end. */
+  openLife: { input: { readonly at: Moment; readonly bootId: string; readonly pid: number }; output: Recovery }
+  /** Saves `steady()` so that the next life goes on from it. Called each minute and at a clean end. */
+  saveClock: { input: { readonly at: Moment; readonly cleanEnd: boolean }; output: null }
+
+  /** Creates or re-associates. Without `owns` and `launch`, no events are kept. @throws CONFIGURATION_MISMATCH */
+  openSession: {
+    input: {
+      readonly at: Moment
+      readonly identifier: string
+      readonly configuration: ExplicitConfiguration
+      readonly strict: boolean
+      /** Only an owner (or the creator) applies other explicit values; a controller's are ignored for an existing session. */
+      readonly owner: boolean
+      readonly launch?: LaunchCommand | null
+      readonly launchWhen?: LaunchWhen
+      readonly launchEnvironment?: Readonly<Record<string, string>>
+    }
+    output: {
+      readonly session: SessionFacts
+      readonly created: boolean
+      readonly changed: readonly (keyof ResolvedConfiguration)[]
+    }
+  }
+  /** A new owner: owner fence + 1; durable events are kept from now on. Whether there is another one is `delivery`'s to know. */
+  attach: {
+    input: { readonly session: SessionId; readonly pid: number; readonly methods: readonly string[] }
+    output: { readonly fence: number }
+  }
+  detach: { input: { readonly session: SessionId; readonly fence: number }; output: Recorded }
+  findSession: { input: { readonly identifier: string }; output: SessionFacts | undefined }
+  listSessions: {
+    input: Record<string, never>
+    output: readonly {
+      readonly session: SessionFacts
+      readonly counts: TaskCounts
+      readonly unacknowledged: number
+      readonly launchState: LaunchState
+    }[]
+  }
+  /** No new tasks; `cancel`: all cancelled. When all have ended, `didBecomeInvalid` is written; acknowledged, the row goes. */
+  invalidate: {
+    input: { readonly session: SessionId; readonly how: 'finish' | 'cancel'; readonly at: Moment }
+    output: { readonly waitingFor: readonly TaskId[] }
+  }
+  /** Discards events, spooled files and the session. Refused (SESSION_IN_USE) for one that has unfinished tasks. */
+  dropSession: {
+    input: { readonly session: SessionId; readonly at: Moment }
+    output: { readonly events: number; readonly files: number }
+  }
+  holdSession: { input: { readonly session: SessionId; readonly held: boolean }; output: null }
+
+  /** All or none. @throws with `index`: INVALID_ARGUMENT, DESTINATION_BUSY, SESSION_INVALIDATED */
+  addTasks: {
+    input: { readonly session: SessionId; readonly tasks: readonly NewTask[]; readonly at: Moment }
+    output: { readonly tasks: readonly AddedTask[] }
+  }
+  /** Nesting counts of suspend; a person's hold; cancel (before the intent: at once; after it: remembered). */
+  change: {
+    input: { readonly targets: Targets; readonly change: Change; readonly at: Moment }
+    output: { readonly changed: number }
+  }
+  retryTask: {
+    input: {
+      readonly id: TaskId
+      readonly newId: TaskId
+      readonly url?: string
+      readonly headers?: HeaderPairs
+      readonly destination?: Destination
+      readonly at: Moment
+    }
+    output: AddedTask
+  }
+  /** Back-offs that are over, dates that have come, deadlines that have passed: at most 1,000 a call. `more`: call again. */
+  wakeDue: { input: { readonly at: Moment }; output: { readonly woken: number; readonly more: boolean } }
+  /** A change of network: ends back-offs that no server asked for. */
+  networkChanged: { input: { readonly at: Moment }; output: { readonly woken: number } }
+
+  startAttempt: {
+    input: { readonly task: TaskId; readonly at: Moment }
+    output:
+      | ({ readonly found: 'started' } & StartedAttempt)
+      | { readonly found: 'not ready'; readonly gate: Gate | undefined }
+  }
+  /** Before the first byte: the name at the destination and the part file's, the response and its representation. Old kept bytes are owed unless `adopt`. */
+  reserve: {
+    input: {
+      readonly task: TaskId
+      readonly fence: number
+      readonly at: Moment
+      readonly response: ResponseJson
+      readonly representation: Representation
+      /** Names to try in turn (keepBoth, folder). */
+      readonly destination: { readonly folder: string; readonly names: readonly string[] } | 'spool'
+      readonly part: { readonly folder: string; readonly name: string }
+      /** The part of the assignment goes on; false: it starts from zero. */
+      readonly adopt: boolean
+    }
+    output:
+      | { readonly found: 'reserved'; readonly name: string }
+      | { readonly found: 'busy'; readonly by: TaskId }
+      | Fenced
+  }
+  /** Proven to go on from `offset`: writes `didResumeAtOffset`. */
+  resumed: {
+    input: {
+      readonly task: TaskId
+      readonly fence: number
+      readonly at: Moment
+      readonly offset: number
+      readonly total?: number
+      readonly proof: Proof
+    }
+    output: Recorded
+  }
+  /** The bytes in `ranges` are on disk (fdatasync returned). */
+  checkpoint: {
+    input: {
+      readonly task: TaskId
+      readonly fence: number
+      readonly at: Moment
+      readonly identity: PartIdentity
+      readonly ranges: ByteRanges
+      readonly representation: Representation
+    }
+    output: Recorded
+  }
+  /** Kept bytes are given up; the part is owed. */
+  restart: {
+    input: { readonly task: TaskId; readonly fence: number; readonly at: Moment; readonly why: string }
+    output: Recorded
+  }
+  /** `cancelled`: a cancel was committed before; nothing may be published. */
+  intent: {
+    input: { readonly task: TaskId; readonly fence: number; readonly at: Moment; readonly intent: PublishIntent }
+    output: Recorded | { readonly found: 'cancelled' } | { readonly found: 'busy'; readonly by: TaskId }
+  }
+  /** Result and its events in one commit. */
+  finish: {
+    input: {
+      readonly task: TaskId
+      readonly fence: number
+      readonly at: Moment
+      readonly result: TaskResult
+      readonly response: ResponseJson
+      readonly delivered?: Delivered
+      readonly measure: AttemptMeasure
+    }
+    output: Recorded
+  }
+  endAttempt: {
+    input: {
+      readonly task: TaskId
+      readonly fence: number
+      readonly at: Moment
+      readonly end: AttemptEnd
+      readonly measure: AttemptMeasure
+    }
+    output: Recorded
+  }
+
+  /** Counts a delivery of each (in the commit), then gives them: `redelivered` can never lie. */
+  takeEvents: {
+    input: { readonly session: SessionId; readonly fence: number; readonly after: number; readonly limit: number }
+    output: { readonly found: 'taken'; readonly events: readonly DurableEventJson[] } | Fenced
+  }
+  acknowledge: {
+    input: {
+      readonly session: SessionId
+      readonly fence: number
+      readonly sequences: readonly number[]
+      readonly at: Moment
+    }
+    output: { readonly found: 'recorded'; readonly acknowledged: number } | Fenced
+  }
+  /** After a launch, when everything else was acknowledged or is blocked. */
+  queueDidFinishEvents: {
+    input: {
+      readonly session: SessionId
+      readonly fence: number
+      readonly at: Moment
+      readonly blocked: readonly TaskId[]
+    }
+    output: Recorded
+  }
+  launchFacts: { input: { readonly session: SessionId }; output: LaunchFacts | undefined }
+  /** Sessions that may want a launch, at start. */
+  launchable: { input: Record<string, never>; output: readonly SessionId[] }
+  launchChanged: { input: { readonly session: SessionId; readonly state: LaunchState }; output: null }
+
+  schedule: { input: { readonly at: Moment; readonly lanesPerSession: number }; output: ScheduleView }
+  getTask: {
+    input: { readonly id: TaskId } | { readonly session: SessionId; readonly taskIdentifier: number }
+    output: TaskRecord | undefined
+  }
+  findTasks: { input: { readonly text: string }; output: readonly TaskRecord[] }
+  page: {
+    input: {
+      readonly session?: SessionId
+      readonly filter: TaskFilter
+      readonly completed: boolean
+      readonly sinceMs?: number
+      readonly cursor?: string
+      readonly limit: number
+    }
+    output: { readonly tasks: readonly TaskRecord[]; readonly cursor?: string }
+  }
+  counts: { input: { readonly session?: SessionId; readonly filter?: TaskFilter }; output: TaskCounts }
+  taskEnd: {
+    input: { readonly id: TaskId }
+    output: { readonly task: TaskRecord; readonly metrics: TaskMetricsJson } | undefined
+  }
+  explainFacts: { input: { readonly id: TaskId }; output: ExplainFacts | undefined }
+
+  owed: { input: { readonly limit: number; readonly at: Moment }; output: readonly OwedFile[] }
+  paid: { input: { readonly ids: readonly number[] }; output: null }
+  /** Forgets completed tasks and undelivered files that are older than is kept. At most 1,000 a call. */
+  retire: { input: { readonly at: Moment }; output: { readonly retired: number; readonly more: boolean } }
+  /** Whether the daemon may leave: nothing ready, active, waiting or dated, nothing owed to a launch. */
+  idle: { input: Record<string, never>; output: { readonly unfinished: number } }
+}
+
+export interface ExplainFacts {
+  readonly record: TaskRecord
+  readonly session: SessionFacts
+  readonly gate: Gate
+  readonly origin: string
+  readonly suspends: number
+  readonly held: boolean
+  /** Steady ms. */
+  readonly wakeAtMs?: number
+  readonly deadlineAtMs?: number
+  readonly serverAsked: boolean
+  readonly parked: boolean
+  readonly unmet: readonly TaskId[]
+  readonly laneClosedUntilMs?: number
+  /** Ready tasks before it in its lane, counted up to 10,000. */
+  readonly ahead: number
+  readonly part?: Part
+  readonly attempts: readonly AttemptJson[]
+  readonly lastCause?: ErrorJson
+}
+
+export type CommandName = keyof Commands
+export type CommandInput<N extends CommandName> = Commands[N]['input']
+export type CommandOutput<N extends CommandName> = Commands[N]['output']
+
+export type Journal = {
+  readonly [N in CommandName]: (input: CommandInput<N>) => Promise<CommandOutput<N>>
+} & {
+  /** One subscriber; called after the commit, before the promises of its commands resolve. */
+  watch(changed: (consequences: Consequences) => void): void
+  /** Undefined while commits succeed; else why they do not. */
+  readonly problem: string | undefined
+  /** The saved `steady()` of the last life; read once at start. */
+  readonly savedSteadyMs: number
+  close(): Promise<void>
+}

@@ -1,0 +1,121 @@
+/**
+ * The messages between `service/transfers` and the engine: plain data both ways, so that engines can move to threads.
+ * One assignment is one attempt; its end is always exactly one outcome.
+ */
+import type { ByteRanges, Delivered, Part, PartIdentity, PublishIntent, Representation } from '../contract/bytes.ts'
+import type { LonghaulError } from '../contract/errors.ts'
+import type { StatusRule, TlsOptions } from '../contract/session.ts'
+import type { ExpectedDigest, IfExists, RequestFacts, ResponseJson, TaskResult } from '../contract/task.ts'
+import type { TransactionJson } from '../contract/metrics.ts'
+import type { Proof, TaskId } from '../contract/words.ts'
+
+export interface Assignment {
+  readonly task: TaskId
+  readonly fence: number
+  readonly attempt: number
+  readonly request: RequestFacts
+  /** Already merged: session's additional headers under the request's own. */
+  readonly policy: {
+    readonly stallMs: number
+    readonly acceptableStatusCodes: readonly StatusRule[] | 'any'
+    readonly tls: TlsOptions
+    readonly keepHeadersAcrossOrigins: readonly string[]
+    readonly allowPrivateRedirects: boolean
+    readonly maximumSegments: number
+  }
+  readonly expectedDigests: readonly ExpectedDigest[]
+  readonly expectedLength: number | undefined
+  /** Where the finished file goes; `name` undefined: the server's safe name. */
+  readonly folder: string
+  readonly name: string | undefined
+  readonly spooled: boolean
+  readonly ifExists: IfExists
+  readonly umask: number
+  readonly part: Part | undefined
+  /** Set: publishing was under way when the daemon ended; finish it first. */
+  readonly intent: PublishIntent | undefined
+  readonly delivered:
+    | {
+        readonly file: Delivered
+        readonly response: ResponseJson
+        readonly representation: Representation
+        readonly digest?: string
+      }
+    | undefined
+  readonly restarts: number
+}
+
+export type Fenced = 'fenced'
+
+/** What the engine says while an attempt runs. Durable ones are awaited by the attempt; progress is not. */
+export interface Report {
+  /** Before the first byte. Answers the name granted at the destination. */
+  reserve(facts: {
+    readonly response: ResponseJson
+    readonly representation: Representation
+    readonly folder: string
+    readonly names: readonly string[]
+    readonly part: { readonly folder: string; readonly name: string }
+    readonly adopt: boolean
+  }): Promise<{ readonly name: string } | { readonly busyWith: TaskId } | Fenced>
+  resumed(facts: {
+    readonly offset: number
+    readonly total?: number
+    readonly proof: Proof
+  }): Promise<'recorded' | Fenced>
+  checkpoint(facts: {
+    readonly identity: PartIdentity
+    readonly ranges: ByteRanges
+    readonly representation: Representation
+  }): Promise<'recorded' | Fenced>
+  restart(why: string): Promise<'recorded' | Fenced>
+  intent(intent: PublishIntent): Promise<'recorded' | 'cancelled' | { readonly busyWith: TaskId } | Fenced>
+  progress(facts: {
+    readonly phase: 'connecting' | 'transferring' | 'verifying' | 'delivering'
+    readonly received: number
+    readonly total?: number
+  }): void
+}
+
+export interface Measure {
+  readonly bytes: number
+  readonly proof?: Proof
+  readonly transactions: readonly TransactionJson[]
+  readonly redirects: number
+}
+
+export type Outcome = { readonly measure: Measure } & (
+  | {
+      readonly kind: 'finished'
+      readonly result: TaskResult
+      readonly response: ResponseJson
+      readonly delivered?: Delivered
+    }
+  /** `progressed`: bytes became safe in this attempt, which starts the back-off anew. */
+  | { readonly kind: 'failed'; readonly error: LonghaulError; readonly failure: Failure; readonly progressed: boolean }
+  | { readonly kind: 'stopped' }
+  /** A newer attempt or a cancel took over: tell nobody. */
+  | { readonly kind: 'fenced' }
+)
+
+/** What retry has to know about a failure, beside its error. */
+export type Failure =
+  | {
+      readonly kind: 'network'
+      /** Steady-free: ms to wait that the server asked for. */ readonly retryAfterMs?: number
+      readonly originWide?: boolean
+    }
+  /** Broken HTTP: tried a second time, then final. */
+  | { readonly kind: 'malformed' }
+  | { readonly kind: 'disk full' }
+  | { readonly kind: 'destination unavailable' }
+  /** The representation changed or proof failed; starts from zero. */
+  | { readonly kind: 'changed' }
+  | { readonly kind: 'digest'; /** Whether the bytes came in one piece; then it is final. */ readonly joined: boolean }
+  | { readonly kind: 'final' }
+
+/** Runs attempts. Knows no journal, no session, no socket. */
+export interface Engine {
+  /** Resolves with the outcome; never rejects. */
+  run(assignment: Assignment, report: Report, signal: AbortSignal): Promise<Outcome>
+}

@@ -1,0 +1,110 @@
+/**
+ * One HTTP question and its answer, as a seam: above it redirects, retry, proof and files; below it lanes, head
+ * parsing, TLS, proxies and pools.
+ */
+
+export type HeaderList = readonly (readonly [name: string, value: string])[]
+
+/** One request on one connection. No redirect is followed and no status is judged below. */
+export interface Outgoing {
+  readonly url: string
+  readonly method: string
+  readonly headers: HeaderList
+  readonly tls?: {
+    readonly ca?: readonly string[]
+    readonly minimumVersion?: 'TLSv1.2' | 'TLSv1.3'
+    readonly maximumVersion?: 'TLSv1.2' | 'TLSv1.3'
+  }
+}
+
+export interface ResponseHead {
+  readonly status: number
+  /** In the order received, names in lower case, values with surrounding white space removed. */
+  readonly headers: HeaderList
+}
+
+/** What is known about the connection; every time is wall ms, absent where that phase did not happen. */
+export interface ConnectionFacts {
+  readonly protocol: 'http/1.1' | 'h2'
+  readonly reused: boolean
+  readonly proxied: boolean
+  readonly fetchStartMs: number
+  readonly domainLookupStartMs?: number
+  readonly domainLookupEndMs?: number
+  readonly connectStartMs?: number
+  readonly secureConnectionStartMs?: number
+  readonly secureConnectionEndMs?: number
+  readonly connectEndMs?: number
+  readonly requestStartMs?: number
+  readonly requestEndMs?: number
+  readonly responseStartMs?: number
+  readonly headerBytesSent: number
+  readonly headerBytesReceived: number
+  readonly localAddress?: string
+  readonly remoteAddress?: string
+  readonly tlsVersion?: string
+  readonly tlsCipher?: string
+}
+
+export type NetworkPhase = 'lookup' | 'connect' | 'tls' | 'request' | 'head' | 'body'
+
+/** `cause` sorted into what retry and the error table distinguish. */
+export type NetworkFailureCause =
+  | 'cannot find host'
+  | 'cannot connect'
+  | 'no network'
+  | 'connection lost'
+  | 'tls failed'
+  | 'certificate has bad date'
+  | 'certificate not yet valid'
+  | 'certificate untrusted'
+  | 'certificate has unknown root'
+  | 'client certificate required'
+  | 'malformed answer'
+  | 'body too short'
+  | 'body too long'
+  | 'aborted'
+
+export class NetworkFailure extends Error {
+  override readonly name = 'NetworkFailure'
+  readonly reason: NetworkFailureCause
+  readonly phase: NetworkPhase
+  constructor(
+    reason: NetworkFailureCause,
+    phase: NetworkPhase,
+    message: string,
+    options?: { readonly cause?: unknown },
+  ) {
+    super(message, options)
+    this.reason = reason
+    this.phase = phase
+  }
+}
+
+/**
+ * How the end of a body is known. `length`: exactly Content-Length bytes came. `last chunk`: the chunked body ended as
+ * it must. `close`: the connection was closed in good order, which proves nothing (RFC 9112 §8): never "complete" alone.
+ */
+export interface BodyEnd {
+  readonly proof: 'length' | 'last chunk' | 'close'
+  readonly bytes: number
+  readonly trailers: HeaderList
+}
+
+/** `bytes` are lent until the promise settles: that is all the back-pressure there is. `undefined` = taken at once. */
+export type BodySink = (bytes: Uint8Array) => Promise<void> | undefined
+
+export interface Exchange {
+  readonly head: ResponseHead
+  readonly facts: ConnectionFacts
+  /** Once only. Rejects with {@link NetworkFailure}, or with what the sink threw. */
+  receive(sink: BodySink): Promise<BodyEnd>
+  /** Lets go of the connection; harmless after the end. */
+  close(): void
+}
+
+export interface Transport {
+  /** Resolves with the head. Rejects with {@link NetworkFailure}; with reason `aborted` when `signal` fires. */
+  open(request: Outgoing, signal: AbortSignal): Promise<Exchange>
+  close(): Promise<void>
+}
