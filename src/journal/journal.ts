@@ -370,7 +370,8 @@ export interface Commands {
       readonly fence: number
       readonly at: Moment
       readonly result: TaskResult
-      readonly response: ResponseJson
+      /** Undefined: this attempt had none (a recovered publishing, a skip); the one that `reserve` recorded stands. */
+      readonly response: ResponseJson | undefined
       readonly delivered?: Delivered
       readonly measure: AttemptMeasure
     }

@@ -88,7 +88,8 @@ export type Outcome = { readonly measure: Measure } & (
   | {
       readonly kind: 'finished'
       readonly result: TaskResult
-      readonly response: ResponseJson
+      /** Undefined: no answer was had in this attempt (recovered, skipped); the one given to `reserve`, if any, stands. */
+      readonly response: ResponseJson | undefined
       readonly delivered?: Delivered
     }
   /** `progressed`: bytes became safe in this attempt, which starts the back-off anew. */
