@@ -58,11 +58,4 @@ export interface Delivery {
 type WithoutSequence<E> = E extends PassingEventJson ? Omit<E, 'afterSequence'> : never
 export type PassingEventInput = WithoutSequence<PassingEventJson>
 
-/** Environment of a launched app: a token in the handshake, not a pid, tells that it was launched. The client removes it at the first read. */
-export const launchVariable = 'LONGHAUL_LAUNCH'
-
-/** JSON in {@link launchVariable}. */
-export interface LaunchTicket {
-  readonly token: string
-  readonly sessions: readonly string[]
-}
+export { launchVariable, type LaunchTicket } from '../contract/launch.ts'
