@@ -64,6 +64,8 @@ export interface LaunchState {
     readonly signal?: string
     readonly problem?: string
   }
+  /** A launch under way: recognises its app again after a restart of the daemon. */
+  readonly current?: { readonly token: string }
 }
 
 /** Whether a session's app is wanted; see contract, launching. */
@@ -72,6 +74,10 @@ export interface LaunchFacts {
   readonly state: LaunchState
   /** Durable events not acknowledged. */
   readonly events: number
+  /** Tasks whose `didComplete` is among them: what `launchWhen.atLeast` counts. */
+  readonly waitingTasks: number
+  /** Wall ms of the oldest of them: what `launchWhen.afterMs` measures. */
+  readonly oldestEventMs?: number
   /** Tasks not completed. */
   readonly unfinished: number
   /** Up to 8 of them, for explanations. */
