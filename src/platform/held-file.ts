@@ -1,0 +1,115 @@
+/**
+ * An open file. Every position is named, so that several writers never move one another. After a failed sync it takes
+ * neither writes nor syncs any more: the kernel may have marked the lost pages clean, and a second sync would then report a
+ * success that is none (fsyncgate). May touch: its own descriptor.
+ */
+import type { BigIntStats } from 'node:fs'
+import type { FileHandle } from 'node:fs/promises'
+import { type File, FileFailure, type FileIdentity } from '../world/file-system.ts'
+import { fileFailure } from './file-failures.ts'
+import { HeldHandle } from './held-handle.ts'
+import type { SyncGate } from './sync-gate.ts'
+
+export class HeldFile implements File {
+  /** For messages. */
+  readonly path: string
+  readonly #handle: HeldHandle
+  readonly #gate: SyncGate
+  #identity: FileIdentity
+  #syncFailed: unknown
+
+  constructor(handle: FileHandle, path: string, identity: FileIdentity, gate: SyncGate) {
+    this.path = path
+    this.#handle = new HeldHandle(handle, path)
+    this.#identity = identity
+    this.#gate = gate
+  }
+
+  get identity(): FileIdentity {
+    return this.#identity
+  }
+
+  async write(bytes: Uint8Array, at: number): Promise<void> {
+    this.#refuseIfLost()
+    await this.#use(async (handle) => {
+      // The system may take less than it was given (a signal, a disk that fills up); the rest is offered again.
+      for (let done = 0; done < bytes.length;) {
+        const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, at + done)
+        if (bytesWritten === 0)
+          throw new FileFailure('input/output', this.path, { cause: new Error('nothing was written') })
+        done += bytesWritten
+      }
+    })
+  }
+
+  read(into: Uint8Array, at: number): Promise<number> {
+    return this.#use(async (handle) => (await handle.read(into, 0, into.length, at)).bytesRead)
+  }
+
+  async look(): Promise<FileIdentity> {
+    this.#identity = identityOf(await this.#use((handle) => handle.stat({ bigint: true })))
+    return this.#identity
+  }
+
+  async sync(how: 'data' | 'all'): Promise<void> {
+    this.#refuseIfLost()
+    await this.#use((handle) =>
+      this.#gate.pass(this.#identity.device, async () => {
+        // Another sync may have failed while this one waited for its turn.
+        this.#refuseIfLost()
+        try {
+          await (how === 'data' ? handle.datasync() : handle.sync())
+        } catch (error) {
+          this.#syncFailed = error
+          throw error
+        }
+      }),
+    )
+  }
+
+  async resize(size: number): Promise<void> {
+    this.#refuseIfLost()
+    await this.#use((handle) => handle.truncate(size))
+  }
+
+  setMode(mode: number): Promise<void> {
+    return this.#use((handle) => handle.chmod(mode))
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close().catch((error: unknown) => {
+      throw fileFailure(error, this.path)
+    })
+  }
+
+  /** Lends the descriptor to another thread; it stays open until `work` has ended, also if `close` is called. */
+  lend<T>(work: (descriptor: number) => Promise<T>): Promise<T> {
+    return this.#handle.use((handle) => work(handle.fd))
+  }
+
+  async #use<T>(work: (handle: FileHandle) => Promise<T>): Promise<T> {
+    try {
+      return await this.#handle.use(work)
+    } catch (error) {
+      throw fileFailure(error, this.path)
+    }
+  }
+
+  #refuseIfLost(): void {
+    if (this.#syncFailed !== undefined) throw new FileFailure('sync lost', this.path, { cause: this.#syncFailed })
+  }
+}
+
+/** Times to the microsecond, which a double holds exactly enough to compare. */
+export function identityOf(stats: BigIntStats): FileIdentity {
+  return {
+    kind: stats.isFile() ? 'file' : stats.isDirectory() ? 'folder' : stats.isSymbolicLink() ? 'link' : 'other',
+    inode: stats.ino.toString(),
+    device: stats.dev.toString(),
+    birthMs: Number(stats.birthtimeNs / 1000n) / 1000,
+    size: Number(stats.size),
+    modifiedMs: Number(stats.mtimeNs / 1000n) / 1000,
+    mode: Number(stats.mode & 0o7777n),
+    links: Number(stats.nlink),
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * A descriptor that is closed only when nobody uses its number any more. The number of a closed descriptor is given at once
+ * to the next file that is opened, so a late use (a path through /proc/self/fd, a thread that reads) would strike a stranger.
+ */
+import type { FileHandle } from 'node:fs/promises'
+import { FileFailure } from '../world/file-system.ts'
+
+export class HeldHandle {
+  readonly #handle: FileHandle
+  readonly #path: string
+  #users = 0
+  #idle: (() => void) | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(handle: FileHandle, path: string) {
+    this.#handle = handle
+    this.#path = path
+  }
+
+  /** Runs `work` with the handle; it stays open until that has ended. @throws FileFailure after `close` */
+  async use<T>(work: (handle: FileHandle) => Promise<T>): Promise<T> {
+    if (this.#closing !== undefined)
+      throw new FileFailure('not found', this.#path, { cause: new Error('it was closed before') })
+    this.#users++
+    try {
+      return await work(this.#handle)
+    } finally {
+      this.#users--
+      if (this.#users === 0) this.#idle?.()
+    }
+  }
+
+  /** Idempotent. Waits for those who use it. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    if (this.#users > 0) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      this.#idle = resolve
+      await promise
+    }
+    await this.#handle.close()
+  }
+}

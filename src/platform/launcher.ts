@@ -1,0 +1,73 @@
+/**
+ * The real {@link Launcher}: exactly the stored argv, without a shell, in a session and process group of its own, so that
+ * the end of the daemon or of its terminal does not take the app along. May touch: node:child_process, and node:fs for the
+ * file that takes the app's output.
+ */
+import { spawn, type StdioOptions } from 'node:child_process'
+import { closeSync, openSync, statSync } from 'node:fs'
+import { LonghaulError } from '../contract/errors.ts'
+import type { Exit, LaunchedApp, Launcher, LaunchRequest } from '../world/launcher.ts'
+
+export interface LauncherOptions {
+  /** Takes what apps print, appended; made with mode 0600. @default it is thrown away */
+  readonly output?: string
+}
+
+export function createLauncher(options: LauncherOptions = {}): Launcher {
+  return { start: (request) => start(request, options.output) }
+}
+
+async function start(request: LaunchRequest, output: string | undefined): Promise<LaunchedApp> {
+  // spawn reports a missing cwd as if the command were missing.
+  if (statSync(request.cwd, { throwIfNoEntry: false })?.isDirectory() !== true) {
+    throw launchFailed(request, `its folder ${request.cwd} does not exist`)
+  }
+  const file = output === undefined ? undefined : openOutput(output)
+  const stdio: StdioOptions = file === undefined ? 'ignore' : ['ignore', file, file]
+  const { promise: started, resolve, reject } = Promise.withResolvers<void>()
+  const { promise: ended, resolve: resolveEnded } = Promise.withResolvers<Exit>()
+  let child
+  try {
+    child = spawn(request.command, request.args, {
+      cwd: request.cwd,
+      env: request.env,
+      stdio,
+      shell: false,
+      detached: true,
+      windowsHide: true,
+    })
+    child.once('spawn', resolve)
+    child.once('error', reject)
+    // 'exit' is the reaping; until then the pid cannot be given to another process. 'close' would wait for grandchildren.
+    child.once('exit', (code, signal) => resolveEnded({ code: code ?? undefined, signal: signal ?? undefined }))
+    await started
+  } catch (cause) {
+    throw launchFailed(request, cause instanceof Error ? cause.message : String(cause), cause)
+  } finally {
+    if (file !== undefined) closeSync(file)
+  }
+  const app = child
+  app.unref()
+  const signal = (name: NodeJS.Signals): void => {
+    // Once it was reaped, Node sends nothing: a pid that is another's by now is never struck.
+    app.kill(name)
+  }
+  return { pid: app.pid!, ended, ask: () => signal('SIGTERM'), kill: () => signal('SIGKILL') }
+}
+
+function openOutput(path: string): number | undefined {
+  try {
+    return openSync(path, 'a', 0o600)
+  } catch {
+    // A log that cannot be written is no reason not to launch.
+    return undefined
+  }
+}
+
+function launchFailed(request: LaunchRequest, why: string, cause?: unknown): LonghaulError {
+  return new LonghaulError(
+    'LAUNCH_FAILED',
+    `The app could not be started by \`${request.command}\`: ${why}. Its events are kept; it is tried again.`,
+    { cause },
+  )
+}

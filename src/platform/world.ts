@@ -1,0 +1,41 @@
+/** The real world in one hand. The transport is handed in: `network` stands beside `platform`, not below it. */
+import type { Log } from '../world/log.ts'
+import type { Transport } from '../world/transport.ts'
+import type { World } from '../world/world.ts'
+import { type ClockMark, createClock, random, type RealClock } from './clock.ts'
+import { createEnvironment } from './environment.ts'
+import { createFileSystem } from './files.ts'
+import { createHasher } from './hashing.ts'
+import { createLauncher } from './launcher.ts'
+
+export interface WorldOptions {
+  readonly transport: Transport
+  readonly log: Log
+  /** What the last life of the daemon saved of its clock (`clock.mark()`). */
+  readonly clockAfter?: ClockMark
+  /** Takes what launched apps print. @default it is thrown away */
+  readonly appOutput?: string
+}
+
+export interface RealWorld extends World {
+  readonly clock: RealClock
+  /** Ends the hashing thread and the transport. The log stays open for the last words. */
+  close(): Promise<void>
+}
+
+export function createWorld(options: WorldOptions): RealWorld {
+  const hasher = createHasher()
+  return {
+    clock: createClock(options.clockAfter === undefined ? {} : { after: options.clockAfter }),
+    random,
+    files: createFileSystem(),
+    transport: options.transport,
+    launcher: createLauncher(options.appOutput === undefined ? {} : { output: options.appOutput }),
+    environment: createEnvironment(),
+    hasher,
+    log: options.log,
+    close: async () => {
+      await Promise.all([hasher.close(), options.transport.close()])
+    },
+  }
+}
