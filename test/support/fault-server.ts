@@ -1,0 +1,466 @@
+/**
+ * An HTTP/1.1 server that can tell every lie: it writes its answers byte by byte on a raw socket, so that cuts, resets,
+ * stalls and broken framing happen exactly where a test says. It keeps a record of what it was asked and what it sent,
+ * and lets a test wait for either without sleeping.
+ *
+ *     await using server = await FaultServer.start()
+ *     const url = server.file('/a.bin', { size: 5_000_000, etag: '"v1"', script: [cutAfter(1_000_000)] })
+ *     …
+ *     const second = await server.received(2)
+ *     assert.equal(second.headers.range, 'bytes=1000000-')
+ *
+ * Each request for a file takes the next step of its script (see `behaviours.ts`); after the last one it is served well.
+ * Good service means ranges, If-Range, HEAD, keep-alive.
+ */
+import { once } from 'node:events'
+import { type AddressInfo, type Server, type Socket, createServer } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
+import { TLSSocket, createSecureContext } from 'node:tls'
+import { type Behaviour, type Framing } from './behaviours.ts'
+import { type CertificateKind, testAuthority, testCertificate } from './certificates.ts'
+import { type Pattern, createPattern } from './pattern.ts'
+
+export * from './behaviours.ts'
+
+export interface FileOptions {
+  readonly size: number
+  /** Names the bytes: equal seeds, equal bytes. @default the path */
+  readonly seed?: string
+  /** Text of the field, quotes included. */
+  readonly etag?: string
+  /** An HTTP date. */
+  readonly lastModified?: string
+  /** @default true */
+  readonly ranges?: boolean
+  /** @default 'length' */
+  readonly framing?: Framing
+  /** Added to every answer. */
+  readonly headers?: Readonly<Record<string, string>>
+  readonly script?: readonly Behaviour[]
+}
+
+export interface ReceivedRequest {
+  /** From 1, over all paths. */
+  readonly number: number
+  readonly method: string
+  /** Path and query. */
+  readonly path: string
+  /** Names in lower case; of repeated ones the last. */
+  readonly headers: Readonly<Record<string, string>>
+  /** As they came. */
+  readonly rawHeaders: readonly (readonly [string, string])[]
+  /** From 1; equal for requests on one connection. */
+  readonly connection: number
+  /** Bytes of the body that the system took from us so far. */
+  readonly bytesSent: number
+  /** Whether the answer was written to its planned end, or the client went away before. */
+  readonly ended: 'no' | 'as planned' | 'client left'
+}
+
+export interface FaultServerOptions {
+  /** TLS with a certificate of this kind by the test authority. */
+  readonly certificate?: CertificateKind
+  /** @default '127.0.0.1' */
+  readonly host?: string
+  /** @default any free one */
+  readonly port?: number
+  readonly tls?: { readonly minVersion?: 'TLSv1.2' | 'TLSv1.3'; readonly maxVersion?: 'TLSv1.2' | 'TLSv1.3' }
+  /** Name in the addresses that `file()` gives. @default the host */
+  readonly name?: string
+}
+
+interface Resource extends FileOptions {
+  asked: number
+}
+
+type MutableRequest = { -readonly [F in keyof ReceivedRequest]: ReceivedRequest[F] }
+
+/** A test that waits for what does not come should say so before the runner kills it. */
+const patienceMs = 20_000
+
+const pieceBytes = 64 * 1024
+
+export class FaultServer {
+  readonly #options: FaultServerOptions
+  readonly #resources = new Map<string, Resource>()
+  readonly #patterns = new Map<string, Pattern>()
+  readonly #requests: MutableRequest[] = []
+  readonly #sockets = new Set<Socket>()
+  readonly #watchers = new Set<() => void>()
+  #server: Server | undefined
+  #port = 0
+  #connections = 0
+  #released = Promise.withResolvers<void>()
+  #held: PromiseWithResolvers<void> | undefined
+
+  static async start(options: FaultServerOptions = {}): Promise<FaultServer> {
+    const server = new FaultServer(options)
+    await server.restart()
+    return server
+  }
+
+  private constructor(options: FaultServerOptions) {
+    this.#options = options
+    this.#port = options.port ?? 0
+  }
+
+  // ------------------------------------------------------------------------------------------------------- what it serves
+
+  /** Serves a file and gives its address. */
+  file(path: string, options: FileOptions): string {
+    this.#resources.set(path, { ...options, asked: 0 })
+    return this.url(path)
+  }
+
+  /** Answers every request for this path by the steps of the script, and after the last one by that again. */
+  answers(path: string, ...script: readonly [Behaviour, ...Behaviour[]]): string {
+    const last = script.at(-1)!
+    return this.file(path, { size: 0, script: [...script, ...Array.from({ length: 10_000 }, () => last)] })
+  }
+
+  /** From now on the path has these options instead; its script, if none is given, goes on. */
+  change(path: string, options: Partial<FileOptions>): void {
+    const resource = this.#resource(path)
+    const asked = options.script === undefined ? resource.asked : 0
+    this.#resources.set(path, { ...resource, ...options, asked })
+  }
+
+  url(path: string): string {
+    const host = this.#options.name ?? this.#options.host ?? '127.0.0.1'
+    const scheme = this.#options.certificate === undefined ? 'http' : 'https'
+    return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${this.#port}${path}`
+  }
+
+  get port(): number {
+    return this.#port
+  }
+
+  /** PEM to trust. */
+  get authority(): string {
+    return testAuthority()
+  }
+
+  /** SHA-256, lower-case hex, of the whole file as it is now. */
+  digest(path: string): string {
+    const { seed, size } = this.#resource(path)
+    return this.#pattern(seed ?? path).digest(size)
+  }
+
+  bytes(path: string, from = 0, size?: number): Buffer {
+    const resource = this.#resource(path)
+    return this.#pattern(resource.seed ?? path).bytes(from, size ?? resource.size - from)
+  }
+
+  // ------------------------------------------------------------------------------------------------------- what it saw
+
+  get requests(): readonly ReceivedRequest[] {
+    return this.#requests
+  }
+
+  requestsFor(path: string): readonly ReceivedRequest[] {
+    return this.#requests.filter((request) => request.path === path)
+  }
+
+  /** Bytes of bodies that left for this path, over all requests. */
+  bytesSent(path: string): number {
+    return this.requestsFor(path).reduce((sum, request) => sum + request.bytesSent, 0)
+  }
+
+  get openConnections(): number {
+    return this.#sockets.size
+  }
+
+  /** Connections that were ever made. */
+  get connections(): number {
+    return this.#connections
+  }
+
+  /** Resolves with the n-th request (of that path) when its head has arrived. */
+  async received(n: number, path?: string): Promise<ReceivedRequest> {
+    const all = (): readonly ReceivedRequest[] => (path === undefined ? this.#requests : this.requestsFor(path))
+    await this.until(() => all().length >= n, `request ${n}${path === undefined ? '' : ` for ${path}`}`)
+    return all()[n - 1]!
+  }
+
+  /** Resolves when so many bytes of bodies have left for this path. */
+  async sent(path: string, bytes: number): Promise<void> {
+    await this.until(() => this.bytesSent(path) >= bytes, `${bytes} bytes sent for ${path}`)
+  }
+
+  /** Resolves when no client is connected. */
+  async deserted(): Promise<void> {
+    await this.until(() => this.#sockets.size === 0, 'all clients gone')
+  }
+
+  /** Resolves when `condition` holds; it is asked whenever something happened here. */
+  async until(condition: () => boolean, what: string): Promise<void> {
+    if (condition()) return
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const watcher = (): void => {
+      if (condition()) resolve()
+    }
+    const timer = setTimeout(() => reject(new Error(`waited ${patienceMs} ms for: ${what}`)), patienceMs)
+    this.#watchers.add(watcher)
+    try {
+      await promise
+    } finally {
+      clearTimeout(timer)
+      this.#watchers.delete(watcher)
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------------------- what befalls it
+
+  /** Lets every stalled answer go on. */
+  release(): void {
+    this.#released.resolve()
+    this.#released = Promise.withResolvers()
+  }
+
+  /** Takes connections and requests but answers nothing until `resume()`. */
+  hold(): void {
+    this.#held ??= Promise.withResolvers()
+  }
+
+  resume(): void {
+    this.#held?.resolve()
+    this.#held = undefined
+  }
+
+  /** Resets every connection; goes on listening. */
+  resetAll(): void {
+    for (const socket of this.#sockets) socket.resetAndDestroy()
+  }
+
+  /** As if the machine lost its server: every connection is reset and nobody listens. */
+  async stop(): Promise<void> {
+    const server = this.#server
+    this.#server = undefined
+    if (server === undefined) return
+    const closed = once(server, 'close')
+    server.close()
+    this.resetAll()
+    this.release()
+    this.resume()
+    await closed
+  }
+
+  /** Listens again, on the same port. */
+  async restart(): Promise<void> {
+    if (this.#server !== undefined) return
+    const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => this.#welcome(socket))
+    this.#server = server
+    server.listen(this.#port, this.#options.host ?? '127.0.0.1')
+    await once(server, 'listening')
+    this.#port = (server.address() as AddressInfo).port
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+
+  // ------------------------------------------------------------------------------------------------------- how it does it
+
+  #welcome(tcp: Socket): void {
+    this.#sockets.add(tcp)
+    tcp.on('error', () => {})
+    tcp.on('close', () => {
+      this.#sockets.delete(tcp)
+      this.#happened()
+    })
+    this.#connections++
+    this.#happened()
+    let clear = tcp
+    if (this.#options.certificate !== undefined) {
+      const secureContext = createSecureContext({ ...testCertificate(this.#options.certificate), ...this.#options.tls })
+      clear = new TLSSocket(tcp, { isServer: true, secureContext })
+      clear.on('error', () => tcp.destroy())
+    }
+    void this.#converse({ tcp, clear, number: this.#connections }).catch(() => tcp.destroy())
+  }
+
+  async #converse(line: Line): Promise<void> {
+    let text = ''
+    for await (const chunk of line.clear as AsyncIterable<Buffer>) {
+      text += chunk.toString('latin1')
+      for (let end = text.indexOf('\r\n\r\n'); end >= 0; end = text.indexOf('\r\n\r\n')) {
+        const head = text.slice(0, end)
+        text = text.slice(end + 4)
+        const request = this.#record(head, line.number)
+        const after = await this.#answer(request, line)
+        if (request.ended === 'no') request.ended = line.clear.destroyed ? 'client left' : 'as planned'
+        this.#happened()
+        if (after === 'closed') return
+      }
+    }
+    line.clear.end()
+  }
+
+  #record(head: string, connection: number): MutableRequest {
+    const [first = '', ...lines] = head.split('\r\n')
+    const [method = '', path = ''] = first.split(' ')
+    const rawHeaders = lines.map((line) => {
+      const colon = line.indexOf(':')
+      return [line.slice(0, colon), line.slice(colon + 1).trim()] as const
+    })
+    const headers = Object.fromEntries(rawHeaders.map(([name, value]) => [name.toLowerCase(), value]))
+    const number = this.#requests.length + 1
+    const request: MutableRequest = { number, method, path, headers, rawHeaders, connection, bytesSent: 0, ended: 'no' }
+    this.#requests.push(request)
+    this.#happened()
+    return request
+  }
+
+  async #answer(request: MutableRequest, line: Line): Promise<'open' | 'closed'> {
+    await this.#held?.promise
+    const path = request.path.split('?')[0] ?? ''
+    const resource = this.#resources.get(request.path) ?? this.#resources.get(path)
+    const step = resource?.script?.[resource.asked] ?? {}
+    if (resource !== undefined) resource.asked++
+    const writer = new Writer(line, request, step, () => this.#happened(), () => this.#released.promise)
+    try {
+      if (step.raw !== undefined) {
+        await writer.wire(toBytes(step.raw.bytes))
+        if (step.raw.keepOpen === true) return 'open'
+        line.clear.end()
+        return 'closed'
+      }
+      for (const { status, headers } of step.interim ?? []) await writer.wire(Buffer.from(headText(status, '', headers ?? {})))
+      const plan =
+        resource === undefined
+          ? planFixed(404, step, 'no such file')
+          : step.body !== undefined || (step.status !== undefined && step.status >= 300)
+            ? planFixed(step.status ?? 200, step, step.body ?? '')
+            : planFile(request, path, resource, step, (seed) => this.#pattern(seed))
+      return await writePlan(writer, request, plan, step, line)
+    } catch (error) {
+      if (error instanceof Broken) return 'closed'
+      throw error
+    }
+  }
+
+  #resource(path: string): Resource {
+    const resource = this.#resources.get(path)
+    if (resource === undefined) throw new Error(`there is no file ${path}`)
+    return resource
+  }
+
+  #pattern(seed: string): Pattern {
+    let pattern = this.#patterns.get(seed)
+    if (pattern === undefined) this.#patterns.set(seed, (pattern = createPattern(seed)))
+    return pattern
+  }
+
+  #happened(): void {
+    for (const watcher of this.#watchers) watcher()
+  }
+}
+
+interface Line {
+  readonly tcp: Socket
+  readonly clear: Socket
+  readonly number: number
+}
+
+/** Thrown to leave an answer after its connection was broken, by plan or by the client. */
+class Broken extends Error {}
+
+/** Writes an answer with back-pressure, and breaks off where the step says. */
+class Writer {
+  readonly #line: Line
+  readonly #request: MutableRequest
+  readonly #step: Behaviour
+  readonly #happened: () => void
+  readonly #released: () => Promise<void>
+  #wireBytes = 0
+  #stalled = false
+
+  constructor(line: Line, request: MutableRequest, step: Behaviour, happened: () => void, released: () => Promise<void>) {
+    this.#line = line
+    this.#request = request
+    this.#step = step
+    this.#happened = happened
+    this.#released = released
+  }
+
+  /** Bytes that are framing. */
+  async wire(bytes: Uint8Array): Promise<void> {
+    await this.#write(bytes, 'frame')
+  }
+
+  /** Bytes that are body. */
+  async body(bytes: Uint8Array): Promise<void> {
+    await this.#write(bytes, 'body')
+  }
+
+  /** Breaks here if that is planned for this very place. */
+  async breakIfDue(): Promise<void> {
+    if (this.#left() === 0) await this.#break()
+  }
+
+  #left(): number {
+    const { breaks } = this.#step
+    if (breaks === undefined || this.#stalled) return Number.POSITIVE_INFINITY
+    return Math.max(0, breaks.after - (breaks.of === 'wire' ? this.#wireBytes : this.#request.bytesSent))
+  }
+
+  async #write(bytes: Uint8Array, kind: 'frame' | 'body'): Promise<void> {
+    let at = 0
+    while (at < bytes.length) {
+      const counts = kind === 'body' || this.#step.breaks?.of === 'wire'
+      if (counts) await this.breakIfDue()
+      const drip = kind === 'body' ? this.#step.drip : undefined
+      const size = Math.min(bytes.length - at, counts ? this.#left() : Number.POSITIVE_INFINITY, drip?.bytes ?? pieceBytes)
+      await this.#put(bytes.subarray(at, at + size))
+      at += size
+      this.#wireBytes += size
+      if (kind === 'body') this.#request.bytesSent += size
+      this.#happened()
+      if (drip !== undefined) await pause(drip.everyMs)
+    }
+  }
+
+  async #put(bytes: Uint8Array): Promise<void> {
+    const { clear } = this.#line
+    if (!clear.writable) throw this.#left_()
+    if (clear.write(bytes)) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    clear.once('drain', resolve)
+    clear.once('close', resolve)
+    await promise
+    clear.off('drain', resolve)
+    clear.off('close', resolve)
+    if (!clear.writable) throw this.#left_()
+  }
+
+  #left_(): Broken {
+    this.#request.ended = 'client left'
+    return new Broken()
+  }
+
+  async #break(): Promise<void> {
+    const { clear, tcp } = this.#line
+    await flushed(clear)
+    switch (this.#step.breaks!.how) {
+      case 'stall': {
+        this.#stalled = true
+        const gone = Promise.withResolvers<void>()
+        clear.once('close', gone.resolve)
+        await Promise.race([this.#released(), gone.promise])
+        clear.off('close', gone.resolve)
+        return
+      }
+      case 'reset':
+        tcp.resetAndDestroy()
+        break
+      case 'fin':
+        clear.end()
+        break
+      case 'cut':
+        tcp.end()
+        break
+    }
+    this.#request.ended = 'as planned'
+    throw new Broken()
+  }
+}
