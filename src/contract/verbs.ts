@@ -17,8 +17,8 @@ import type {
 import type { HeaderPairs, NewTask, ProgressJson, TaskCounts, TaskFilter, TaskRecord } from './task.ts'
 import type { TaskId } from './words.ts'
 
-/** Versions this build speaks, newest first. The daemon speaks every version of its major. */
-export const protocolVersions: readonly string[] = ['1.0']
+/** Versions of the protocol that this build speaks, newest first. */
+export const protocolVersions: readonly number[] = [1]
 
 /** Some tasks: by id, or by filter within one session or (undefined) all of them. */
 export type Targets = { readonly ids: readonly TaskId[] } | { readonly session?: string; readonly filter: TaskFilter }
