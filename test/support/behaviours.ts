@@ -52,7 +52,9 @@ export const resetAfter = (bytes: number): Behaviour => ({ breaks: { how: 'reset
 /** Silent until `server.release()`, then goes on. */
 export const stallAfter = (bytes: number): Behaviour => ({ breaks: { how: 'stall', after: bytes, of: 'body' } })
 export const stallBeforeHead = (): Behaviour => ({ breaks: { how: 'stall', after: 0, of: 'wire' } })
-export const breakWireAfter = (bytes: number, how: Breakage): Behaviour => ({ breaks: { how, after: bytes, of: 'wire' } })
+export const breakWireAfter = (bytes: number, how: Breakage): Behaviour => ({
+  breaks: { how, after: bytes, of: 'wire' },
+})
 
 export const drip = (bytes: number, everyMs: number): Behaviour => ({ drip: { bytes, everyMs } })
 
@@ -83,5 +85,8 @@ export const interim = (code: number, count = 1, headers: Readonly<Record<string
   interim: Array.from({ length: count }, () => ({ status: code, headers })),
 })
 export const bothLengths = (): Behaviour => ({ framing: 'chunked', rawHeaderLines: ['Content-Length: 5'] })
-export const trailers = (fields: Readonly<Record<string, string>>): Behaviour => ({ framing: 'chunked', trailers: fields })
+export const trailers = (fields: Readonly<Record<string, string>>): Behaviour => ({
+  framing: 'chunked',
+  trailers: fields,
+})
 export const framed = (framing: Framing): Behaviour => ({ framing })

@@ -50,7 +50,23 @@ class Authority {
     )
     writeFileSync(join(this.#folder, 'index.txt'), '')
     writeFileSync(join(this.#folder, 'serial'), '1000\n')
-    this.#openssl('req', '-x509', '-config', 'ca.cnf', ...newKey('ca'), '-out', 'ca.pem', '-days', '30', '-subj', '/CN=Longhaul test authority', '-addext', 'basicConstraints=critical,CA:TRUE', '-addext', 'subjectKeyIdentifier=hash')
+    this.#openssl(
+      'req',
+      '-x509',
+      '-config',
+      'ca.cnf',
+      ...newKey('ca'),
+      '-out',
+      'ca.pem',
+      '-days',
+      '30',
+      '-subj',
+      '/CN=Longhaul test authority',
+      '-addext',
+      'basicConstraints=critical,CA:TRUE',
+      '-addext',
+      'subjectKeyIdentifier=hash',
+    )
     this.certificate = this.#read('ca.pem')
   }
 
@@ -60,11 +76,54 @@ class Authority {
     const name = kind.replaceAll(' ', '-')
     const names = `subjectAltName=${kind === 'other name' ? 'DNS:elsewhere.example' : ours}`
     if (kind === 'self-signed') {
-      this.#openssl('req', '-x509', '-config', 'ca.cnf', ...newKey(name), '-out', `${name}.pem`, '-days', '30', '-subj', '/CN=localhost', '-addext', names)
+      this.#openssl(
+        'req',
+        '-x509',
+        '-config',
+        'ca.cnf',
+        ...newKey(name),
+        '-out',
+        `${name}.pem`,
+        '-days',
+        '30',
+        '-subj',
+        '/CN=localhost',
+        '-addext',
+        names,
+      )
     } else {
       const [from, to] = kind === 'expired' ? [-20, -10] : kind === 'not yet valid' ? [10, 20] : [-1, 20]
-      this.#openssl('req', '-config', 'ca.cnf', ...newKey(name), '-out', `${name}.csr`, '-subj', '/CN=localhost', '-addext', names)
-      this.#openssl('ca', '-batch', '-notext', '-config', 'ca.cnf', '-cert', 'ca.pem', '-keyfile', 'ca.key', '-in', `${name}.csr`, '-out', `${name}.pem`, '-startdate', inDays(from), '-enddate', inDays(to))
+      this.#openssl(
+        'req',
+        '-config',
+        'ca.cnf',
+        ...newKey(name),
+        '-out',
+        `${name}.csr`,
+        '-subj',
+        '/CN=localhost',
+        '-addext',
+        names,
+      )
+      this.#openssl(
+        'ca',
+        '-batch',
+        '-notext',
+        '-config',
+        'ca.cnf',
+        '-cert',
+        'ca.pem',
+        '-keyfile',
+        'ca.key',
+        '-in',
+        `${name}.csr`,
+        '-out',
+        `${name}.pem`,
+        '-startdate',
+        inDays(from),
+        '-enddate',
+        inDays(to),
+      )
     }
     const made = { key: this.#read(`${name}.key`), cert: this.#read(`${name}.pem`) }
     this.#issued.set(kind, made)

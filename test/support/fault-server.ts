@@ -14,30 +14,15 @@
  */
 import { once } from 'node:events'
 import { type AddressInfo, type Server, type Socket, createServer } from 'node:net'
-import { setTimeout as pause } from 'node:timers/promises'
 import { TLSSocket, createSecureContext } from 'node:tls'
-import { type Behaviour, type Framing } from './behaviours.ts'
+import { type FileOptions, planAnswer } from './answer-plan.ts'
+import { AnswerWriter, type Line } from './answer-writer.ts'
+import { type Behaviour } from './behaviours.ts'
 import { type CertificateKind, testAuthority, testCertificate } from './certificates.ts'
 import { type Pattern, createPattern } from './pattern.ts'
 
+export type { FileOptions } from './answer-plan.ts'
 export * from './behaviours.ts'
-
-export interface FileOptions {
-  readonly size: number
-  /** Names the bytes: equal seeds, equal bytes. @default the path */
-  readonly seed?: string
-  /** Text of the field, quotes included. */
-  readonly etag?: string
-  /** An HTTP date. */
-  readonly lastModified?: string
-  /** @default true */
-  readonly ranges?: boolean
-  /** @default 'length' */
-  readonly framing?: Framing
-  /** Added to every answer. */
-  readonly headers?: Readonly<Record<string, string>>
-  readonly script?: readonly Behaviour[]
-}
 
 export interface ReceivedRequest {
   /** From 1, over all paths. */
@@ -77,8 +62,6 @@ type MutableRequest = { -readonly [F in keyof ReceivedRequest]: ReceivedRequest[
 
 /** A test that waits for what does not come should say so before the runner kills it. */
 const patienceMs = 20_000
-
-const pieceBytes = 64 * 1024
 
 export class FaultServer {
   readonly #options: FaultServerOptions
@@ -276,24 +259,22 @@ export class FaultServer {
       clear = new TLSSocket(tcp, { isServer: true, secureContext })
       clear.on('error', () => tcp.destroy())
     }
-    void this.#converse({ tcp, clear, number: this.#connections }).catch(() => tcp.destroy())
-  }
-
-  async #converse(line: Line): Promise<void> {
     let text = ''
-    for await (const chunk of line.clear as AsyncIterable<Buffer>) {
+    let turn = Promise.resolve<'open' | 'closed'>('open')
+    const number = this.#connections
+    clear.on('data', (chunk: Buffer) => {
       text += chunk.toString('latin1')
       for (let end = text.indexOf('\r\n\r\n'); end >= 0; end = text.indexOf('\r\n\r\n')) {
-        const head = text.slice(0, end)
+        const request = this.#record(text.slice(0, end), number)
         text = text.slice(end + 4)
-        const request = this.#record(head, line.number)
-        const after = await this.#answer(request, line)
-        if (request.ended === 'no') request.ended = line.clear.destroyed ? 'client left' : 'as planned'
-        this.#happened()
-        if (after === 'closed') return
+        turn = turn.then((state) => (state === 'open' ? this.#answer(request, { tcp, clear }) : state))
       }
-    }
-    line.clear.end()
+    })
+    // Our clients never close one side only: they have left, perhaps in the middle of an answer.
+    clear.on('end', () => {
+      clear.end()
+      if (this.#requests.some((request) => request.connection === number && request.ended === 'no')) clear.destroy()
+    })
   }
 
   #record(head: string, connection: number): MutableRequest {
@@ -317,26 +298,18 @@ export class FaultServer {
     const resource = this.#resources.get(request.path) ?? this.#resources.get(path)
     const step = resource?.script?.[resource.asked] ?? {}
     if (resource !== undefined) resource.asked++
-    const writer = new Writer(line, request, step, () => this.#happened(), () => this.#released.promise)
-    try {
-      if (step.raw !== undefined) {
-        await writer.wire(toBytes(step.raw.bytes))
-        if (step.raw.keepOpen === true) return 'open'
-        line.clear.end()
-        return 'closed'
-      }
-      for (const { status, headers } of step.interim ?? []) await writer.wire(Buffer.from(headText(status, '', headers ?? {})))
-      const plan =
-        resource === undefined
-          ? planFixed(404, step, 'no such file')
-          : step.body !== undefined || (step.status !== undefined && step.status >= 300)
-            ? planFixed(step.status ?? 200, step, step.body ?? '')
-            : planFile(request, path, resource, step, (seed) => this.#pattern(seed))
-      return await writePlan(writer, request, plan, step, line)
-    } catch (error) {
-      if (error instanceof Broken) return 'closed'
-      throw error
-    }
+    const plan = planAnswer(request, resource, step, (seed) => this.#pattern(seed ?? path))
+    const writer = new AnswerWriter(line, step, {
+      released: () => this.#released.promise,
+      bodySent: (bytes) => {
+        request.bytesSent += bytes
+        this.#happened()
+      },
+    })
+    const { ended, state } = await writer.write(plan)
+    request.ended = ended
+    this.#happened()
+    return state
   }
 
   #resource(path: string): Resource {
@@ -353,114 +326,5 @@ export class FaultServer {
 
   #happened(): void {
     for (const watcher of this.#watchers) watcher()
-  }
-}
-
-interface Line {
-  readonly tcp: Socket
-  readonly clear: Socket
-  readonly number: number
-}
-
-/** Thrown to leave an answer after its connection was broken, by plan or by the client. */
-class Broken extends Error {}
-
-/** Writes an answer with back-pressure, and breaks off where the step says. */
-class Writer {
-  readonly #line: Line
-  readonly #request: MutableRequest
-  readonly #step: Behaviour
-  readonly #happened: () => void
-  readonly #released: () => Promise<void>
-  #wireBytes = 0
-  #stalled = false
-
-  constructor(line: Line, request: MutableRequest, step: Behaviour, happened: () => void, released: () => Promise<void>) {
-    this.#line = line
-    this.#request = request
-    this.#step = step
-    this.#happened = happened
-    this.#released = released
-  }
-
-  /** Bytes that are framing. */
-  async wire(bytes: Uint8Array): Promise<void> {
-    await this.#write(bytes, 'frame')
-  }
-
-  /** Bytes that are body. */
-  async body(bytes: Uint8Array): Promise<void> {
-    await this.#write(bytes, 'body')
-  }
-
-  /** Breaks here if that is planned for this very place. */
-  async breakIfDue(): Promise<void> {
-    if (this.#left() === 0) await this.#break()
-  }
-
-  #left(): number {
-    const { breaks } = this.#step
-    if (breaks === undefined || this.#stalled) return Number.POSITIVE_INFINITY
-    return Math.max(0, breaks.after - (breaks.of === 'wire' ? this.#wireBytes : this.#request.bytesSent))
-  }
-
-  async #write(bytes: Uint8Array, kind: 'frame' | 'body'): Promise<void> {
-    let at = 0
-    while (at < bytes.length) {
-      const counts = kind === 'body' || this.#step.breaks?.of === 'wire'
-      if (counts) await this.breakIfDue()
-      const drip = kind === 'body' ? this.#step.drip : undefined
-      const size = Math.min(bytes.length - at, counts ? this.#left() : Number.POSITIVE_INFINITY, drip?.bytes ?? pieceBytes)
-      await this.#put(bytes.subarray(at, at + size))
-      at += size
-      this.#wireBytes += size
-      if (kind === 'body') this.#request.bytesSent += size
-      this.#happened()
-      if (drip !== undefined) await pause(drip.everyMs)
-    }
-  }
-
-  async #put(bytes: Uint8Array): Promise<void> {
-    const { clear } = this.#line
-    if (!clear.writable) throw this.#left_()
-    if (clear.write(bytes)) return
-    const { promise, resolve } = Promise.withResolvers<void>()
-    clear.once('drain', resolve)
-    clear.once('close', resolve)
-    await promise
-    clear.off('drain', resolve)
-    clear.off('close', resolve)
-    if (!clear.writable) throw this.#left_()
-  }
-
-  #left_(): Broken {
-    this.#request.ended = 'client left'
-    return new Broken()
-  }
-
-  async #break(): Promise<void> {
-    const { clear, tcp } = this.#line
-    await flushed(clear)
-    switch (this.#step.breaks!.how) {
-      case 'stall': {
-        this.#stalled = true
-        const gone = Promise.withResolvers<void>()
-        clear.once('close', gone.resolve)
-        await Promise.race([this.#released(), gone.promise])
-        clear.off('close', gone.resolve)
-        return
-      }
-      case 'reset':
-        tcp.resetAndDestroy()
-        break
-      case 'fin':
-        clear.end()
-        break
-      case 'cut':
-        tcp.end()
-        break
-    }
-    this.#request.ended = 'as planned'
-    throw new Broken()
   }
 }

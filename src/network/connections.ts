@@ -1,0 +1,68 @@
+/** Connections by origin and TLS wishes: idle ones wait here for the next request, and all of them can be ended. */
+import { type Connection } from './connection.ts'
+
+/** More than a browser keeps; the scheduler above decides how many are in use. */
+const maximumIdle = 8
+
+export class Connections {
+  readonly #all = new Set<Connection>()
+  readonly #idle = new Map<string, Connection[]>()
+  #closed = false
+
+  /** Watches a new connection until it is gone. */
+  adopt(key: string, connection: Connection): void {
+    if (this.#closed) {
+      connection.destroy()
+      return
+    }
+    this.#all.add(connection)
+    void connection.gone.then(() => {
+      this.#all.delete(connection)
+      this.#forget(key, connection)
+    })
+  }
+
+  /** The one that was used last: the likeliest to be alive. It is the caller's alone. */
+  take(key: string): Connection | undefined {
+    const idle = this.#idle.get(key) ?? []
+    for (let connection = idle.pop(); connection !== undefined; connection = idle.pop()) {
+      if (connection.usable) {
+        connection.ref()
+        return connection
+      }
+      connection.destroy()
+    }
+    this.#idle.delete(key)
+    return undefined
+  }
+
+  /** For the next one. The body of its last answer must be whole, and nothing may have come behind it. */
+  give(key: string, connection: Connection): void {
+    if (this.#closed) {
+      connection.destroy()
+      return
+    }
+    connection.unref()
+    const idle = this.#idle.get(key) ?? []
+    idle.push(connection)
+    this.#idle.set(key, idle)
+    if (idle.length > maximumIdle) idle.shift()?.destroy()
+  }
+
+  /** Ends all, used or not; resolves when they are gone. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#idle.clear()
+    const all = [...this.#all]
+    for (const connection of all) connection.destroy()
+    await Promise.all(all.map((connection) => connection.gone))
+  }
+
+  #forget(key: string, connection: Connection): void {
+    const idle = this.#idle.get(key)
+    const at = idle?.indexOf(connection) ?? -1
+    if (idle === undefined || at < 0) return
+    idle.splice(at, 1)
+    if (idle.length === 0) this.#idle.delete(key)
+  }
+}

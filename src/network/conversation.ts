@@ -1,0 +1,315 @@
+/**
+ * One request and its answer on one connection: the {@link Exchange} that stands above, the undici handler below.
+ *
+ * undici is used by its lowest call, and what it does not do is done here. Its traps, found by trying, and the defence
+ * against each:
+ *
+ * - A body without a length that ends by a TCP reset is delivered as whole (deliberately, for macOS), and so is one that
+ *   ends by any other close. Such a body counts only if the peer ended in good order, which the connection watches.
+ * - HTTP/2 does the same for RST_STREAM with CANCEL or NO_ERROR. The client is told `allowH2: false`.
+ * - Bytes beyond Content-Length are dropped in silence. The end is announced one turn of the event loop late, when it is
+ *   known whether the parser met something behind it.
+ * - `Transfer-Encoding: gzip, chunked` is delivered coded but looks plain. Anything but `chunked` is refused.
+ * - `pause()` is advice: when the peer ends or resets, undici hands over all it holds. So bytes queue here.
+ * - Interim answers (1xx) are unlimited. They are counted.
+ * - An unsolicited `100 Continue` fails the request. That stays so: it fails cleanly, as a malformed answer.
+ * - The parser keeps no bytes for us once it runs on: it is paused with the head and waits for `receive`.
+ * - A handler must have `onRequestStart`, and must not throw.
+ */
+import { type Dispatcher } from 'undici'
+import { LonghaulError } from '../contract/errors.ts'
+import {
+  type BodyEnd,
+  type BodySink,
+  type ConnectionFacts,
+  type Exchange,
+  NetworkFailure,
+  type NetworkFailureCause,
+  type NetworkPhase,
+  type ResponseHead,
+} from '../world/transport.ts'
+import { type Connection } from './connection.ts'
+import { failureOf } from './failures.ts'
+import { type Framing, framingOf, headSize, headerList } from './framing.ts'
+
+/** curl, browsers and we agree that nobody honest sends more. */
+const maximumInterimAnswers = 50
+
+type Outcome = { readonly end: BodyEnd } | { readonly error: unknown }
+
+export interface ConversationOptions {
+  readonly connection: Connection
+  readonly method: string
+  readonly fetchStartMs: number
+  /** The connection may serve someone else. Called at most once; without it the connection was destroyed. */
+  readonly release: () => void
+  /** Called once, when nothing more will be asked of the network. */
+  readonly over: () => void
+}
+
+export class Conversation implements Dispatcher.DispatchHandler, Exchange {
+  /** Resolves when the head is there. */
+  readonly opened: Promise<void>
+  readonly #options: ConversationOptions
+  readonly #connection: Connection
+  readonly #headArrived: PromiseWithResolvers<void>
+  readonly #bodyEnded: PromiseWithResolvers<BodyEnd>
+  readonly #writtenBefore: number
+  readonly #queue: Uint8Array[] = []
+  #controller: Dispatcher.DispatchController | undefined
+  #requestStartMs = 0
+  #requestEndMs: number | undefined
+  #responseStartMs: number | undefined
+  #headerBytesSent = 0
+  #interim = 0
+  #head: ResponseHead | undefined
+  #facts: ConnectionFacts | undefined
+  #framing: Framing | undefined
+  #bytes = 0
+  #sink: BodySink | undefined
+  #sinkIsBusy = false
+  /** undici has ended the answer; whether it was a good end is not said yet. */
+  #ending = false
+  #outcome: Outcome | undefined
+  #settled = false
+
+  constructor(options: ConversationOptions) {
+    this.#options = options
+    this.#connection = options.connection
+    this.#headArrived = Promise.withResolvers()
+    this.#bodyEnded = Promise.withResolvers()
+    // Either may fail when nobody looks yet, or ever: an exchange may be closed without being received.
+    this.#headArrived.promise.catch(() => {})
+    this.#bodyEnded.promise.catch(() => {})
+    this.opened = this.#headArrived.promise
+    this.#writtenBefore = options.connection.bytesWritten
+    this.#requestStartMs = Date.now()
+  }
+
+  // -------------------------------------------------------------------------------------------------- for those above
+
+  get head(): ResponseHead {
+    return this.#head!
+  }
+
+  get facts(): ConnectionFacts {
+    return this.#facts!
+  }
+
+  /** True if the server has not begun to answer. */
+  get unanswered(): boolean {
+    return this.#responseStartMs === undefined
+  }
+
+  /** The bytes are lent until the sink's promise settles, and so this promise settles only after that one, even when aborted. */
+  async receive(sink: BodySink): Promise<BodyEnd> {
+    if (this.#sink !== undefined) {
+      throw new LonghaulError('INVALID_ARGUMENT', 'receive() was called twice; the bytes of a body are given once.')
+    }
+    this.#sink = sink
+    this.#advance()
+    return this.#bodyEnded.promise
+  }
+
+  close(): void {
+    this.abort()
+  }
+
+  /** Fails whatever is not complete yet with reason `aborted`. */
+  abort(): void {
+    this.#stop(this.#failure('aborted', 'the request was given up'))
+  }
+
+  // --------------------------------------------------------------------------------------------------------- for undici
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#outcome !== undefined) controller.abort(new Error('given up'))
+  }
+
+  onRequestSent(): void {
+    this.#requestEndMs = Date.now()
+    this.#headerBytesSent = this.#connection.bytesWritten - this.#writtenBefore
+  }
+
+  onResponseStarted(): void {
+    this.#responseStartMs ??= Date.now()
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, _parsed: unknown, reason = ''): void {
+    if (this.#outcome !== undefined) return
+    if (status < 200) {
+      this.#interim++
+      if (this.#interim > maximumInterimAnswers) {
+        this.#stop(this.#failure('malformed answer', `more than ${maximumInterimAnswers} interim answers`))
+      }
+      return
+    }
+    const headers = headerList(controller.rawHeaders)
+    const framing = framingOf(this.#options.method, status, headers)
+    if (typeof framing === 'string') {
+      this.#stop(this.#failure('malformed answer', framing))
+      return
+    }
+    this.#framing = framing
+    this.#head = { status, headers }
+    this.#facts = this.#gatherFacts(headSize(reason, controller.rawHeaders))
+    controller.pause()
+    this.#headArrived.resolve()
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#outcome !== undefined) return
+    this.#bytes += chunk.length
+    // `chunk` is a piece of what the socket read, not of the parser's memory: it stays ours.
+    if (this.#sink === undefined || this.#sinkIsBusy || this.#queue.length > 0) this.#queue.push(chunk)
+    else this.#deliver(this.#sink, chunk)
+    if (this.#sinkIsBusy || this.#queue.length > 0) controller.pause()
+  }
+
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
+    if (this.#outcome !== undefined || this.#framing === undefined) return
+    // Said now, and not a turn later, as the connection may be reset in between; that would not matter any more.
+    const wrong = this.#whatIsWrongWithTheEnd(this.#framing)
+    if (wrong !== undefined) {
+      this.#stopAfterQueue(this.#failure('connection lost', wrong, this.#connection.error))
+      return
+    }
+    const end: BodyEnd = {
+      proof: this.#framing.proof,
+      bytes: this.#bytes,
+      trailers: headerList(controller.rawTrailers),
+    }
+    this.#ending = true
+    this.#connection.markEnd()
+    setImmediate(() => this.#concludeWith(end))
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    if (this.#outcome !== undefined || this.#ending) return
+    const code = 'code' in error ? error.code : undefined
+    if (code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_NOT_SUPPORTED') {
+      this.#stop(
+        new LonghaulError('INVALID_ARGUMENT', `The request cannot be sent: ${error.message}.`, { cause: error }),
+      )
+      return
+    }
+    // undici often says only "closed"; the socket knows why.
+    const told = code === 'UND_ERR_SOCKET' ? (this.#connection.error ?? error) : error
+    this.#stopAfterQueue(failureOf(told, this.#phase(), this.#connection.peer))
+  }
+
+  // ------------------------------------------------------------------------------------------------------------- inside
+
+  #whatIsWrongWithTheEnd(framing: Framing): string | undefined {
+    if (framing.proof === 'length' && framing.length !== this.#bytes) {
+      return `${this.#bytes} of ${framing.length} bytes came`
+    }
+    if (framing.proof === 'close' && !this.#connection.endedInGoodOrder) {
+      return 'the body has no length, and the connection was cut instead of closed'
+    }
+    return undefined
+  }
+
+  #concludeWith(end: BodyEnd): void {
+    if (this.#outcome !== undefined) return
+    if (this.#connection.hasExcess) {
+      this.#stopAfterQueue(this.#failure('body too long', 'more bytes came than the answer announced'))
+      return
+    }
+    this.#outcome = { end }
+    if (this.#connection.usable) this.#options.release()
+    else this.#connection.destroy()
+    this.#advance()
+  }
+
+  /** Hands out what is queued; then either all is over, or more may come. */
+  #advance(): void {
+    while (this.#sink !== undefined && !this.#sinkIsBusy && this.#queue.length > 0) {
+      this.#deliver(this.#sink, this.#queue.shift()!)
+    }
+    if (this.#sinkIsBusy || this.#queue.length > 0) return
+    if (this.#outcome !== undefined) this.#settle(this.#outcome)
+    else if (this.#sink !== undefined) this.#controller?.resume()
+  }
+
+  #deliver(sink: BodySink, bytes: Uint8Array): void {
+    let taken: Promise<void> | undefined
+    try {
+      taken = sink(bytes)
+    } catch (error) {
+      this.#stop(error)
+      return
+    }
+    if (taken === undefined) return
+    this.#sinkIsBusy = true
+    taken.then(
+      () => {
+        this.#sinkIsBusy = false
+        this.#advance()
+      },
+      (error: unknown) => {
+        this.#sinkIsBusy = false
+        this.#stop(error)
+      },
+    )
+  }
+
+  /** Ends at once: what is queued is dropped. */
+  #stop(error: unknown): void {
+    this.#queue.length = 0
+    this.#stopAfterQueue(error)
+  }
+
+  /** The bytes before the break are good ones, and whoever resumes wants them. */
+  #stopAfterQueue(error: unknown): void {
+    // A connection whose body is whole has been let go of already, and may serve another request by now.
+    if (this.#outcome === undefined) this.#connection.destroy()
+    if (!this.#settled && (this.#outcome === undefined || 'end' in this.#outcome)) this.#outcome = { error }
+    this.#advance()
+  }
+
+  #settle(outcome: Outcome): void {
+    if (this.#settled) return
+    this.#settled = true
+    this.#options.over()
+    if ('end' in outcome) {
+      this.#bodyEnded.resolve(outcome.end)
+    } else {
+      this.#headArrived.reject(outcome.error)
+      this.#bodyEnded.reject(outcome.error)
+    }
+  }
+
+  #phase(): NetworkPhase {
+    if (this.#head !== undefined) return 'body'
+    return this.#requestEndMs === undefined ? 'request' : 'head'
+  }
+
+  #failure(reason: NetworkFailureCause, what: string, cause?: unknown): NetworkFailure {
+    return new NetworkFailure(reason, this.#phase(), `${this.#connection.peer}: ${reason} (${what})`, { cause })
+  }
+
+  #gatherFacts(headerBytesReceived: number): ConnectionFacts {
+    const reused = this.#connection.requests > 1
+    const { localAddress, remoteAddress, tlsVersion, tlsCipher } = this.#connection.facts
+    return {
+      protocol: 'http/1.1',
+      reused,
+      proxied: false,
+      fetchStartMs: this.#options.fetchStartMs,
+      // The times of making the connection belong to the request that had it made.
+      ...(reused ? undefinedless({ localAddress, remoteAddress, tlsVersion, tlsCipher }) : this.#connection.facts),
+      requestStartMs: this.#requestStartMs,
+      ...undefinedless({ requestEndMs: this.#requestEndMs, responseStartMs: this.#responseStartMs }),
+      headerBytesSent: this.#headerBytesSent,
+      headerBytesReceived,
+    }
+  }
+}
+
+function undefinedless<T extends object>(object: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>
+  }
+}
