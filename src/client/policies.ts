@@ -95,14 +95,19 @@ export function tlsOptions(value: TlsOptions, name: string, consequence: string)
   if (minimumVersion === 'TLSv1.3' && maximumVersion === 'TLSv1.2') {
     throw invalid(name, 'minimumVersion is above maximumVersion', consequence)
   }
-  if (ca !== undefined) {
-    const isPem = (text: unknown): boolean => typeof text === 'string' && text.includes('-----BEGIN CERTIFICATE-----')
-    if (!Array.isArray(ca) || !ca.every(isPem))
-      throw invalid(`${name}.ca`, 'each entry must be the text of a certificate in PEM form, not a path', consequence)
+  if (ca !== undefined && !isPemList(ca)) {
+    throw invalid(`${name}.ca`, 'each entry must be the text of a certificate in PEM form, not a path', consequence)
   }
   return {
     ...(minimumVersion !== undefined && { minimumVersion }),
     ...(maximumVersion !== undefined && { maximumVersion }),
     ...(ca !== undefined && { ca: [...ca] }),
   }
+}
+
+function isPemList(value: unknown): value is readonly string[] {
+  return (
+    Array.isArray(value) &&
+    value.every((text) => typeof text === 'string' && text.includes('-----BEGIN CERTIFICATE-----'))
+  )
 }

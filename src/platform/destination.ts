@@ -1,0 +1,175 @@
+/**
+ * Where a download goes, settled before anything is enqueued: what `to` means, its folders made and resolved once, and
+ * proof that a file can be made there. The daemon never re-creates a folder that vanished later.
+ *
+ * A folder is what exists as one or ends in a separator; everything else names a file. May touch: node:fs, only to look at
+ * `to`, and to make its missing folders.
+ */
+import { constants } from 'node:fs'
+import { access, lstat, mkdir, realpath, stat } from 'node:fs/promises'
+import { basename, dirname, isAbsolute, join, resolve, sep } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { LonghaulError } from '../contract/errors.ts'
+import type { Destination } from '../contract/task.ts'
+
+/** Longest name of a file in bytes on every file system that matters. */
+const nameLimit = 255
+
+export interface ResolveOptions {
+  /** A folder is refused (FILE_IS_DIRECTORY): a file is meant. @default either */
+  readonly want?: 'file'
+  /** A file that is there already is refused (DESTINATION_EXISTS). @default that is found out at the end */
+  readonly existing?: 'refuse'
+  /** Relative paths start here. @default the current folder */
+  readonly cwd?: string
+}
+
+/** Resolves destinations; what it learnt about a folder holds for its life, so make one for each call of the user. */
+export interface DestinationResolver {
+  resolve(to: string | URL, options?: ResolveOptions): Promise<Destination>
+}
+
+/**
+ * @throws INVALID_ARGUMENT (not a path), CANNOT_CREATE_FILE (folder cannot be made or written), FILE_IS_DIRECTORY,
+ *   DESTINATION_EXISTS; nothing was enqueued then
+ */
+export function resolveDestination(to: string | URL, options: ResolveOptions = {}): Promise<Destination> {
+  return createDestinationResolver().resolve(to, options)
+}
+
+export function createDestinationResolver(): DestinationResolver {
+  /** By the path as it was written: the resolved folder, proven to be writable. */
+  const folders = new Map<string, Promise<string>>()
+  const folderAt = (path: string): Promise<string> => {
+    let found = folders.get(path)
+    if (found === undefined) {
+      found = prepareFolder(path)
+      folders.set(path, found)
+    }
+    return found
+  }
+  return {
+    async resolve(to, options = {}) {
+      const written = pathOf(to)
+      const path = resolve(options.cwd ?? '.', written)
+      const asFolder = endsInSeparator(written)
+      if (asFolder && options.want !== 'file') return { kind: 'folder', folder: await folderAt(path) }
+      const found = await look(path)
+      if (asFolder || found === 'folder') {
+        if (options.want !== 'file') return { kind: 'folder', folder: await folderAt(path) }
+        throw new LonghaulError(
+          'FILE_IS_DIRECTORY',
+          `${path} is a folder, and a file is wanted here. Nothing was added.`,
+        )
+      }
+      const name = basename(path)
+      if (Buffer.byteLength(name) > nameLimit) {
+        throw new LonghaulError(
+          'CANNOT_CREATE_FILE',
+          `The name ${name.slice(0, 60)}… has more than ${nameLimit} bytes. Nothing was added.`,
+        )
+      }
+      if (found === 'file' && options.existing === 'refuse') {
+        throw new LonghaulError('DESTINATION_EXISTS', `${path} exists. Nothing was added; the file was not touched.`)
+      }
+      if (found === 'other') {
+        throw new LonghaulError(
+          'CANNOT_CREATE_FILE',
+          `${path} is neither a file nor a folder (a device, a pipe or a socket). Nothing was added.`,
+        )
+      }
+      return { kind: 'file', folder: await folderAt(dirname(path)), name }
+    },
+  }
+}
+
+function pathOf(to: string | URL): string {
+  if (to instanceof URL) {
+    if (to.protocol !== 'file:') throw refusedPath(to.href, 'is not a file: URL')
+    try {
+      return fileURLToPath(to)
+    } catch (cause) {
+      throw refusedPath(to.href, cause instanceof Error ? cause.message : String(cause), cause)
+    }
+  }
+  if (typeof to !== 'string' || to === '') throw refusedPath(String(to), 'is not a path')
+  if (to.includes('\0')) throw refusedPath(to.replaceAll('\0', '\\0'), 'has a NUL in it')
+  if (/^(https?|file):\/\//.test(to)) throw refusedPath(to, 'is a URL; give a path, or a URL object for file:')
+  return to
+}
+
+function endsInSeparator(path: string): boolean {
+  // '.' and '..' mean folders too; they exist, so `look` finds that out.
+  return path.endsWith('/') || path.endsWith(sep)
+}
+
+/** What stands at a path. A link to a folder is a folder; any other link is a file in the way, which is never followed. */
+async function look(path: string): Promise<'nothing' | 'file' | 'folder' | 'other'> {
+  try {
+    const own = await lstat(path)
+    if (own.isDirectory()) return 'folder'
+    if (own.isSymbolicLink()) {
+      const target = await stat(path).catch(() => undefined)
+      return target?.isDirectory() === true ? 'folder' : 'file'
+    }
+    return own.isFile() ? 'file' : 'other'
+  } catch (error) {
+    const code = codeOf(error)
+    // Its folder is told apart when it is made or checked.
+    if (code === 'ENOENT' || code === 'ENOTDIR') return 'nothing'
+    throw cannotCreate(path, error)
+  }
+}
+
+/** Makes what is missing, once; resolves links; proves that a file can be made. */
+async function prepareFolder(path: string): Promise<string> {
+  try {
+    await mkdir(path, { recursive: true })
+    const folder = await realpath(path)
+    const found = await stat(folder)
+    if (!found.isDirectory()) throw Object.assign(new Error('it is not a folder'), { code: 'ENOTDIR' })
+    await access(folder, constants.W_OK | constants.X_OK)
+    return folder
+  } catch (error) {
+    throw cannotCreate(path, error)
+  }
+}
+
+function cannotCreate(path: string, cause: unknown): LonghaulError {
+  const reasons: Readonly<Record<string, string>> = {
+    EACCES: 'this user may not write there',
+    EPERM: 'this user may not write there',
+    EROFS: 'the file system is read-only',
+    ENOSPC: 'the disk is full',
+    ENOTDIR: 'a part of the path is a file, not a folder',
+    EEXIST: 'a file of that name is in the place of the folder',
+    ENAMETOOLONG: 'a name in the path is too long',
+    ELOOP: 'its links go in a circle',
+  }
+  const why = reasons[codeOf(cause) ?? ''] ?? (cause instanceof Error ? cause.message : String(cause))
+  return new LonghaulError('CANNOT_CREATE_FILE', `No file can be made in ${path}: ${why}. Nothing was added.`, {
+    cause,
+  })
+}
+
+function refusedPath(path: string, why: string, cause?: unknown): LonghaulError {
+  return new LonghaulError('INVALID_ARGUMENT', `to: ${JSON.stringify(path)} ${why}. Nothing was added.`, { cause })
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error ? String(error.code) : undefined
+}
+
+/** How a destination is shown to a person: the file, or the folder with a separator at its end. Undefined for the spool. */
+export function destinationPath(destination: Destination): string | undefined {
+  switch (destination.kind) {
+    case 'file':
+      return join(destination.folder, destination.name)
+    case 'folder':
+      return isAbsolute(destination.folder) && destination.folder.endsWith(sep)
+        ? destination.folder
+        : destination.folder + sep
+    case 'spool':
+      return undefined
+  }
+}
