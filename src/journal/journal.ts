@@ -8,7 +8,7 @@
  * Everybody outside this room sees this file only, and only its types; `daemon/main` also sees `thread`.
  */
 import type { ByteRanges, Delivered, Part, PartIdentity, PublishIntent, Representation } from '../contract/bytes.ts'
-import type { ErrorJson } from '../contract/errors.ts'
+import type { ErrorCode, ErrorJson } from '../contract/errors.ts'
 import type { DurableEventJson } from '../contract/events.ts'
 import type { AttemptJson } from '../contract/explanation.ts'
 import type { TaskMetricsJson, TransactionJson } from '../contract/metrics.ts'
@@ -121,6 +121,20 @@ export interface StartedAttempt {
   readonly restarts: number
   /** Of DIGEST_MISMATCH after a resume: fetched once more only. */
   readonly digestFailures: number
+  /** What the decision about a next attempt has to know of the ones before. */
+  readonly past: {
+    /** Attempts that failed, of those that are kept; one that we stopped is none. */
+    readonly failed: number
+    /** Of these the last ones in a row, since bytes last became safe: the exponent of the back-off. */
+    readonly failures: number
+    /** Code of the last failure. */
+    readonly lastCode: ErrorCode | undefined
+    /** Steady ms. */
+    readonly deadlineAtMs: number | undefined
+    readonly giveUpAfterMs: number | undefined
+    /** Steady ms at which bytes last became safe, else of the first start; this start if there was none. */
+    readonly lastProgressAtMs: number
+  }
 }
 
 /** `fenced`: this attempt is no longer the one; close, tell nobody. */
