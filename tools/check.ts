@@ -1,21 +1,23 @@
-// `npm test`. Without arguments everything that must hold: types, lint, floors, format, tests, docs, package. With arguments
-// (`npm test -- test/journal`) only the tests that match them.
-import { spawnSync } from 'node:child_process'
+// `npm test`: everything that must hold. All steps run, also after one that failed. With arguments
+// (`npm test -- test/journal`) only the tests that match them; see tools/test.ts.
+import { succeeds } from './run.ts'
 
 const patterns = process.argv.slice(2)
-const steps: readonly (readonly string[])[] =
-  patterns.length > 0 ? [['test:only', '--', ...patterns]] : [['types'], ['lint'], ['format'], ['test:only']]
-
-const broken: string[] = []
-for (const step of steps) {
-  if (steps.length > 1) console.log(`\n== npm run ${step.join(' ')}`)
-  const { status } = spawnSync('npm', ['run', '--silent', ...step], {
-    stdio: 'inherit',
-    shell: process.platform === 'win32',
-  })
-  if (status !== 0) broken.push(step.join(' '))
+if (patterns.length > 0) {
+  if (!succeeds(process.execPath, ['tools/test.ts', ...patterns])) process.exitCode = 1
+} else {
+  checkEverything()
 }
-if (broken.length > 0) {
-  if (steps.length > 1) console.log(`\nfailed: ${broken.join(', ')}`)
+
+function checkEverything(): void {
+  // The tests come last: their closing line is the one to read.
+  const scripts = ['types', 'lint', 'floors', 'format', 'docs', 'package-check', 'test:only']
+  const failed: string[] = []
+  for (const script of scripts) {
+    console.log(`\n== npm run ${script}`)
+    if (!succeeds('npm', ['run', '--silent', script])) failed.push(script)
+  }
+  if (failed.length === 0) return
+  console.log(`\nfailed: ${failed.map((script) => `npm run ${script}`).join(', ')}`)
   process.exitCode = 1
 }

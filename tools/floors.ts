@@ -1,0 +1,133 @@
+// The floors of the house: who may import whom, and who may touch the real world. Arrows run down only. This is the table;
+// tools/check-floors.ts reads every import in src/ against it. A change here is a change of the architecture: say why in
+// ARCHITECTURE.md.
+
+/**
+ * Rooms (folders of src/) and single files of them, each with all that it may import beside its own room.
+ * - `world` is a whole room, `transfer/engine` one file of it.
+ * - `type journal/journal` lets only types through: `import type`, nothing at run time.
+ * - A row for a single file (`daemon/main`) replaces the row of its room.
+ */
+export const mayImport: Readonly<Record<string, readonly string[]>> = {
+  // Ground floor: the words everyone shares, and the seams for what takes time or chance.
+  contract: [],
+  world: ['contract'],
+
+  // One thing each, on top of the seams.
+  scheduler: ['world', 'contract'],
+  transfer: ['world', 'contract'],
+  network: ['world', 'contract'],
+  platform: ['world', 'contract'],
+  wire: ['world', 'contract'],
+  journal: ['contract'],
+  // The journal in its own thread needs a real clock and log there.
+  'journal/thread': ['contract', 'world', 'platform'],
+
+  // What the daemon does.
+  delivery: ['type journal/journal', 'world', 'contract'],
+  service: [
+    'delivery',
+    'scheduler',
+    'transfer/engine',
+    'transfer/assignment',
+    'type journal/journal',
+    'world',
+    'contract',
+  ],
+  gateway: ['service', 'contract'],
+  daemon: ['gateway', 'service', 'wire', 'type journal/journal', 'world', 'contract'],
+  'daemon/main': [
+    'gateway',
+    'service',
+    'wire',
+    'network/transport',
+    'platform',
+    'journal/thread',
+    'type journal/journal',
+    'world',
+    'contract',
+  ],
+
+  // What an app and a person hold. Nothing of what the daemon is made of; of the platform, only what a process beside the
+  // daemon needs to find or start it, and to put a delivered file into its place.
+  client: [
+    'wire',
+    'platform/paths',
+    'platform/clock',
+    'platform/secret',
+    'platform/start-daemon',
+    'platform/this-process',
+    'platform/destination',
+    'platform/move-file',
+    'type world/channel',
+    'type world/clock',
+    'contract',
+  ],
+  cli: [
+    'client',
+    'platform/paths',
+    'platform/start-daemon',
+    'platform/this-process',
+    'platform/destination',
+    'platform/package-version',
+    'platform/startup',
+    'contract',
+  ],
+  index: ['client', 'contract'],
+}
+
+/**
+ * Only these may touch clocks, timers, chance, files, sockets, processes and threads. Everybody else takes the seams of
+ * world/, which is what lets the simulator run the same code on a clock, a disk and a network of its own.
+ */
+export const touchesTheRealWorld: readonly string[] = [
+  'platform',
+  'network',
+  'wire',
+  'journal/thread',
+  'daemon/main',
+  'cli',
+]
+
+/** Modules of Node that compute and do nothing else: free for everyone. */
+export const harmlessModules: readonly string[] = [
+  'node:buffer',
+  'node:events',
+  'node:path',
+  'node:path/posix',
+  'node:string_decoder',
+  'node:url',
+  'node:util',
+]
+
+/** Names of node:crypto that give the same answer for the same input: free for everyone. */
+export const harmlessCrypto: readonly string[] = ['createHash', 'createHmac', 'timingSafeEqual', 'Hash', 'Hmac']
+
+/** Modules and packages that belong to one room, or a few. Every other package is refused everywhere. */
+export const belongsTo: Readonly<Record<string, readonly string[]>> = {
+  'node:sqlite': ['journal', 'platform'],
+  undici: ['network'],
+  zod: ['daemon'],
+  pino: ['platform', 'daemon/main'],
+  'content-disposition': ['transfer'],
+}
+
+/** Inside rooms that may read `process` (arguments, environment, versions): an app's own process is the client's business. */
+export const mayReadProcess: readonly string[] = ['client']
+
+/** Globals that are time or chance. `Date.now` is a member; `Date()` and `new Date()` without arguments read the clock too. */
+export const worldlyGlobals: readonly string[] = [
+  'setTimeout',
+  'setInterval',
+  'setImmediate',
+  'fetch',
+  'WebSocket',
+  'EventSource',
+  'Worker',
+  'performance',
+  'crypto',
+  'process',
+  'Date.now',
+  'Math.random',
+  'AbortSignal.timeout',
+]
