@@ -3,7 +3,7 @@
  *
  *     client  hello {versions, nonce}
  *     daemon  {version, nonce, proof}      the daemon proves itself first
- *     client  prove {proof}                only to a daemon that was proved
+ *     client  prove {proof, pid}           only to a daemon that was proved
  *     daemon  {pid, version, home, …}      its facts, only to a client that was proved
  *
  * A proof is HMAC-SHA256 by the secret over everything said so far and the role of the one who proves: a proof cannot be
@@ -39,12 +39,16 @@ export interface HandshakeOptions {
   readonly random: Random
   /** Called once both are proved, in the same turn: what the new peer answers. */
   readonly serve: (agreed: Agreed) => PeerOptions
+  /** The client's, told for messages only. @default of this process */
+  readonly pid?: number
 }
 
 export interface Agreed {
   /** The protocol version: the highest that both speak. */
   readonly version: number
   readonly facts: DaemonFacts
+  /** As the client says; never trusted. 0 when it did not say. */
+  readonly clientPid: number
 }
 
 export interface Greeted extends Agreed {
@@ -54,6 +58,7 @@ export interface Greeted extends Agreed {
 /** The client's side. @throws PROTOCOL_MISMATCH, or DAEMON_UNAVAILABLE when the daemon went away or was silent */
 export function greet(channel: Channel, options: HandshakeOptions): Promise<Greeted> {
   const ourNonce = makeNonce(options.random)
+  const ourPid = options.pid ?? process.pid
   let answered: { readonly version: number; readonly nonce: string } | undefined
   const greeted = converse(channel, options.clock, 'the daemon', (frame, finish) => {
     // Of who is not proved yet only this one error is believed, and it only ends the attempt.
@@ -75,13 +80,13 @@ export function greet(channel: Channel, options: HandshakeOptions): Promise<Gree
         )
       }
       answered = { version, nonce }
-      say(channel, { id: 2, call: 'prove', params: { proof: prove(options.secret, 'client', said) } })
+      say(channel, { id: 2, call: 'prove', params: { proof: prove(options.secret, 'client', said), pid: ourPid } })
       return
     }
     const { pid, version, home } = fieldsOf(frame.ok)
     if (typeof pid !== 'number' || typeof version !== 'string' || typeof home !== 'string') throw broken('the daemon')
     finish((peer) => {
-      const agreed: Agreed = { version: answered!.version, facts: { pid, version, home } }
+      const agreed: Agreed = { version: answered!.version, facts: { pid, version, home }, clientPid: ourPid }
       return { ...agreed, peer: peer(options.serve(agreed)) }
     })
   })
@@ -112,7 +117,7 @@ export function receive(
       say(channel, { id: frame.id, ok: { version, nonce: ourNonce, proof: prove(options.secret, 'daemon', said) } })
       return
     }
-    const { proof } = params
+    const { proof, pid } = params
     if (frame.call !== 'prove' || frame.id !== 2 || !isHex(proof)) throw broken('the client')
     if (!equal(proof, prove(options.secret, 'client', said))) {
       throw new LonghaulError(
@@ -123,7 +128,8 @@ export function receive(
     const { version } = said
     finish((peer) => {
       say(channel, { id: frame.id, ok: options.facts })
-      const agreed: Agreed = { version, facts: options.facts }
+      const clientPid = Number.isSafeInteger(pid) ? (pid as number) : 0
+      const agreed: Agreed = { version, facts: options.facts, clientPid }
       return { ...agreed, peer: peer(options.serve(agreed)) }
     })
   })
