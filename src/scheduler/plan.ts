@@ -1,0 +1,57 @@
+/** What to start now, and when to look again. */
+import type { TaskId } from '../contract/words.ts'
+import { mayStart } from './rules.ts'
+import { compareHeads, nextSession } from './share.ts'
+import { type ActiveTask, type LaneHead, type Limits, type SessionShare, viewOf } from './view.ts'
+
+/** A moment of the journal, as `plan` is given it. */
+export interface Schedule {
+  /** Steady ms. */
+  readonly nowMs: number
+  readonly limits: Limits
+  readonly sessions: readonly SessionShare[]
+  readonly lanes: readonly LaneHead[]
+  readonly active: readonly ActiveTask[]
+  /** Steady ms of the next row that is due. */
+  readonly wakeAtMs?: number | undefined
+}
+
+export interface Plan {
+  /** At most one of each lane: who comes after its head is known when the journal is looked at again. */
+  readonly start: readonly TaskId[]
+  /** Steady ms; absent: nothing is due by itself. */
+  readonly wakeAtMs?: number
+}
+
+/** Starts what no rule holds back, sessions in turn. After its starts, no lane's head that is left could start as well. */
+export function plan(schedule: Schedule): Plan {
+  const view = viewOf(schedule)
+  const heads = Map.groupBy(schedule.lanes.toSorted(compareHeads), (head) => head.session)
+  const candidates = new Map([...view.sessions].filter(([session]) => heads.has(session)))
+  const served = new Map<number, number>()
+  const start: TaskId[] = []
+  while (view.load.total < schedule.limits.maximumActiveTasks) {
+    const next = nextSession(candidates.values(), view.load, served)
+    if (next === undefined) break
+    const waiting = heads.get(next.session)!
+    const index = waiting.findIndex((head) => mayStart(head, view))
+    const [head] = index < 0 ? [] : waiting.splice(index, 1)
+    // Load only grows while a plan is made: what may not start now may not start later in it.
+    if (head === undefined) candidates.delete(next.session)
+    else {
+      start.push(head.task)
+      view.load.add(head)
+      served.set(next.session, (served.get(next.session) ?? 0) + 1)
+    }
+  }
+  const wakeAtMs = earliest([schedule.wakeAtMs, ...schedule.lanes.map((lane) => lane.closedUntilMs)], schedule.nowMs)
+  return { start, ...(wakeAtMs !== undefined && { wakeAtMs }) }
+}
+
+/** A row that is overdue counts; a lane that has opened again does not. */
+function earliest(times: readonly (number | undefined)[], nowMs: number): number | undefined {
+  const [row, ...lanes] = times
+  let found = row
+  for (const at of lanes) if (at !== undefined && at > nowMs && (found === undefined || at < found)) found = at
+  return found
+}

@@ -1,0 +1,178 @@
+// What is started, what is not, and that explanations never disagree with it.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { plan, type Schedule } from '../../src/scheduler/plan.ts'
+import { mayStart, reasonsToWait } from '../../src/scheduler/rules.ts'
+import { daemonLimits, type LaneHead, type SessionShare, viewOf } from '../../src/scheduler/view.ts'
+
+const origins = ['https://a.test', 'https://b.test', 'https://c.test', 'http://d.test:8080']
+
+function share(session: number, more: Partial<SessionShare> = {}): SessionShare {
+  return { session, maximumActiveTasks: 16, maximumConnectionsPerHost: 6, held: false, lastStart: 0, ...more }
+}
+
+function head(session: number, origin: string, more: Partial<LaneHead> = {}): LaneHead {
+  return { session, origin, task: `${session}-${origin}`, priority: 0.5, ...more }
+}
+
+function schedule(more: Partial<Schedule>): Schedule {
+  return { nowMs: 1000, limits: daemonLimits, sessions: [], lanes: [], active: [], ...more }
+}
+
+const someSchedule: fc.Arbitrary<Schedule> = fc
+  .record({
+    limits: fc.record({
+      maximumActiveTasks: fc.integer({ min: 1, max: 12 }),
+      maximumConnectionsPerOrigin: fc.integer({ min: 1, max: 6 }),
+    }),
+    shares: fc.array(
+      fc.record({
+        maximumActiveTasks: fc.integer({ min: 1, max: 6 }),
+        maximumConnectionsPerHost: fc.integer({ min: 1, max: 4 }),
+        held: fc.boolean(),
+        lastStart: fc.nat(20),
+      }),
+      { minLength: 1, maxLength: 5 },
+    ),
+    lanes: fc.uniqueArray(
+      fc.record({
+        session: fc.nat(4),
+        origin: fc.constantFrom(...origins),
+        priority: fc.constantFrom(0, 0.5, 1),
+        closedUntilMs: fc.option(fc.integer({ min: 500, max: 2000 }), { nil: undefined }),
+      }),
+      { selector: (lane) => `${lane.session} ${lane.origin}`, maxLength: 20 },
+    ),
+    active: fc.array(fc.record({ session: fc.nat(4), origin: fc.constantFrom(...origins) }), { maxLength: 14 }),
+  })
+  .map(({ limits, shares, lanes, active }) => ({
+    nowMs: 1000,
+    limits,
+    sessions: shares.map((each, session) => ({ session, ...each })),
+    lanes: lanes
+      .filter((lane) => lane.session < shares.length)
+      .map((lane, index) => ({ ...lane, task: `T${String(index).padStart(3, '0')}` })),
+    active: active.filter((task) => task.session < shares.length),
+  }))
+
+test('a plan starts what no rule holds back, and holds back only what some rule names', () => {
+  fc.assert(
+    fc.property(someSchedule, (given) => {
+      const started = new Set(plan(given).start)
+      const byTask = new Map(given.lanes.map((lane) => [lane.task, lane]))
+      // In its order, each start was allowed when its turn came.
+      const view = viewOf(given)
+      for (const task of started) {
+        assert.deepEqual(reasonsToWait(byTask.get(task)!, view), [])
+        view.load.add(byTask.get(task)!)
+      }
+      for (const lane of given.lanes) {
+        const reasons = reasonsToWait(lane, view)
+        assert.equal(mayStart(lane, view), reasons.length === 0)
+        if (!started.has(lane.task)) assert.notDeepEqual(reasons, [], `${lane.task} waits without a reason`)
+      }
+    }),
+  )
+})
+
+test('no limit is ever exceeded by a plan', () => {
+  fc.assert(
+    fc.property(someSchedule, (given) => {
+      const byTask = new Map(given.lanes.map((lane) => [lane.task, lane]))
+      const started = plan(given).start.map((task) => byTask.get(task)!)
+      const before = viewOf(given).load
+      const after = viewOf({ ...given, active: [...given.active, ...started] }).load
+      assert.ok(after.total <= Math.max(before.total, given.limits.maximumActiveTasks))
+      for (const { session, origin } of started) {
+        const of = given.sessions.find((each) => each.session === session)!
+        assert.ok(after.ofSession(session) <= of.maximumActiveTasks)
+        assert.ok(after.ofOrigin(origin) <= given.limits.maximumConnectionsPerOrigin)
+        assert.ok(after.ofLane(session, origin) <= of.maximumConnectionsPerHost)
+        assert.equal(of.held, false)
+      }
+    }),
+  )
+})
+
+test('no session starves, however many tasks the others have', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 2, max: 6 }),
+      fc.integer({ min: 1, max: 3 }),
+      fc.array(fc.nat(), { minLength: 200, maxLength: 200 }),
+      (sessions, places, ends) => {
+        // Every session always has more to do; one running task ends at a time, whichever chance names.
+        const lastStart = new Map<number, number>()
+        const waitedFor = new Map<number, number>()
+        let active: { session: number; origin: string }[] = []
+        let starts = 0
+        for (const end of ends) {
+          const { start } = plan(
+            schedule({
+              limits: { maximumActiveTasks: places, maximumConnectionsPerOrigin: 100 },
+              sessions: Array.from({ length: sessions }, (_, session) =>
+                share(session, { lastStart: lastStart.get(session) ?? 0 }),
+              ),
+              lanes: Array.from({ length: sessions }, (_, session) =>
+                head(session, 'https://a.test', { task: String(session), priority: session === 0 ? 1 : 0 }),
+              ),
+              active,
+            }),
+          )
+          for (const task of start) {
+            const session = Number(task)
+            lastStart.set(session, ++starts)
+            active.push({ session, origin: 'https://a.test' })
+            // One that has a task running is being served, however long that task takes.
+            for (let each = 0; each < sessions; each++) {
+              const served = active.some((task) => task.session === each)
+              waitedFor.set(each, served ? 0 : (waitedFor.get(each) ?? 0) + 1)
+              assert.ok(waitedFor.get(each)! < sessions, `session ${each} waited for ${waitedFor.get(each)} starts`)
+            }
+          }
+          active = active.filter((_, index) => index !== end % active.length)
+        }
+      },
+    ),
+  )
+})
+
+test('inside a session the best priority starts first, then the oldest', () => {
+  const lanes = [
+    head(1, 'https://a.test', { task: '01B', priority: 0.5 }),
+    head(1, 'https://b.test', { task: '01C', priority: 0.9 }),
+    head(1, 'https://c.test', { task: '01A', priority: 0.5 }),
+  ]
+  assert.deepEqual(plan(schedule({ sessions: [share(1)], lanes })).start, ['01C', '01A', '01B'])
+})
+
+test('the session with the fewest active tasks is served first, then the one unserved for longest', () => {
+  const given = schedule({
+    limits: { maximumActiveTasks: 3, maximumConnectionsPerOrigin: 8 },
+    sessions: [share(1, { lastStart: 1 }), share(2, { lastStart: 9 }), share(3, { lastStart: 5 })],
+    lanes: [1, 2, 3].map((session) => head(session, 'https://a.test', { task: String(session) })),
+    active: [{ session: 1, origin: 'https://b.test' }],
+  })
+  assert.deepEqual(plan(given).start, ['3', '2'])
+})
+
+test('an origin that asked us to wait is left alone until then, and is looked at again at that time', () => {
+  const given = schedule({
+    sessions: [share(1)],
+    lanes: [head(1, 'https://a.test', { closedUntilMs: 5000 })],
+    wakeAtMs: 9000,
+  })
+  assert.deepEqual(plan(given), { start: [], wakeAtMs: 5000 })
+  assert.deepEqual(plan({ ...given, nowMs: 5000 }), { start: ['1-https://a.test'], wakeAtMs: 9000 })
+})
+
+test('a full origin does not hold back tasks of another', () => {
+  const active = Array.from({ length: 6 }, () => ({ session: 1, origin: 'https://a.test' }))
+  const lanes = [head(1, 'https://a.test', { priority: 1 }), head(1, 'https://b.test')]
+  assert.deepEqual(plan(schedule({ sessions: [share(1)], lanes, active })).start, ['1-https://b.test'])
+})
+
+test('without anything to do a plan asks for no wake-up', () => {
+  assert.deepEqual(plan(schedule({ sessions: [share(1)] })), { start: [] })
+})
