@@ -1,12 +1,22 @@
-// A folder of its own for one test, gone after it. Short, for the path of a socket may have 103 bytes only.
-import { mkdtemp, realpath, rm } from 'node:fs/promises'
+// A folder of its own for one test. Short, for the path of a socket may have 103 bytes only.
+import { rmSync } from 'node:fs'
+import { mkdtemp, realpath } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { TestContext } from 'node:test'
 
-/** Absolute, links resolved, mode 0700. */
-export async function temporaryFolder(t: TestContext): Promise<string> {
+const made: string[] = []
+
+/**
+ * Absolute, links resolved, mode 0700. Removed when the process of the test file ends, and not before: hooks of a test run in
+ * the order in which they were set, so one that closes what lives in the folder would come after one that removes it.
+ */
+export async function temporaryFolder(): Promise<string> {
   const path = await realpath(await mkdtemp(join(tmpdir(), 'lh-')))
-  t.after(() => rm(path, { recursive: true, force: true }))
+  if (made.length === 0) {
+    process.once('exit', () => {
+      for (const folder of made) rmSync(folder, { recursive: true, force: true })
+    })
+  }
+  made.push(path)
   return path
 }

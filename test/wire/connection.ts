@@ -1,4 +1,5 @@
 // Two ends of one real local socket, for the tests of the wire.
+import { once } from 'node:events'
 import { createServer, connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -12,10 +13,10 @@ export interface Ends {
 
 /** A connected pair; both are destroyed after the test. */
 export async function socketPair(t: TestContext): Promise<Ends> {
-  const path = join(await temporaryFolder(t), 's')
+  const path = join(await temporaryFolder(), 's')
   const accepted = Promise.withResolvers<Socket>()
   const server = createServer((socket) => accepted.resolve(socket)).listen(path)
-  await new Promise((resolve) => server.once('listening', resolve))
+  await once(server, 'listening')
   const near = connect(path)
   const far = await accepted.promise
   server.close()
@@ -54,6 +55,9 @@ export class Received {
 
   next(): Promise<string> {
     const line = this.#lines.shift()
-    return line === undefined ? new Promise((resolve) => this.#waiting.push(resolve)) : Promise.resolve(line)
+    if (line !== undefined) return Promise.resolve(line)
+    const { promise, resolve } = Promise.withResolvers<string>()
+    this.#waiting.push(resolve)
+    return promise
   }
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -17,7 +18,7 @@ interface Daemon {
 }
 
 async function listen(t: TestContext): Promise<Daemon> {
-  const path = join(await temporaryFolder(t), 's')
+  const path = join(await temporaryFolder(), 's')
   const peers: Peer[] = []
   const accepted: (() => void)[] = []
   const listener = await listenLocal(path, {
@@ -99,7 +100,7 @@ test('deep nesting inside parameters reaches the verb and harms nothing', async 
   const daemon = await listen(t)
   const socket = await daemon.connect()
   socket.write(`{"id":1,"call":"ping","params":${deep}}\n`)
-  const [bytes] = (await new Promise((resolve) => socket.once('data', (...all) => resolve(all)))) as [Buffer]
+  const [bytes] = (await once(socket, 'data')) as [Buffer]
   assert.equal(bytes.toString(), '{"id":1,"ok":"pong"}\n')
 })
 

@@ -23,7 +23,7 @@ test('calls go both ways at the same time and each finds its answer', async (t) 
   const { client, daemon } = await peers(
     t,
     { handlers: { double } },
-    { handlers: { double: async (params) => (await daemon.call('double', params)) as number } },
+    { handlers: { double: (params) => daemon.call('double', params) } },
   )
   const answers = await Promise.all(Array.from({ length: 500 }, (_, i) => client.call('double', i)))
   assert.deepEqual(
@@ -90,12 +90,12 @@ test('an abort rejects at once with its reason, tells the other end, and the lat
     {
       handlers: {
         wait: (_params, { signal }) =>
-          new Promise((resolve) =>
+          new Promise((resolve) => {
             signal.addEventListener('abort', () => {
               told.resolve(signal.reason)
               resolve('late')
-            }),
-          ),
+            })
+          }),
         ping: () => 'pong',
       },
     },
@@ -114,7 +114,9 @@ test('a handler that gives up because it was aborted is answered as cancelled', 
   const daemon = new Peer(frame(near.far), {
     handlers: {
       wait: (_p, { signal }) =>
-        new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('x')))),
+        new Promise((_, reject) => {
+          signal.addEventListener('abort', () => reject(new Error('x')))
+        }),
     },
   })
   near.near.write('{"id":1,"call":"wait"}\n{"cancel":1}\n{"cancel":99}\n')
