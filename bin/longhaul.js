@@ -12,6 +12,8 @@ const newEnough = major > needed[0] || (major === needed[0] && minor >= needed[1
 const other = process.env.LONGHAUL_NODE
 
 if (newEnough) {
+  // What we start must be free to use LONGHAUL_NODE again.
+  delete process.env.LONGHAUL_NODE_TRIED
   const built = new URL('../dist/cli/main.js', import.meta.url)
   const source = new URL('../src/cli/main.ts', import.meta.url)
   // A checkout always runs its source, also when an old build lies beside it.
