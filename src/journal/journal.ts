@@ -108,7 +108,11 @@ export interface StartedAttempt {
   readonly expectedLength: number | undefined
   readonly part: Part | undefined
   readonly intent: PublishIntent | undefined
-  /** For `ifExists: 'revalidate'`: what the earlier task of this key left. */
+  /**
+   * What the earlier task of this key left: a conditional request may find that it is still the newest. Present for
+   * `ifExists: 'revalidate'`, and whatever `ifExists` says when `again` found a finished task; where that file is no longer as
+   * it was left, `ifExists` decides.
+   */
   readonly delivered:
     | {
         readonly file: Delivered
@@ -476,8 +480,11 @@ export interface ExplainFacts {
   readonly origin: string
   readonly suspends: number
   readonly held: boolean
-  /** Steady ms. */
+  /** Steady ms: when its own wait is over. */
   readonly wakeAtMs?: number
+  /** Wall ms: `earliestBeginDate` that has not come. */
+  readonly beginAtWallMs?: number
+  /** Steady ms; absent while the deadline stands still. */
   readonly deadlineAtMs?: number
   readonly serverAsked: boolean
   readonly parked: boolean

@@ -1,0 +1,374 @@
+/**
+ * The life of an attempt. Every command carries the fence that `startAttempt` gave; one with an old fence changes nothing and is
+ * told so. Cancel, suspend, hold, a changed request and the deadline raise the fence in their own commit, so that it does not
+ * matter whether their stop message arrives before or after the attempt's next write.
+ *
+ * The publish intent is the point of no return: from its commit to the attempt's end nothing raises the fence.
+ */
+import type { Delivered, PublishIntent } from '../contract/bytes.ts'
+import type { ErrorCode } from '../contract/errors.ts'
+import type { RequestFacts, ResponseJson } from '../contract/task.ts'
+import type { CommandInput, CommandOutput, Fenced, Moment, Recorded, StartedAttempt } from './journal.ts'
+import { cancelledError, closeAttempt, endTask } from './endings.ts'
+import { currentBoot, identityIn, owe, owePart, partOf, partRow, pathKey, type StoredIntent } from './files.ts'
+import { settle, type TaskChanges } from './lanes.ts'
+import { publish, type StoredDelivered } from './outbox.ts'
+import { findTask, maybe, parse, textOf, type TaskOptions } from './records.ts'
+import type { TaskRow } from './rows.ts'
+import { configurationOf, sessionRow } from './sessions.ts'
+import type { Store } from './store.ts'
+import { reserve as reservePath } from './tasks.ts'
+import type { Work } from './work.ts'
+
+const fenced: Fenced = { found: 'fenced' }
+const recorded: Recorded = { found: 'recorded' }
+
+/** The task, if this attempt is still the one. */
+function running(store: Store, uid: string, fence: number): TaskRow | undefined {
+  const task = findTask(store, uid)
+  return task !== undefined && task.running !== null && task.fence === fence ? task : undefined
+}
+
+export function startAttempt(work: Work, input: CommandInput<'startAttempt'>): CommandOutput<'startAttempt'> {
+  const { store } = work
+  const { at } = input
+  const found = findTask(store, input.task)
+  if (found === undefined || found.gate !== 'ready') return { found: 'not ready', gate: found?.gate }
+  const session = sessionRow(store, found.session)!
+  const task = settle(
+    work,
+    found,
+    {
+      running: found.intent === null ? 'active' : 'publishing',
+      fence: found.fence + 1,
+      attempts: found.attempts + 1,
+      configuration: found.configuration ?? session.configuration,
+      first_started_at: found.first_started_at ?? at.steadyMs,
+    },
+    at,
+  )
+  store.run('update session set last_start = (select max(last_start) from session) + 1 where id = ?', session.id)
+  store.run(
+    'insert into attempt(task, number, started_wall, started_steady) values (?, ?, ?, ?)',
+    task.id,
+    task.attempts,
+    at.wallMs,
+    at.steadyMs,
+  )
+  const text = textOf(store, task.id)
+  const options = parse<TaskOptions>(text.options)
+  const boot = currentBoot(store)
+  const part = partRow(store, task.id)
+  return {
+    found: 'started',
+    task: task.uid,
+    session: session.id,
+    sessionIdentifier: session.identifier,
+    taskIdentifier: task.number,
+    fence: task.fence,
+    attempt: task.attempts,
+    request: maybe<RequestFacts>(text.current_request) ?? parse<RequestFacts>(text.request),
+    configuration: configurationOf(store, task.configuration!),
+    policy: options.policy,
+    destination: options.destination,
+    ifExists: options.ifExists,
+    umask: options.umask,
+    expectedDigests: options.expectedDigests,
+    expectedLength: options.expectedLength,
+    part: part === undefined ? undefined : partOf(part, boot),
+    intent: intentOf(task, boot),
+    delivered: deliveredBefore(store, task, options, boot),
+    restarts: task.restarts,
+    digestFailures: task.digest_failures,
+    past: {
+      failed: task.failed,
+      failures: task.failures,
+      lastCode: lastCode(store, task),
+      deadlineAtMs: task.deadline_at ?? undefined,
+      giveUpAfterMs: task.give_up_after ?? undefined,
+      lastProgressAtMs: task.last_progress_at ?? task.first_started_at ?? at.steadyMs,
+    },
+  }
+}
+
+/** An attempt that the daemon's end interrupted says nothing about the server. */
+function lastCode(store: Store, task: TaskRow): ErrorCode | undefined {
+  return store.get<{ code: ErrorCode }>(
+    `select code from attempt where task = ? and code is not null and code <> 'DAEMON_UNAVAILABLE'
+     order by number desc limit 1`,
+    task.id,
+  )?.code
+}
+
+function intentOf(task: TaskRow, boot: string): PublishIntent | undefined {
+  const stored = maybe<StoredIntent>(task.intent)
+  if (stored === undefined) return undefined
+  return { ...stored.intent, identity: identityIn(stored.intent.identity, stored.boot, boot) }
+}
+
+function deliveredBefore(store: Store, task: TaskRow, options: TaskOptions, boot: string): StartedAttempt['delivered'] {
+  if (task.retry_of === null || (task.revalidates === 0 && options.ifExists !== 'revalidate')) return undefined
+  const text = store.get<{ delivered: string | null; response: string | null }>(
+    'select delivered, response from task_text where task = ?',
+    task.retry_of,
+  )
+  const left = maybe<StoredDelivered>(text?.delivered ?? null)
+  const response = maybe<ResponseJson>(text?.response ?? null)
+  if (left?.representation === undefined || response === undefined) return undefined
+  const file: Delivered = { ...left.file, identity: identityIn(left.file.identity, left.boot, boot) }
+  return {
+    file,
+    response,
+    representation: left.representation,
+    ...(left.digest !== undefined && { digest: left.digest }),
+  }
+}
+
+export function reserve(work: Work, input: CommandInput<'reserve'>): CommandOutput<'reserve'> {
+  const { store } = work
+  const { at } = input
+  let task = running(store, input.task, input.fence)
+  if (task === undefined) return fenced
+  // It fetches again, so it did not publish: a cancel that was waiting for that counts now.
+  if (task.cancel_asked !== 0) {
+    endCancelled(work, task, at)
+    return fenced
+  }
+  const name = takeName(store, task, input.destination)
+  if (name.found === 'busy') return name
+  task = settle(
+    work,
+    task,
+    {
+      running: 'active',
+      intent: null,
+      total: input.representation.total ?? null,
+      ...(!input.adopt && { received: 0 }),
+    },
+    at,
+  )
+  store.run('update task_text set response = ? where task = ?', JSON.stringify(input.response), task.id)
+  const representation = JSON.stringify(input.representation)
+  const part = partRow(store, task.id)
+  if (input.adopt && part !== undefined) {
+    store.run('update part set representation = ? where task = ?', representation, task.id)
+    return name
+  }
+  // A file of the same name is written over from its start; it must not be unlinked under the attempt.
+  if (part !== undefined && pathKey(part.folder, part.name) !== pathKey(input.part.folder, input.part.name))
+    owe(work, part, at.steadyMs)
+  store.run(
+    `insert or replace into part(task, folder, name, ranges, representation) values (?, ?, ?, '[]', ?)`,
+    task.id,
+    input.part.folder,
+    input.part.name,
+    representation,
+  )
+  return name
+}
+
+type Named = Extract<CommandOutput<'reserve'>, { found: 'reserved' | 'busy' }>
+
+function takeName(store: Store, task: TaskRow, wanted: CommandInput<'reserve'>['destination']): Named {
+  // Nobody else writes in the spool, and ids are unique.
+  if (wanted === 'spool') return { found: 'reserved', name: task.uid }
+  let by: string | undefined
+  for (const name of wanted.names) {
+    const path = pathKey(wanted.folder, name)
+    const holder = reservePath(store, path, task.id)
+    by ??= holder
+    if (holder !== undefined) continue
+    store.run('delete from destination where task = ? and path <> ?', task.id, path)
+    return { found: 'reserved', name }
+  }
+  return { found: 'busy', by: by ?? task.uid }
+}
+
+export function resumed(work: Work, input: CommandInput<'resumed'>): Recorded {
+  const task = running(work.store, input.task, input.fence)
+  if (task === undefined) return fenced
+  work.store.run('update attempt set proof = ? where task = ? and number = ?', input.proof, task.id, task.attempts)
+  publish(work, task.session, input.at, {
+    kind: 'didResumeAtOffset',
+    task: task.id,
+    body: {
+      fileOffset: input.offset,
+      ...(input.total !== undefined && { expectedTotalBytes: input.total }),
+    },
+  })
+  return recorded
+}
+
+/**
+ * The bytes are on disk when this is called (fdatasync returned). A crash before the commit leaves bytes that are not counted:
+ * they are fetched again. One after it leaves bytes that are counted, and are there.
+ */
+export function checkpoint(work: Work, input: CommandInput<'checkpoint'>): Recorded {
+  const { store } = work
+  const task = running(store, input.task, input.fence)
+  if (task === undefined) return fenced
+  store.run(
+    'update part set identity = ?, boot = ?, ranges = ?, representation = ? where task = ?',
+    JSON.stringify(input.identity),
+    currentBoot(store),
+    JSON.stringify(input.ranges),
+    JSON.stringify(input.representation),
+    task.id,
+  )
+  const received = input.ranges.reduce((sum, [from, to]) => sum + to - from, 0)
+  const gained = received > task.best
+  const total = input.representation.total ?? task.total
+  settle(
+    work,
+    task,
+    {
+      received,
+      total,
+      ...(received > task.received && { last_progress_at: input.at.steadyMs }),
+      ...(gained && { best: received, restarts: 0 }),
+    },
+    input.at,
+  )
+  return recorded
+}
+
+export function restart(work: Work, input: CommandInput<'restart'>): Recorded {
+  const task = running(work.store, input.task, input.fence)
+  if (task === undefined) return fenced
+  owePart(work, task.id, input.at.steadyMs)
+  settle(
+    work,
+    task,
+    { running: 'active', intent: null, received: 0, total: null, restarts: task.restarts + 1 },
+    input.at,
+  )
+  return recorded
+}
+
+/**
+ * A crash before this commit: the part is whole, and verified again. One after it: the next attempt finds by identity whether
+ * the file is in its place already, and finishes.
+ */
+export function intent(work: Work, input: CommandInput<'intent'>): CommandOutput<'intent'> {
+  const { store } = work
+  const task = running(store, input.task, input.fence)
+  if (task === undefined) return fenced
+  // Only a second intent can find this: the first one's place was taken, so nothing is published yet.
+  if (task.cancel_asked !== 0) {
+    endCancelled(work, task, input.at)
+    return { found: 'cancelled' }
+  }
+  const { folder, name } = input.intent
+  const options = parse<TaskOptions>(textOf(store, task.id).options)
+  if (options.destination.kind !== 'spool') {
+    const by = reservePath(store, pathKey(folder, name), task.id)
+    if (by !== undefined) return { found: 'busy', by }
+    store.run('delete from destination where task = ? and path <> ?', task.id, pathKey(folder, name))
+  }
+  const stored: StoredIntent = { boot: currentBoot(store), intent: input.intent }
+  settle(work, task, { running: 'publishing', intent: JSON.stringify(stored) }, input.at)
+  return recorded
+}
+
+function endCancelled(work: Work, task: TaskRow, at: Moment): void {
+  const error = cancelledError(task)
+  const closed = closeAttempt(work, task, at, { cause: error })
+  endTask(work, task, { ...closed, fence: task.fence + 1 }, at, { outcome: 'cancelled', error })
+}
+
+/** The file is in its place and its folder synced. A crash before this commit: the intent is found and finished again. */
+export function finish(work: Work, input: CommandInput<'finish'>): Recorded {
+  const { store } = work
+  const { at, result } = input
+  const task = running(store, input.task, input.fence)
+  if (task === undefined) return fenced
+  const options = parse<TaskOptions>(textOf(store, task.id).options)
+  const part = partRow(store, task.id)
+  const published = intentOf(task, currentBoot(store))
+  const file = input.delivered
+  if (file !== undefined) {
+    const representation = maybe<StoredDelivered['representation']>(part?.representation ?? null)
+    const before = deliveredBefore(store, task, options, currentBoot(store))?.representation
+    const stored: StoredDelivered = {
+      boot: currentBoot(store),
+      file,
+      ...((representation ?? before) !== undefined && { representation: representation ?? before! }),
+      ...(result.digest !== undefined && { digest: result.digest }),
+    }
+    store.run('update task_text set delivered = ? where task = ?', JSON.stringify(stored), task.id)
+  }
+  if (input.response !== undefined)
+    store.run('update task_text set response = ? where task = ?', JSON.stringify(input.response), task.id)
+  // Published by its own name, the part is the file; else (skipped, not modified, copied) it is spent and owed.
+  if (part !== undefined && published !== undefined && sameInode(part.identity, published))
+    store.run('delete from part where task = ?', task.id)
+  else owePart(work, task.id, at.steadyMs)
+  const closed = closeAttempt(work, task, at, { measure: input.measure })
+  endTask(work, task, { ...closed, received: result.bytes, total: result.bytes }, at, {
+    outcome: 'succeeded',
+    result,
+    finished: { location: result.path ?? '', spooled: options.destination.kind === 'spool' },
+  })
+  return recorded
+}
+
+function sameInode(stored: string | null, published: PublishIntent): boolean {
+  return maybe<PublishIntent['identity']>(stored)?.inode === published.identity.inode
+}
+
+export function endAttempt(work: Work, input: CommandInput<'endAttempt'>): Recorded {
+  const { at, end, measure } = input
+  const task = running(work.store, input.task, input.fence)
+  if (task === undefined) return fenced
+  if (task.cancel_asked !== 0 && end.kind !== 'stopped') {
+    const error = cancelledError(task)
+    const closed = closeAttempt(work, task, at, { cause: end.kind === 'fail' ? end.error : end.cause, measure })
+    endTask(work, task, closed, at, { outcome: 'cancelled', error })
+    return recorded
+  }
+  switch (end.kind) {
+    case 'stopped':
+      settle(work, task, closeAttempt(work, task, at, { measure }), at)
+      return recorded
+    case 'fail':
+      endTask(work, task, closeAttempt(work, task, at, { cause: end.error, measure }), at, {
+        outcome: 'failed',
+        error: end.error,
+      })
+      return recorded
+    case 'wait': {
+      const closed = closeAttempt(work, task, at, { cause: end.cause, measure })
+      settle(work, task, { ...closed, wait: end.gate, wait_until: end.wakeAtMs, server_asked: 0 }, at)
+      return recorded
+    }
+    case 'retry': {
+      const closed = closeAttempt(work, task, at, { cause: end.cause, measure })
+      settle(work, task, { ...closed, ...afterFailure(task, end) }, at)
+      if (end.originWide) closeOrigin(work, task, end.wakeAtMs)
+      return recorded
+    }
+  }
+}
+
+function afterFailure(task: TaskRow, end: Extract<CommandInput<'endAttempt'>['end'], { kind: 'retry' }>): TaskChanges {
+  return {
+    wait: 'backoff',
+    wait_until: end.wakeAtMs,
+    server_asked: end.serverAsked ? 1 : 0,
+    failed: task.failed + 1,
+    failures: end.progressed ? 1 : task.failures + 1,
+    ...(end.cause.code === 'DIGEST_MISMATCH' && { digest_failures: task.digest_failures + 1 }),
+  }
+}
+
+/** The server asked everybody to wait, so no session asks this origin before then. */
+function closeOrigin(work: Work, task: TaskRow, untilMs: number): void {
+  const lane = work.store.get<{ origin: string }>('select origin from lane where id = ?', task.lane)
+  if (lane === undefined) return
+  work.store.run(
+    'insert into closed values (?, ?) on conflict do update set reopen_at = max(reopen_at, excluded.reopen_at)',
+    lane.origin,
+    untilMs,
+  )
+  work.schedule = true
+}

@@ -1,0 +1,105 @@
+/**
+ * Many commands, one commit. Each command runs in a savepoint of its own, so that a refused one leaves the others; nobody is
+ * answered before the commit has returned. A crash before it leaves nothing of the group, and nobody was told otherwise; a
+ * crash after it leaves all of it.
+ *
+ * When the disk is full SQLite may roll back the whole transaction inside a statement, and the savepoints with it. So after
+ * every failure the transaction is looked at, and a group that lost its transaction fails as a whole.
+ */
+import { isLonghaulError, LonghaulError } from '../contract/errors.ts'
+import type { Consequences } from './journal.ts'
+import { runCommand, weightOf, type Request } from './commands.ts'
+import { GoOn } from './go-on.ts'
+import type { Store } from './store.ts'
+import { joinConsequences } from './work.ts'
+
+const mostCommands = 256
+const mostRows = 1000
+
+export type Answer = { readonly ok: unknown } | { readonly error: unknown } | { readonly goOn: unknown }
+
+export interface Outcome {
+  /** One for each command, in order. `goOn`: to be asked again with that input, in a later group. */
+  readonly answers: readonly Answer[]
+  readonly consequences: Consequences | undefined
+  /** Why nothing could be written. */
+  readonly problem: string | undefined
+}
+
+/** How many of the waiting commands go into the next group. */
+export function groupSize(waiting: readonly Request[]): number {
+  let rows = 0
+  for (let size = 0; size < waiting.length && size < mostCommands; size++) {
+    rows += weightOf(waiting[size]!)
+    if (rows > mostRows) return Math.max(1, size)
+  }
+  return Math.min(waiting.length, mostCommands)
+}
+
+export function runGroup(store: Store, group: readonly Request[]): Outcome {
+  const { database } = store
+  try {
+    database.exec('begin')
+    const answers: Answer[] = []
+    const consequences: Consequences[] = []
+    for (const request of group) {
+      database.exec('savepoint command')
+      const ran = attempt(store, request)
+      if ('refused' in ran) {
+        database.exec('rollback to command; release command')
+        answers.push({ error: ran.refused })
+        continue
+      }
+      database.exec('release command')
+      if (ran.consequences !== undefined) consequences.push(ran.consequences)
+      answers.push(ran.output instanceof GoOn ? { goOn: ran.output.input } : { ok: ran.output })
+    }
+    database.exec('commit')
+    return { answers, consequences: joinConsequences(consequences), problem: undefined }
+  } catch (error) {
+    if (database.isTransaction) database.exec('rollback')
+    const failed = journalError(error)
+    return { answers: group.map(() => ({ error: failed })), consequences: undefined, problem: failed.message }
+  }
+}
+
+/** Runs a command; gives its refusal, and throws what concerns the whole group. */
+function attempt(store: Store, request: Request): ReturnType<typeof runCommand> | { readonly refused: unknown } {
+  try {
+    return runCommand(store, request)
+  } catch (error) {
+    if (!store.database.isTransaction || isStorageError(error)) throw error
+    return { refused: error }
+  }
+}
+
+/** Primary result codes that are not about one statement: NOMEM, READONLY, IOERR, CORRUPT, FULL, CANTOPEN, NOTADB. */
+const storageCodes: ReadonlySet<number> = new Set([7, 8, 10, 11, 13, 14, 26])
+
+function isStorageError(error: unknown): boolean {
+  const code = resultCode(error)
+  return code !== undefined && storageCodes.has(code)
+}
+
+/** SQLite's primary result code. */
+export function resultCode(error: unknown): number | undefined {
+  return error instanceof Error && 'errcode' in error && typeof error.errcode === 'number'
+    ? error.errcode & 0xff
+    : undefined
+}
+
+function journalError(error: unknown): LonghaulError {
+  if (isLonghaulError(error)) return error
+  const why = error instanceof Error ? error.message : String(error)
+  if (resultCode(error) === 13)
+    return new LonghaulError(
+      'DISK_FULL',
+      `The journal could not be written because its disk is full (${why}). Nothing of this call was kept; it is tried again when there is room.`,
+      { cause: error },
+    )
+  return new LonghaulError(
+    'JOURNAL_DAMAGED',
+    `The journal could not be written (${why}). Nothing of this call was kept; the file stays as it is.`,
+    { cause: error, hint: 'Look at the disk that holds the journal, then start the daemon again.' },
+  )
+}

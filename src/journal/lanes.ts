@@ -1,0 +1,265 @@
+/**
+ * Whether a task may run, and where it stands in the queue: the only writer of `gate`, `lane`, `wake_at`, the deadline, and of
+ * the tables `lane` and `tally`. Everyone else says which facts of a task changed ({@link settle}).
+ *
+ * A lane is a session's tasks of one origin. It keeps how many are ready and which of them is first, so that the scheduler
+ * looks at lanes and never at the queue. A tally counts a session's tasks by gate. Both are written once at the end of a
+ * command ({@link flush}), and can be computed anew ({@link recompute}): in tests, and after an unclean end.
+ */
+import type { Gate } from '../contract/words.ts'
+import type { ResolvedConfiguration } from '../contract/session.ts'
+import type { TaskPolicy } from '../contract/task.ts'
+import type { Moment, SessionId } from './journal.ts'
+import type { TaskRow } from './rows.ts'
+import type { Store, Value } from './store.ts'
+import type { Work } from './work.ts'
+
+type GateFacts = Pick<
+  TaskRow,
+  'outcome' | 'running' | 'intent' | 'suspends' | 'held' | 'blockers' | 'begin_at' | 'wait'
+>
+
+/** The one answer to "may this task run, and if not, why". */
+export function gateOf(task: GateFacts): Gate {
+  if (task.outcome !== null) return 'done'
+  if (task.running !== null) return task.running
+  // Publishing that was interrupted is finished before a suspend, a hold or anything else counts.
+  if (task.intent !== null) return task.wait ?? 'ready'
+  if (task.suspends > 0) return 'suspended'
+  if (task.held !== 0) return 'held'
+  if (task.blockers > 0) return 'dependency'
+  if (task.begin_at !== null) return 'time'
+  return task.wait ?? 'ready'
+}
+
+/** Where the deadline runs; it stands still while a task is suspended, held, or queued behind our own limits. */
+function deadlineRuns(gate: Gate): boolean {
+  return gate === 'backoff' || gate === 'disk' || gate === 'destination' || gate === 'active' || gate === 'publishing'
+}
+
+/** Steady ms. Publishing is finished first, whatever the deadline says. */
+function wakeAt(task: TaskRow): number | null {
+  if (task.gate === 'active') return task.deadline_at
+  if (task.gate !== 'backoff' && task.gate !== 'disk' && task.gate !== 'destination') return null
+  return Math.min(task.wait_until ?? Infinity, task.deadline_at ?? Infinity)
+}
+
+/** Columns of `task` that may change; the derived ones are added here. */
+export type TaskChanges = Partial<
+  Omit<TaskRow, 'id' | 'uid' | 'session' | 'number' | 'gate' | 'wake_at' | 'deadline_at'>
+>
+
+/** Writes changed facts of a task with all that follows from them. */
+export function settle(work: Work, row: TaskRow, changes: TaskChanges, at: Moment): TaskRow {
+  const facts = { ...row, ...changes }
+  const next = withDerived(work.store, { ...facts, gate: gateOf(facts) }, at)
+  write(work.store, row, next)
+  account(work, row, next)
+  return next
+}
+
+function withDerived(store: Store, task: TaskRow, at: Moment): TaskRow {
+  const { gate } = task
+  if (gate === 'done') return { ...task, lane: null, deadline_at: null, budget_left: null, wake_at: null }
+  let { deadline_at, budget_left } = task
+  if (deadlineRuns(gate)) {
+    deadline_at ??= at.steadyMs + (budget_left ?? deadlineMs(store, task))
+    budget_left = null
+  } else if (deadline_at !== null) {
+    budget_left = Math.max(0, deadline_at - at.steadyMs)
+    deadline_at = null
+  }
+  const timed = { ...task, deadline_at, budget_left }
+  return { ...timed, wake_at: wakeAt(timed) }
+}
+
+function deadlineMs(store: Store, task: TaskRow): number {
+  const options = store.get<{ options: string }>('select options from task_text where task = ?', task.id)
+  const { policy } = JSON.parse(options!.options) as { readonly policy: TaskPolicy }
+  if (policy.timeoutIntervalForResourceMs !== undefined) return policy.timeoutIntervalForResourceMs
+  const stored = store.get<{ body: string }>(
+    'select body from configuration where id = coalesce(?, (select configuration from session where id = ?))',
+    task.configuration,
+    task.session,
+  )
+  return (JSON.parse(stored!.body) as ResolvedConfiguration).timeoutIntervalForResourceMs
+}
+
+function write(store: Store, row: TaskRow, next: TaskRow): void {
+  const before = row as unknown as Readonly<Record<string, Value>>
+  const changed = Object.entries(next as unknown as Readonly<Record<string, Value>>).filter(
+    ([column, value]) => before[column] !== value,
+  )
+  if (changed.length === 0) return
+  const columns = changed.map(([column]) => `${column} = ?`).join(', ')
+  store.run(`update task set ${columns} where id = ?`, ...changed.map(([, value]) => value), row.id)
+}
+
+/** Notes what a change of a row means for its lanes, its tally, and those who watch. */
+function account(work: Work, before: TaskRow, after: TaskRow): void {
+  work.changed.add(after.uid)
+  const wasReady = before.gate === 'ready'
+  const isReady = after.gate === 'ready'
+  if (before.lane !== after.lane) {
+    if (before.lane !== null) countInLane(work, before.lane, wasReady ? -1 : 0, -1)
+    if (after.lane !== null) countInLane(work, after.lane, isReady ? 1 : 0, 1)
+  } else if (after.lane !== null && (wasReady !== isReady || (isReady && before.rank !== after.rank))) {
+    countInLane(work, after.lane, Number(isReady) - Number(wasReady), 0)
+  }
+  if (isReady || before.wake_at !== after.wake_at || before.begin_at !== after.begin_at) work.schedule = true
+  // A place that was freed lets another task start.
+  if (before.running !== null && after.running === null) work.schedule = true
+  if (before.gate !== after.gate) {
+    countInTally(work, after.session, before.gate, -1)
+    countInTally(work, after.session, after.gate, 1)
+    work.sessions.add(after.session)
+    if (after.gate === 'done') work.ended.add(after.uid)
+  }
+}
+
+function countInLane(work: Work, lane: number, ready: number, tasks: number): void {
+  const counts = work.lanes.get(lane)
+  if (counts === undefined) work.lanes.set(lane, { ready, tasks })
+  else {
+    counts.ready += ready
+    counts.tasks += tasks
+  }
+}
+
+function countInTally(work: Work, session: SessionId, gate: Gate, change: number): void {
+  let gates = work.tally.get(session)
+  if (gates === undefined) work.tally.set(session, (gates = new Map<Gate, number>()))
+  gates.set(gate, (gates.get(gate) ?? 0) + change)
+}
+
+/** The lane of a session's tasks for one origin; made when there is none. */
+export function laneOf(store: Store, session: SessionId, origin: string): number {
+  const found = store.get<{ id: number }>('select id from lane where session = ? and origin = ?', session, origin)
+  return found?.id ?? store.insert('insert into lane(session, origin) values (?, ?)', session, origin)
+}
+
+const inserted = [
+  'uid',
+  'session',
+  'number',
+  'key',
+  'gate',
+  'rank',
+  'lane',
+  'suspends',
+  'blockers',
+  'begin_at',
+  'give_up_after',
+  'retry_of',
+  'revalidates',
+  'created_at',
+] as const
+const insertTask = `insert into task(${inserted.join(', ')}) values (${inserted.map(() => '?').join(', ')})`
+
+export type FreshTask = Pick<TaskRow, (typeof inserted)[number]>
+
+/** Writes a new task and counts it. */
+export function enter(work: Work, task: Omit<FreshTask, 'gate'>): TaskRow {
+  const facts: Omit<TaskRow, 'id'> = { ...blank, ...task, gate: 'ready' }
+  const row = { ...facts, gate: gateOf(facts) }
+  const id = work.store.insert(insertTask, ...inserted.map((column) => row[column]))
+  if (row.lane !== null) countInLane(work, row.lane, row.gate === 'ready' ? 1 : 0, 1)
+  countInTally(work, row.session, row.gate, 1)
+  if (row.gate === 'ready' || row.begin_at !== null) work.schedule = true
+  work.sessions.add(row.session)
+  work.changed.add(row.uid)
+  return { ...row, id }
+}
+
+const blank = {
+  running: null,
+  outcome: null,
+  held: 0,
+  wait: null,
+  wait_until: null,
+  server_asked: 0,
+  parked: 0,
+  deadline_at: null,
+  budget_left: null,
+  wake_at: null,
+  fence: 0,
+  attempts: 0,
+  failed: 0,
+  failures: 0,
+  restarts: 0,
+  digest_failures: 0,
+  redirects: 0,
+  cancel_asked: 0,
+  intent: null,
+  received: 0,
+  best: 0,
+  total: null,
+  first_started_at: null,
+  last_progress_at: null,
+  configuration: null,
+  completed_at: null,
+} as const satisfies Partial<TaskRow>
+
+/** Takes a task that is deleted out of the counts. It must be done: then it stands in no lane. */
+export function leave(work: Work, task: { readonly session: SessionId; readonly gate: Gate }): void {
+  countInTally(work, task.session, task.gate, -1)
+}
+
+/** Writes lanes and tallies. Last act of every command. */
+export function flush(work: Work): void {
+  for (const [lane, { ready, tasks }] of work.lanes) {
+    work.store.run(
+      `update lane set ready = ready + ?1, tasks = tasks + ?2, (head_rank, head_task) =
+         (select rank, id from task where lane = ?3 and gate = 'ready' order by rank, id limit 1) where id = ?3`,
+      ready,
+      tasks,
+      lane,
+    )
+    if (tasks < 0) work.store.run('delete from lane where id = ? and tasks = 0', lane)
+  }
+  work.lanes.clear()
+  for (const [session, gates] of work.tally)
+    for (const [gate, change] of gates)
+      if (change !== 0)
+        work.store.run(
+          'insert into tally values (?, ?, ?) on conflict do update set n = n + excluded.n',
+          session,
+          gate,
+          change,
+        )
+  work.tally.clear()
+}
+
+/**
+ * Computes gates, lanes and tallies anew from the facts.
+ * @returns how many rows of each were wrong before
+ */
+export function recompute(store: Store): { readonly gates: number; readonly lanes: number; readonly tallies: number } {
+  let gates = 0
+  // Ended tasks cannot go wrong in this way, and they are the many.
+  for (const task of store.all<TaskRow>(`select * from task where gate <> 'done'`)) {
+    const gate = gateOf(task)
+    if (gate === task.gate) continue
+    gates += 1
+    store.run('update task set gate = ? where id = ?', gate, task.id)
+  }
+  const lanes = store.run(
+    `update lane set (tasks, ready) = (should.tasks, should.ready), (head_rank, head_task) =
+       (select rank, id from task where lane = should.id and gate = 'ready' order by rank, id limit 1)
+     from (select l.id, count(t.id) tasks, coalesce(sum(t.gate = 'ready'), 0) ready
+           from lane l left join task t on t.lane = l.id and t.gate <> 'done' group by l.id) should
+     where lane.id = should.id and (lane.tasks, lane.ready, lane.head_task) is not
+       (should.tasks, should.ready, (select id from task where lane = should.id and gate = 'ready' order by rank, id limit 1))`,
+  )
+  store.run('delete from lane where tasks = 0')
+  const tallies =
+    store.run(
+      `insert into tally select session, gate, count(*) from task where true group by session, gate
+       on conflict do update set n = excluded.n where n <> excluded.n`,
+    ) +
+    store.run(
+      `delete from tally where n <> 0 and not exists
+         (select 1 from task where task.session = tally.session and task.gate = tally.gate)`,
+    )
+  return { gates, lanes, tallies }
+}

@@ -1,0 +1,291 @@
+/** What is asked of the journal and changes nothing. Each answer costs by what it shows, not by how many tasks there are. */
+import type { ErrorJson } from '../contract/errors.ts'
+import type { AttemptJson } from '../contract/explanation.ts'
+import type { TaskCounts, TaskRecord } from '../contract/task.ts'
+import type { Proof, TaskId } from '../contract/words.ts'
+import type { ActiveTask, CommandInput, CommandOutput, LaneHead, Moment, ScheduleView } from './journal.ts'
+import { metricsOf } from './endings.ts'
+import { currentBoot, partOf, partRow } from './files.ts'
+import { goOn, type GoOn } from './go-on.ts'
+import {
+  findRecord,
+  findTask,
+  groupOf,
+  maybe,
+  recordColumns,
+  recordOf,
+  recordTables,
+  type RecordRow,
+} from './records.ts'
+import type { SessionRow, TaskRow } from './rows.ts'
+import { fileName, select } from './selection.ts'
+import { configurationOf, factsOf, sessionRow, tallied } from './sessions.ts'
+import type { Store } from './store.ts'
+import type { Work } from './work.ts'
+
+const sessionsSeen = 64
+const aheadCounted = 10_000
+/** Rows that one step of a filtered read looks at. */
+const lookRows = 5000
+/** What a page may weigh (characters of JSON), beside its first record: it has to fit into one frame. */
+const mostText = 512 * 1024
+
+export function schedule(work: Work, input: CommandInput<'schedule'>): CommandOutput<'schedule'> {
+  const { store } = work
+  const sessions = store.all<SessionRow>(
+    `select * from session where identifier is not null and exists
+       (select 1 from lane where lane.session = session.id and ready > 0) order by held, last_start limit ?`,
+    sessionsSeen,
+  )
+  const lanes = sessions.flatMap((session) => [
+    ...heads(store, session.id, input, 'open'),
+    ...heads(store, session.id, input, 'closed'),
+  ])
+  const active = store
+    .all<{ uid: TaskId; session: number; origin: string }>(
+      `select uid, task.session, origin from task join lane on lane.id = task.lane where running is not null order by task.id`,
+    )
+    .map(({ uid, session, origin }): ActiveTask => ({ task: uid, session, origin }))
+  const wakeAtMs = nextWake(store, input.at)
+  return {
+    sessions: sessions.map((row) => {
+      const { maximumActiveTasks, maximumConnectionsPerHost } = configurationOf(store, row.configuration)
+      return {
+        session: row.id,
+        maximumActiveTasks,
+        maximumConnectionsPerHost,
+        held: row.held !== 0,
+        lastStart: row.last_start,
+      }
+    }),
+    lanes,
+    active,
+    ...(wakeAtMs !== undefined && { wakeAtMs }),
+  }
+}
+
+function heads(
+  store: Store,
+  session: number,
+  input: CommandInput<'schedule'>,
+  which: 'open' | 'closed',
+): readonly LaneHead[] {
+  interface Head {
+    readonly origin: string
+    readonly uid: TaskId
+    readonly head_rank: number
+    readonly ready: number
+    readonly reopen_at: number | null
+  }
+  const rows = store.all<Head>(
+    `select lane.origin, uid, head_rank, ready, reopen_at from lane left join closed on closed.origin = lane.origin
+       join task on task.id = head_task
+     where lane.session = ? and ready > 0 and coalesce(reopen_at, 0) ${which === 'open' ? '<=' : '>'} ?
+     order by head_rank, head_task limit ?`,
+    session,
+    input.at.steadyMs,
+    input.lanesPerSession,
+  )
+  return rows.map((row) => ({
+    session,
+    origin: row.origin,
+    task: row.uid,
+    priority: 0 - row.head_rank,
+    ready: row.ready,
+    ...(which === 'closed' && { closedUntilMs: row.reopen_at! }),
+  }))
+}
+
+function nextWake(store: Store, at: Moment): ScheduleView['wakeAtMs'] {
+  const due = store.get<{ wake: number | null; begin: number | null; reopen: number | null; sweeps: number }>(
+    `select (select min(wake_at) from task where wake_at is not null) wake,
+       (select min(begin_at) from task where begin_at is not null) begin,
+       (select min(reopen_at) from closed) reopen,
+       exists(select 1 from sweep where kind <> 'gone') sweeps`,
+  )!
+  const times = [
+    due.wake,
+    due.begin === null ? null : at.steadyMs + due.begin - at.wallMs,
+    due.reopen,
+    due.sweeps === 0 ? null : at.steadyMs,
+  ].filter((time) => time !== null)
+  return times.length === 0 ? undefined : Math.min(...times)
+}
+
+export function getTask(work: Work, input: CommandInput<'getTask'>): CommandOutput<'getTask'> {
+  return 'id' in input
+    ? findRecord(work.store, 't.uid = ?', input.id)
+    : findRecord(work.store, 't.session = ? and t.number = ?', input.session, input.taskIdentifier)
+}
+
+/** By id, by its last 4–26 characters, by a unique prefix of the file name, by `session/number`, or `@last`. */
+export function findTasks(work: Work, { text }: CommandInput<'findTasks'>): CommandOutput<'findTasks'> {
+  const { store } = work
+  if (text === '@last') return records(store, 'true order by t.id desc limit 1')
+  const numbered = /^(.+)\/(\d+)$/s.exec(text)
+  if (numbered !== null) {
+    const found = records(store, 's.identifier = ? and t.number = ?', numbered[1]!, Number(numbered[2]))
+    if (found.length > 0) return found
+  }
+  if (/^[0-9A-Za-z]{4,26}$/.test(text)) {
+    const found = records(store, `t.uid like '%' || ? order by t.id desc limit 20`, text)
+    if (found.length > 0) return found
+  }
+  if (text === '') return []
+  const rows = store.all<RecordRow>(`select ${recordColumns} from ${recordTables} order by t.id desc limit 20000`)
+  return rows
+    .filter((row) => fileName(row).startsWith(text))
+    .slice(0, 20)
+    .map(recordOf)
+}
+
+function records(store: Store, where: string, ...values: (string | number)[]): readonly TaskRecord[] {
+  return store.all<RecordRow>(`select ${recordColumns} from ${recordTables} where ${where}`, ...values).map(recordOf)
+}
+
+type Page = CommandOutput<'page'>
+
+export function page(
+  work: Work,
+  input: CommandInput<'page'> & { readonly gathered?: readonly TaskRecord[] },
+): Page | GoOn {
+  const tasks = [...(input.gathered ?? [])]
+  const wantsEnded = input.completed || input.filter.group === 'completed' || input.filter.outcome !== undefined
+  const found = select(work.store, {
+    session: input.session,
+    filter: input.filter,
+    completed: wantsEnded ? 'only' : 'not',
+    sinceMs: input.sinceMs,
+    after: Number(input.cursor ?? 0),
+    look: isNarrow(input.filter) ? lookRows : input.limit - tasks.length,
+  })
+  let text = tasks.reduce((sum, task) => sum + JSON.stringify(task).length, 0)
+  for (const row of found.rows) {
+    const record = recordOf(row)
+    text += JSON.stringify(record).length
+    if (tasks.length >= input.limit || (text > mostText && tasks.length > 0))
+      return { tasks, cursor: String(lastOf(work.store, tasks)) }
+    tasks.push(record)
+  }
+  if (found.next === undefined) return { tasks }
+  const cursor = String(found.next)
+  return tasks.length >= input.limit || text > mostText
+    ? { tasks, cursor }
+    : goOn({ ...input, cursor, gathered: tasks })
+}
+
+function lastOf(store: Store, tasks: readonly TaskRecord[]): number {
+  return store.get<{ id: number }>('select id from task where uid = ?', tasks.at(-1)!.id)!.id
+}
+
+function isNarrow({ tag, host, match, group }: CommandInput<'page'>['filter']): boolean {
+  return tag !== undefined || host !== undefined || match !== undefined || group !== undefined
+}
+
+export function counts(
+  work: Work,
+  input: CommandInput<'counts'> & { readonly progress?: { readonly after: number; readonly sofar: TaskCounts } },
+): TaskCounts | GoOn {
+  const { filter } = input
+  if (filter === undefined || Object.values(filter).every((value) => value === undefined))
+    return tallied(work.store, input.session)
+  const { after, sofar } = input.progress ?? { after: 0, sofar: none }
+  const found = select(work.store, { session: input.session, filter, completed: 'too', after, look: lookRows })
+  const sum = { ...sofar }
+  for (const row of found.rows) sum[groupOf(row.gate)] += 1
+  return found.next === undefined ? sum : goOn({ ...input, progress: { after: found.next, sofar: sum } })
+}
+
+const none: TaskCounts = { suspended: 0, held: 0, queued: 0, waiting: 0, active: 0, completed: 0 }
+
+export function taskEnd(work: Work, input: CommandInput<'taskEnd'>): CommandOutput<'taskEnd'> {
+  const row = findTask(work.store, input.id)
+  if (row === undefined || row.outcome === null) return undefined
+  return { task: findRecord(work.store, 't.id = ?', row.id)!, metrics: metricsOf(work, row) }
+}
+
+export function explainFacts(work: Work, input: CommandInput<'explainFacts'>): CommandOutput<'explainFacts'> {
+  const { store } = work
+  const row = findTask(store, input.id)
+  if (row === undefined) return undefined
+  const record = findRecord(store, 't.id = ?', row.id)!
+  const attempts = attemptsOf(store, row.id)
+  const part = partRow(store, row.id)
+  const lane =
+    row.lane === null
+      ? undefined
+      : store.get<{ reopen_at: number }>(
+          'select reopen_at from closed where origin = (select origin from lane where id = ?)',
+          row.lane,
+        )
+  const lastCause = record.error ?? attempts.findLast((attempt) => attempt.cause !== undefined)?.cause
+  return {
+    record,
+    session: factsOf(store, sessionRow(store, row.session)!),
+    gate: row.gate,
+    origin: URL.parse(record.currentRequest.url)?.origin ?? '',
+    suspends: row.suspends,
+    held: row.held !== 0,
+    ...(row.wait_until !== null && { wakeAtMs: row.wait_until }),
+    ...(row.begin_at !== null && { beginAtWallMs: row.begin_at }),
+    ...(row.deadline_at !== null && { deadlineAtMs: row.deadline_at }),
+    serverAsked: row.server_asked !== 0,
+    parked: row.parked !== 0,
+    unmet: unmet(store, row.id),
+    ...(lane !== undefined && { laneClosedUntilMs: lane.reopen_at }),
+    ahead: ahead(store, row),
+    ...(part !== undefined && { part: partOf(part, currentBoot(store)) }),
+    attempts,
+    ...(lastCause !== undefined && { lastCause }),
+  }
+}
+
+function ahead(store: Store, row: TaskRow): number {
+  if (row.gate !== 'ready') return 0
+  return store.get<{ n: number }>(
+    `select count(*) n from (select 1 from task where lane = ? and gate = 'ready' and (rank, id) < (?, ?) limit ?)`,
+    row.lane,
+    row.rank,
+    row.id,
+    aheadCounted,
+  )!.n
+}
+
+function unmet(store: Store, task: number): readonly TaskId[] {
+  return store
+    .all<{ uid: TaskId }>(
+      'select uid from dependency join task on task.id = needs where dependency.task = ? order by needs limit 100',
+      task,
+    )
+    .map(({ uid }) => uid)
+}
+
+function attemptsOf(store: Store, task: number): readonly AttemptJson[] {
+  interface Row {
+    readonly number: number
+    readonly started_wall: number
+    readonly took: number | null
+    readonly bytes: number
+    readonly proof: Proof | null
+    readonly cause: string | null
+  }
+  return store.all<Row>('select * from attempt where task = ? order by number', task).map((row) => {
+    const cause = maybe<ErrorJson>(row.cause)
+    return {
+      number: row.number,
+      startedAtMs: row.started_wall,
+      tookMs: row.took ?? 0,
+      bytes: row.bytes,
+      ...(row.proof !== null && { proof: row.proof }),
+      ...(cause !== undefined && { cause }),
+    }
+  })
+}
+
+export function idle(work: Work): CommandOutput<'idle'> {
+  const row = work.store.get<{ n: number | null }>(
+    `select sum(n) n from tally join session on session.id = session and identifier is not null and held = 0
+     where gate not in ('suspended', 'held', 'done')`,
+  )
+  return { unfinished: row?.n ?? 0 }
+}
