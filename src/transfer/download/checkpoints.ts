@@ -1,0 +1,133 @@
+/**
+ * Makes what was written count: the bytes are synced, then recorded. It runs beside the bytes, one at a time, each 64 MiB or
+ * 5 s after the first byte that is not safe yet, so that a power cut costs no more than that.
+ *
+ * A crash before the sync, or between it and the record, leaves bytes on the disk that do not count: they are fetched again.
+ * A crash after the record leaves them safe. A sync that fails is never repeated, because the system may have dropped what it
+ * could not write (fsyncgate): nothing is recorded, the attempt ends, and the next begins at the last record.
+ */
+import type { ByteRanges, Representation } from '../../contract/bytes.ts'
+import { LonghaulError } from '../../contract/errors.ts'
+import type { Clock, Timer } from '../../world/clock.ts'
+import type { Report } from '../assignment.ts'
+import { asError, AttemptFailed, unfenced } from '../endings.ts'
+import type { PartFile } from '../files/part-file.ts'
+import { countBytes } from '../ranges.ts'
+
+const everyBytes = 64 * 1024 * 1024
+const everyMs = 5000
+
+export interface CheckpointSource {
+  readonly part: PartFile
+  readonly representation: Representation
+  /** Writes what has been taken. */
+  flush(): Promise<void>
+  /** What is written. */
+  ranges(): ByteRanges
+}
+
+export class Checkpoints {
+  readonly #source: CheckpointSource
+  readonly #report: Report
+  readonly #clock: Clock
+  readonly #broken: () => void
+  #recorded: number
+  #unsafe = 0
+  #timer: Timer | undefined
+  #underWay: Promise<void> | undefined
+  #failure: Error | undefined
+  #closed = false
+  #progressed = false
+
+  constructor(
+    source: CheckpointSource,
+    report: Report,
+    clock: Clock,
+    /** Called when one failed: the bytes that follow would be of no use. */
+    broken: () => void,
+  ) {
+    this.#source = source
+    this.#report = report
+    this.#clock = clock
+    this.#broken = broken
+    this.#recorded = countBytes(source.ranges())
+  }
+
+  /** Why one failed; the attempt ends with it. */
+  get failure(): Error | undefined {
+    return this.#failure
+  }
+
+  /** Whether bytes became safe. */
+  get progressed(): boolean {
+    return this.#progressed
+  }
+
+  /** More bytes were taken. */
+  taken(bytes: number): void {
+    if (this.#closed) return
+    this.#unsafe += bytes
+    if (this.#unsafe >= everyBytes) this.#begin()
+    else this.#timer ??= this.#clock.timer(this.#clock.steady() + everyMs, () => this.#begin())
+  }
+
+  /** The last one of this attempt: whatever could be written counts, also when the rest could not. @throws as `failure` */
+  async last(): Promise<void> {
+    await this.close()
+    // A full disk refuses the newest bytes; the older ones are as good as before.
+    await this.#source.flush().catch(() => {})
+    await this.#make()
+  }
+
+  /** Ends the one under way and makes no more. @throws as `failure` */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#timer?.cancel()
+    await this.#underWay
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  #begin(): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
+    if (this.#underWay !== undefined || this.#closed || this.#failure !== undefined) return
+    this.#unsafe = 0
+    this.#underWay = this.#flushAndMake().then(
+      () => {
+        this.#underWay = undefined
+      },
+      (error: unknown) => {
+        this.#underWay = undefined
+        this.#failure = asError(error)
+        this.#broken()
+      },
+    )
+  }
+
+  async #flushAndMake(): Promise<void> {
+    await this.#source.flush()
+    await this.#make()
+  }
+
+  async #make(): Promise<void> {
+    const { part, representation } = this.#source
+    // Taken before the sync: what is written while it runs may not be covered by it.
+    const ranges = this.#source.ranges()
+    const safe = countBytes(ranges)
+    if (safe === this.#recorded) return
+    await part.sync('data')
+    if (!(await part.isStillNamed())) {
+      unfenced(await this.#report.restart('the partial file was removed or replaced by another program'))
+      throw new AttemptFailed(
+        new LonghaulError(
+          'CANNOT_WRITE_TO_FILE',
+          `The partial file ${part.folder.path}/${part.name} was removed or replaced while it was written to; it starts over.`,
+        ),
+        { kind: 'changed' },
+      )
+    }
+    unfenced(await this.#report.checkpoint({ identity: part.identity, ranges, representation }))
+    this.#recorded = safe
+    this.#progressed = true
+  }
+}

@@ -1,0 +1,240 @@
+/** From a whole part file to the finished one: its digest verified, its name changed by a recorded intent, its end told. */
+import { join } from 'node:path'
+import type { Delivered, PublishIntent } from '../../contract/bytes.ts'
+import { LonghaulError } from '../../contract/errors.ts'
+import { maskUrl, type ResponseJson } from '../../contract/task.ts'
+import { FileFailure } from '../../world/file-system.ts'
+import type { Outcome } from '../assignment.ts'
+import { AttemptFailed, AttemptFenced, AttemptStopped, unfenced } from '../endings.ts'
+import { destinationBusy, destinationExists } from '../files/destination.ts'
+import { numberedName, partName } from '../files/names.ts'
+import { isSameFile, partIdentity, type PartFile } from '../files/part-file.ts'
+import { DestinationTaken, place, publishedMode, recover } from '../files/publish.ts'
+import { reprDigest } from '../http/fields.ts'
+import { type Attempt, restart } from './attempt.ts'
+
+export type Finished = Omit<Extract<Outcome, { kind: 'finished' }>, 'measure'>
+
+export interface Whole {
+  readonly part: PartFile
+  /** Granted at the destination. */
+  readonly name: string
+  readonly bytes: number
+  readonly lengthVerified: boolean
+  readonly response: ResponseJson
+  /** Bytes of more than one answer are in it. */
+  readonly resumed: boolean
+  /** Makes all of it count. */
+  keep(): Promise<void>
+}
+
+/** Above this, losing the bytes to a stop while they are being hashed would cost more than a sync. */
+const worthKeeping = 16 * 1024 * 1024
+
+export async function deliver(attempt: Attempt, whole: Whole): Promise<Finished> {
+  const { assignment, folder, progress } = attempt
+  const { part, bytes, name } = whole
+  progress.phase('verifying')
+  await part.trim(bytes)
+  const digest = await verify(attempt, whole)
+  const how = assignment.spooled || !replaces(assignment.ifExists) ? 'link' : 'replace'
+  // A crash before this sync leaves a part whose last checkpoint counts; after it, a whole one.
+  await part.setMode(await publishedMode(folder, name, how, assignment.umask))
+  await part.sync('all')
+  const found = await part.look()
+  if (found.size !== bytes || !(await part.isStillNamed())) {
+    await restart(attempt, 'the finished part was changed or replaced by another program')
+    throw new AttemptFailed(
+      new LonghaulError(
+        'CANNOT_MOVE_FILE',
+        `${join(folder.path, part.name)} was changed by another program; it starts over.`,
+        {
+          retryable: true,
+        },
+      ),
+      { kind: 'changed' },
+    )
+  }
+  if (attempt.signal.aborted) throw new AttemptStopped()
+  progress.phase('delivering')
+  const intent: PublishIntent = {
+    folder: folder.path,
+    name,
+    how,
+    identity: part.identity,
+    bytes,
+    ...(digest !== undefined && { digest }),
+    lengthVerified: whole.lengthVerified || digest !== undefined,
+    modifiedMs: found.modifiedMs,
+  }
+  return publish(attempt, part.name, intent, 'to be recorded', whole.response)
+}
+
+function replaces(ifExists: Attempt['assignment']['ifExists']): boolean {
+  return ifExists === 'replace' || ifExists === 'revalidate'
+}
+
+/** 'sha-256:HEX' if one was expected. @throws AttemptFailed DIGEST_MISMATCH, AttemptStopped */
+async function verify(attempt: Attempt, whole: Whole): Promise<string | undefined> {
+  const { assignment, world, signal } = attempt
+  const claimed = reprDigest(whole.response.headers)
+  const expected = [...assignment.expectedDigests.map(({ hex }) => hex), ...(claimed === undefined ? [] : [claimed])]
+  if (expected.length === 0) return undefined
+  if (whole.bytes > worthKeeping) await whole.keep()
+  let hex: string
+  try {
+    hex = await world.hasher.digest(whole.part.file, whole.bytes, 'sha-256', signal)
+  } catch (error) {
+    if (signal.aborted) throw new AttemptStopped()
+    throw error
+  }
+  const wrong = expected.find((wanted) => wanted !== hex)
+  if (wrong === undefined) return `sha-256:${hex}`
+  // They would be wrong the next time as well.
+  await restart(attempt, 'what arrived did not have the digest that was expected')
+  await whole.part.discard()
+  throw new AttemptFailed(
+    new LonghaulError(
+      'DIGEST_MISMATCH',
+      `${maskUrl(whole.response.url)} gave ${whole.bytes} bytes with sha-256 ${hex}, but ${wrong} was ${
+        wrong === claimed ? 'announced by the server' : 'expected'
+      }.`,
+    ),
+    { kind: 'digest', joined: whole.resumed },
+  )
+}
+
+/** Records the intent, then changes names. From the record on nothing but publishing itself decides the end. */
+async function publish(
+  attempt: Attempt,
+  part: string,
+  first: PublishIntent,
+  record: 'to be recorded' | 'recorded',
+  response: ResponseJson | undefined,
+): Promise<Finished> {
+  const { assignment, folder } = attempt
+  const original = assignment.name ?? first.name
+  let intent = first
+  let recorded = record === 'recorded'
+  for (let number = 1; ; number++) {
+    if (recorded || (await recordIntent(attempt, intent))) {
+      recorded = false
+      try {
+        await place(folder, part, intent)
+        return await published(attempt, intent, response)
+      } catch (error) {
+        if (!(error instanceof DestinationTaken)) throw error
+        if (assignment.ifExists === 'skip') {
+          await folder.unlink(part)
+          return skipped(attempt, intent.name, response)
+        }
+        if (assignment.ifExists !== 'keepBoth') throw destinationExists(folder, intent.name)
+      }
+    }
+    intent = { ...intent, name: numberedName(original, number) }
+  }
+}
+
+/** False: the name is another task's, try the next. */
+async function recordIntent(attempt: Attempt, intent: PublishIntent): Promise<boolean> {
+  const answer = unfenced(await attempt.report.intent(intent))
+  // A cancel was committed before: the journal ends the task, nobody here says another word.
+  if (answer === 'cancelled') throw new AttemptFenced()
+  if (answer !== 'recorded') {
+    if (attempt.assignment.ifExists === 'keepBoth') return false
+    throw destinationBusy(attempt.folder, intent.name, answer.busyWith)
+  }
+  attempt.state.intentRecorded = true
+  return true
+}
+
+/** After a crash: what was under way is finished, or found to be lost. */
+export async function finishPublishing(attempt: Attempt, intent: PublishIntent): Promise<Finished | 'start again'> {
+  const { assignment, folder, progress, world } = attempt
+  attempt.state.intentRecorded = true
+  progress.phase('delivering')
+  const part = assignment.part?.name ?? partName(intent.name, assignment.task)
+  const digestOf = async (name: string, bytes: number): Promise<string> => {
+    const file = await folder.open(name, 'read')
+    try {
+      return `sha-256:${await world.hasher.digest(file, bytes, 'sha-256', attempt.signal)}`
+    } finally {
+      await file.close()
+    }
+  }
+  const recovery = await recover(folder, part, intent, digestOf)
+  if (recovery.found === 'published') return published(attempt, intent, undefined)
+  if (recovery.found === 'part') return publish(attempt, part, intent, 'recorded', undefined)
+  await restart(attempt, recovery.why)
+  attempt.state.intentRecorded = false
+  return 'start again'
+}
+
+async function published(
+  attempt: Attempt,
+  intent: PublishIntent,
+  response: ResponseJson | undefined,
+): Promise<Finished> {
+  const { folder } = attempt
+  const found = await folder.look(intent.name).catch((error: unknown) => {
+    // It is published all the same; only what it looks like now is not known.
+    if (error instanceof FileFailure) return undefined
+    throw error
+  })
+  const delivered: Delivered | undefined =
+    found === undefined || !isSameFile(intent.identity, found)
+      ? undefined
+      : {
+          folder: folder.path,
+          name: intent.name,
+          identity: partIdentity(found),
+          size: found.size,
+          modifiedMs: found.modifiedMs,
+        }
+  return {
+    kind: 'finished',
+    result: {
+      path: join(folder.path, intent.name),
+      bytes: intent.bytes,
+      lengthVerified: intent.lengthVerified,
+      notModified: false,
+      ...(intent.digest !== undefined && { digest: intent.digest }),
+    },
+    response,
+    ...(delivered !== undefined && { delivered }),
+  }
+}
+
+/** There was a file, and the user wants it left alone. */
+export async function skipped(attempt: Attempt, name: string, response: ResponseJson | undefined): Promise<Finished> {
+  const found = await attempt.folder.look(name)
+  return {
+    kind: 'finished',
+    result: {
+      path: join(attempt.folder.path, name),
+      bytes: found?.size ?? 0,
+      lengthVerified: false,
+      notModified: false,
+      skipped: true,
+    },
+    response,
+  }
+}
+
+/** The server says that the file delivered before is still the same, and nobody has touched it here. */
+export function notModified({ assignment: { delivered } }: Attempt): Finished {
+  if (delivered === undefined) throw new Error('nothing was delivered before')
+  const { file, digest, response } = delivered
+  return {
+    kind: 'finished',
+    result: {
+      path: join(file.folder, file.name),
+      bytes: file.size,
+      lengthVerified: true,
+      notModified: true,
+      ...(digest !== undefined && { digest }),
+    },
+    response,
+    delivered: file,
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * The story of one attempt: ask, prove, reserve, lay, verify, publish. Only this file sees more than one of them. Every
+ * chapter may end it by throwing an ending (`endings.ts`); here it becomes the one outcome.
+ */
+import { LonghaulError } from '../../contract/errors.ts'
+import { maskUrl, type ResponseJson } from '../../contract/task.ts'
+import type { Assignment, Outcome, Report } from '../assignment.ts'
+import { asEnding, AttemptFailed, AttemptFenced, AttemptStopped, unfenced } from '../endings.ts'
+import { candidateNames, checkPlace, destinationBusy, openDestination, requireSpace } from '../files/destination.ts'
+import { partName, spoolName } from '../files/names.ts'
+import { PartFile } from '../files/part-file.ts'
+import { ask } from '../http/request.ts'
+import { Measures } from '../measures.ts'
+import { type Attempt, Progress, restart, type TransferWorld } from './attempt.ts'
+import { deliver, type Finished, finishPublishing, notModified, skipped } from './delivery.ts'
+import { type Kept, keptPart, knownName, revalidation } from './kept.ts'
+import { Laying } from './laying.ts'
+import { openBytes, type Opening } from './opening.ts'
+
+/** An outcome whose measure is still to come. */
+type Ending = Outcome extends infer O ? (O extends Outcome ? Omit<O, 'measure'> : never) : never
+
+/** Resolves with the outcome; never rejects. */
+export async function download(
+  assignment: Assignment,
+  report: Report,
+  world: TransferWorld,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const measures = new Measures()
+  const state = { progressed: false, intentRecorded: false }
+  let ending: Ending
+  try {
+    const progress = new Progress(report, world.clock)
+    progress.phase('connecting')
+    const folder = await openDestination(world.files, assignment.folder)
+    try {
+      ending = await tell({ assignment, report, world, measures, progress, folder, signal, state })
+    } finally {
+      await folder.close()
+    }
+  } catch (thrown) {
+    const end = asEnding(thrown)
+    if (end instanceof AttemptFenced) ending = { kind: 'fenced' }
+    else if (end instanceof AttemptStopped || signal.aborted) ending = { kind: 'stopped' }
+    else ending = { kind: 'failed', error: end.error, failure: end.failure, progressed: state.progressed }
+  }
+  return { ...ending, measure: measures.taken() } as Outcome
+}
+
+async function tell(attempt: Attempt): Promise<Finished> {
+  const { assignment, folder, world } = attempt
+  if (assignment.intent !== undefined) {
+    const finished = await finishPublishing(attempt, assignment.intent)
+    if (finished !== 'start again') return finished
+  }
+  const name = knownName(attempt)
+  if (name !== undefined && (await checkPlace(folder, name, assignment.ifExists)) === 'skip')
+    return skipped(attempt, name, undefined)
+
+  const kept = assignment.intent === undefined ? await keptPart(attempt) : undefined
+  try {
+    const opening = await openBytes({
+      request: assignment.request,
+      kept,
+      revalidate: kept === undefined ? await revalidation(attempt) : [],
+      digest: assignment.expectedDigests.length > 0 ? 'digest expected' : 'no digest',
+      acceptable: assignment.policy.acceptableStatusCodes,
+      ask: (request) => ask(request, assignment.policy, { ...world, measures: attempt.measures }, attempt.signal),
+      restart: (why) => restart(attempt, why),
+      wall: () => world.clock.wall(),
+    })
+    if (opening.kind === 'not modified') return notModified(attempt)
+    try {
+      return await receive(attempt, opening, kept)
+    } finally {
+      opening.answer.close()
+    }
+  } finally {
+    await kept?.part.close()
+  }
+}
+
+async function receive(attempt: Attempt, opening: Received, kept: Kept | undefined): Promise<Finished> {
+  const { assignment, folder } = attempt
+  const { answer, representation } = opening
+  const { expectedLength } = assignment
+  const { total } = representation
+  if (expectedLength !== undefined && total !== undefined && expectedLength !== total)
+    throw new AttemptFailed(
+      new LonghaulError(
+        'LENGTH_MISMATCH',
+        `${maskUrl(answer.response.url)} has ${total} bytes instead of the ${expectedLength} that you expect.`,
+        { retryable: false },
+      ),
+      { kind: 'final' },
+    )
+  const offset = opening.kind === 'continued' ? opening.offset : 0
+  if (total !== undefined) await requireSpace(folder, total - offset)
+  const continued = opening.kind === 'continued' ? kept : undefined
+  const wanted = wantedName(assignment, answer.response)
+  if (!assignment.spooled && (await checkPlace(folder, wanted, assignment.ifExists)) === 'skip')
+    return skipped(attempt, wanted, answer.response)
+  const { name, partFileName } = await reserve(attempt, opening, wanted, continued)
+
+  let part: PartFile
+  if (opening.kind === 'continued' && continued !== undefined) {
+    attempt.measures.proven(opening.proof)
+    const resumed = { offset, proof: opening.proof, ...(total !== undefined && { total }) }
+    unfenced(await attempt.report.resumed(resumed))
+    part = continued.part
+  } else {
+    // Its bytes were given up and that is recorded; a crash here leaves a file that is owed to nobody but the sweep.
+    await kept?.part.discard()
+    part = await PartFile.create(folder, partFileName)
+  }
+  try {
+    attempt.progress.phase('transferring')
+    const laying = new Laying(attempt, { answer, part, representation, offset, ranges: continued?.ranges ?? [] })
+    try {
+      const laid = await laying.lay()
+      const resumed = continued !== undefined
+      return await deliver(attempt, {
+        ...laid,
+        part,
+        name,
+        response: answer.response,
+        resumed,
+        keep: () => laying.keep(),
+      })
+    } catch (thrown) {
+      throw await keptEnd(attempt, laying, laying.causeOf(thrown))
+    } finally {
+      attempt.state.progressed = laying.progressed
+    }
+  } finally {
+    if (part !== kept?.part) await part.close()
+  }
+}
+
+type Received = Exclude<Opening, { kind: 'not modified' }>
+
+function wantedName({ name, spooled, task }: Assignment, response: ResponseJson): string {
+  const safe = response.suggestedFilename ?? 'download'
+  return spooled ? spoolName(safe, task) : (name ?? safe)
+}
+
+/** Before the first byte: the name at the destination is ours from here on, and so is that of the part file. */
+async function reserve(
+  attempt: Attempt,
+  { answer, representation }: Received,
+  wanted: string,
+  continued: Kept | undefined,
+): Promise<{ readonly name: string; readonly partFileName: string }> {
+  const { assignment, folder, report } = attempt
+  const names = assignment.spooled ? [wanted] : await candidateNames(folder, wanted, assignment.ifExists)
+  const partFileName = continued?.part.name ?? partName(wanted, assignment.task)
+  const granted = unfenced(
+    await report.reserve({
+      response: answer.response,
+      representation,
+      folder: assignment.folder,
+      names,
+      part: { folder: assignment.folder, name: partFileName },
+      adopt: continued !== undefined,
+    }),
+  )
+  if ('busyWith' in granted) throw destinationBusy(folder, wanted, granted.busyWith)
+  return { name: granted.name, partFileName }
+}
+
+/** What is written is kept when the attempt ends early, also when it is stopped; unless what is written is of no use. */
+async function keptEnd(attempt: Attempt, laying: Laying, thrown: unknown): Promise<unknown> {
+  if (thrown instanceof AttemptFenced) return thrown
+  if (thrown instanceof AttemptFailed && (thrown.failure.kind === 'digest' || thrown.failure.kind === 'changed'))
+    return thrown
+  try {
+    await laying.keep()
+  } catch (error) {
+    // After the intent only its own end counts.
+    if (error instanceof AttemptFenced && !attempt.state.intentRecorded) return error
+    attempt.world.log.warn('the last bytes could not be kept', { task: attempt.assignment.task, error: String(error) })
+  }
+  return thrown
+}

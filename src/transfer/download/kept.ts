@@ -1,0 +1,66 @@
+/** What is there before the first question: bytes of an earlier attempt, a file of an earlier task. */
+import type { ByteRanges, Representation } from '../../contract/bytes.ts'
+import { LonghaulError } from '../../contract/errors.ts'
+import type { HeaderPairs } from '../../contract/task.ts'
+import { AttemptFailed } from '../endings.ts'
+import { isSameFile, PartFile } from '../files/part-file.ts'
+import { prefixLength } from '../ranges.ts'
+import { type Attempt, restart } from './attempt.ts'
+
+export interface Kept {
+  readonly part: PartFile
+  /** From the start without a gap. */
+  readonly bytes: number
+  readonly ranges: ByteRanges
+  readonly representation: Representation
+}
+
+/** The partial file of an earlier attempt, if bytes of it count and it is still what it was. */
+export async function keptPart(attempt: Attempt): Promise<Kept | undefined> {
+  const { part, folder: path } = attempt.assignment
+  if (part?.identity === undefined || part.representation === undefined) return undefined
+  const bytes = prefixLength(part.ranges)
+  if (bytes === 0) return undefined
+  if (part.folder !== path) {
+    await restart(attempt, 'the destination is in another folder now')
+    return undefined
+  }
+  const opened = await PartFile.reopen(attempt.folder, part)
+  if (opened instanceof PartFile)
+    return { part: opened, bytes, ranges: part.ranges, representation: part.representation }
+  // The folder of a disk that is not plugged in is often an empty one on another disk.
+  if (opened.missing && attempt.folder.identity.device !== part.identity.device)
+    throw new AttemptFailed(
+      new LonghaulError(
+        'DESTINATION_UNAVAILABLE',
+        `${path} is on another device than before, and the partial file is not there; it waits for the first one.`,
+      ),
+      { kind: 'destination unavailable' },
+    )
+  await restart(attempt, opened.lost)
+  return undefined
+}
+
+/** The name at the destination, where it does not take an answer to know it. */
+export function knownName({
+  assignment: { spooled, name, ifExists, delivered, folder },
+}: Pick<Attempt, 'assignment'>): string | undefined {
+  if (spooled) return undefined
+  if (name !== undefined || ifExists !== 'revalidate') return name
+  return delivered?.file.folder === folder ? delivered.file.name : undefined
+}
+
+/** The conditional fields for the file that an earlier task delivered, if nobody has touched it since. */
+export async function revalidation(attempt: Attempt): Promise<HeaderPairs> {
+  const { ifExists, delivered, expectedDigests, folder } = attempt.assignment
+  if (ifExists !== 'revalidate' || delivered === undefined) return []
+  const { file, representation } = delivered
+  if (file.folder !== folder || file.name !== knownName(attempt)) return []
+  if (expectedDigests.some(({ hex }) => delivered.digest !== `sha-256:${hex}`)) return []
+  const there = await attempt.folder.look(file.name)
+  if (there === undefined || !isSameFile(file.identity, there)) return []
+  if (there.size !== file.size || there.modifiedMs !== file.modifiedMs) return []
+  if (representation.etag !== undefined) return [['if-none-match', representation.etag]]
+  if (representation.lastModified !== undefined) return [['if-modified-since', representation.lastModified]]
+  return []
+}

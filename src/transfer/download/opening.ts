@@ -1,0 +1,150 @@
+/**
+ * How an attempt comes to its bytes: asked for the rest with proof, asked once more where a server ignored the proof, or asked
+ * for the whole. Kept bytes are given up here and only here, with the reason recorded before anything else is written.
+ */
+import type { Representation } from '../../contract/bytes.ts'
+import { LonghaulError } from '../../contract/errors.ts'
+import { maskUrl, type HeaderPairs, type RequestFacts } from '../../contract/task.ts'
+import type { Proof } from '../../contract/words.ts'
+import { AttemptFailed } from '../endings.ts'
+import { hasField } from '../http/fields.ts'
+import type { Answer } from '../http/request.ts'
+import { isAcceptable, refusal } from './refusal.ts'
+import { judgePartial, rangeCondition, representationOf, showsChange } from './representation.ts'
+import type { StatusRule } from '../../contract/session.ts'
+
+export type Opening =
+  | { readonly kind: 'whole'; readonly answer: Answer; readonly representation: Representation }
+  | {
+      readonly kind: 'continued'
+      readonly answer: Answer
+      readonly representation: Representation
+      readonly offset: number
+      readonly proof: Proof
+    }
+  | { readonly kind: 'not modified' }
+
+export interface OpeningFacts {
+  readonly request: RequestFacts
+  /** Bytes from the start that are safe, at least 1. */
+  readonly kept: { readonly bytes: number; readonly representation: Representation } | undefined
+  /** Conditional fields for a file that was delivered before. */
+  readonly revalidate: HeaderPairs
+  readonly digest: 'digest expected' | 'no digest'
+  readonly acceptable: readonly StatusRule[] | 'any'
+  readonly ask: (request: RequestFacts) => Promise<Answer>
+  /** Records that kept bytes are given up. @throws AttemptFenced */
+  readonly restart: (why: string) => Promise<void>
+  readonly wall: () => number
+}
+
+/** The answer that is returned is open: its body has not been read. */
+export async function openBytes(facts: OpeningFacts): Promise<Opening> {
+  if (hasField(facts.request.headers, 'range') || hasField(facts.request.headers, 'if-range'))
+    throw new AttemptFailed(
+      new LonghaulError(
+        'INVALID_ARGUMENT',
+        'Range and If-Range are set by Longhaul itself; a part of a file cannot be asked for.',
+      ),
+      { kind: 'final' },
+    )
+  if (facts.kept === undefined) return openWhole(facts, await facts.ask(adding(facts.request, facts.revalidate)))
+  return openRest(facts, facts.kept)
+}
+
+async function openRest(facts: OpeningFacts, kept: NonNullable<OpeningFacts['kept']>): Promise<Opening> {
+  const known = kept.representation
+  const condition = rangeCondition(known)
+  if (facts.request.method !== 'GET') return startOver(facts, `a ${facts.request.method} cannot be gone on from`)
+  if (condition === undefined && (facts.digest === 'no digest' || known.total === undefined))
+    return startOver(facts, 'the server gave no validator that could prove that the bytes are the same')
+  // Where the end is not known, or all is there, the last byte is asked for again: a range behind the end is answered with
+  // 416, which carries no proof.
+  const offset = known.total === undefined || kept.bytes >= known.total ? kept.bytes - 1 : kept.bytes
+  const range: HeaderPairs = [['range', `bytes=${offset}-`]]
+  const conditional: HeaderPairs = condition === undefined ? range : [...range, ['if-range', condition.value]]
+  const answer = await facts.ask(adding(facts.request, conditional))
+  const asked = condition === undefined ? 'plain range' : 'if-range'
+  if (answer.status === 206) return judged(facts, kept, offset, answer, asked)
+  if (answer.status === 416) {
+    // We ask for a byte that is there, so the file has become shorter, or the server cannot do it.
+    answer.close()
+    return startOver(facts, 'the file on the server has no such range any more')
+  }
+  if (answer.status === 200 && condition?.proof === 'strong ETag' && !showsChange(known, answer.headers)) {
+    // Some servers do ranges but not If-Range. The proof does not need it: the 206 repeats the validators.
+    answer.close()
+    const again = await facts.ask(adding(facts.request, range))
+    if (again.status === 206) return judged(facts, kept, offset, again, 'plain range')
+    return restartWith(facts, again, 'the server does not give ranges of this file')
+  }
+  return restartWith(
+    facts,
+    answer,
+    showsChange(known, answer.headers)
+      ? 'the file on the server has changed'
+      : 'the server sent the whole file instead of the rest',
+  )
+}
+
+async function judged(
+  facts: OpeningFacts,
+  kept: NonNullable<OpeningFacts['kept']>,
+  offset: number,
+  answer: Answer,
+  asked: 'if-range' | 'plain range',
+): Promise<Opening> {
+  const judgement = judgePartial(kept.representation, offset, answer.headers, asked, facts.digest)
+  if (judgement.fits)
+    return {
+      kind: 'continued',
+      answer,
+      offset,
+      proof: judgement.proof,
+      representation: { ...kept.representation, total: judgement.total, acceptsRanges: true },
+    }
+  answer.close()
+  return startOver(facts, judgement.why)
+}
+
+async function startOver(facts: OpeningFacts, why: string): Promise<Opening> {
+  await facts.restart(why)
+  return openWhole(facts, await facts.ask(facts.request))
+}
+
+/** An answer to a range request that is no range: the whole file, or a refusal that says nothing of the kept bytes. */
+async function restartWith(facts: OpeningFacts, answer: Answer, why: string): Promise<Opening> {
+  if (!isAcceptable(answer.status, facts.acceptable)) throw await refusal(answer, facts.wall())
+  try {
+    await facts.restart(why)
+  } catch (error) {
+    answer.close()
+    throw error
+  }
+  return openWhole(facts, answer)
+}
+
+async function openWhole(facts: OpeningFacts, answer: Answer): Promise<Opening> {
+  if (answer.status === 304 && facts.revalidate.length > 0) {
+    answer.close()
+    return { kind: 'not modified' }
+  }
+  // RFC 9110 §15.3.7: only a range request may be answered with a part.
+  if (answer.status === 206) {
+    answer.close()
+    throw new AttemptFailed(
+      new LonghaulError(
+        'BAD_SERVER_RESPONSE',
+        `${maskUrl(answer.response.url)} answered with a part of the file (206) though the whole was asked for.`,
+      ),
+      { kind: 'malformed' },
+    )
+  }
+  if (!isAcceptable(answer.status, facts.acceptable)) throw await refusal(answer, facts.wall())
+  return { kind: 'whole', answer, representation: representationOf(answer.headers) }
+}
+
+/** A field that the request has itself is left as the user wrote it. */
+function adding(request: RequestFacts, fields: HeaderPairs): RequestFacts {
+  return { ...request, headers: [...request.headers, ...fields.filter(([name]) => !hasField(request.headers, name))] }
+}

@@ -1,0 +1,60 @@
+/** Answers that are not the file: which statuses are acceptable, and what the others mean for the task. */
+import { LonghaulError, type ErrorCode } from '../../contract/errors.ts'
+import type { StatusRule } from '../../contract/session.ts'
+import { maskUrl } from '../../contract/task.ts'
+import type { Failure } from '../assignment.ts'
+import { AttemptFailed } from '../endings.ts'
+import { field, parseRetryAfter } from '../http/fields.ts'
+import type { Answer } from '../http/request.ts'
+
+const keptBytes = 64 * 1024
+const passing: readonly number[] = [408, 425, 429, 500, 502, 503, 504]
+
+export function isAcceptable(status: number, rules: readonly StatusRule[] | 'any'): boolean {
+  if (rules === 'any') return true
+  return rules.some((rule) => (typeof rule === 'number' ? rule === status : status >= rule.from && status <= rule.to))
+}
+
+/** Reads the beginning of the body, closes the answer, and says what it means. `wallMs` is for dates in Retry-After. */
+export async function refusal(answer: Answer, wallMs: number): Promise<AttemptFailed> {
+  const body = await beginning(answer)
+  const { status } = answer
+  const retried = passing.includes(status)
+  const code: ErrorCode = status === 401 ? 'USER_AUTHENTICATION_REQUIRED' : 'HTTP_STATUS'
+  const retryAfterMs = parseRetryAfter(field(answer.headers, 'retry-after'), wallMs)
+  const follows = retried ? '; it is tried again' : ''
+  const error = new LonghaulError(code, `${maskUrl(answer.response.url)} answered with status ${status}${follows}.`, {
+    status,
+    body,
+    retryable: retried,
+  })
+  return new AttemptFailed(error, retried ? passingFailure(status, retryAfterMs) : { kind: 'final' })
+}
+
+function passingFailure(status: number, retryAfterMs: number | undefined): Failure {
+  if (retryAfterMs === undefined) return { kind: 'network' }
+  // "Too many requests" and "unavailable" speak of the server, not of this one address.
+  return { kind: 'network', retryAfterMs, ...((status === 429 || status === 503) && { originWide: true }) }
+}
+
+const enough = new Error('enough of the body was read')
+
+async function beginning(answer: Answer): Promise<Uint8Array> {
+  const pieces: Buffer[] = []
+  let size = 0
+  try {
+    await answer.receive((bytes) => {
+      // Lent bytes are copied.
+      const piece = Buffer.from(bytes.subarray(0, keptBytes - size))
+      pieces.push(piece)
+      size += piece.byteLength
+      if (size === keptBytes) throw enough
+      return undefined
+    })
+  } catch {
+    // What came is what there is to show; the status alone decides.
+  } finally {
+    answer.close()
+  }
+  return Buffer.concat(pieces)
+}

@@ -1,0 +1,119 @@
+/**
+ * Which bytes a URL served, and the proof that an answer gives more of the same. Two rules hold everywhere here: bytes of two
+ * representations never meet in one file, and what cannot be compared does not fit.
+ */
+import type { Representation } from '../../contract/bytes.ts'
+import type { Proof } from '../../contract/words.ts'
+import type { HeaderList } from '../../world/transport.ts'
+import {
+  contentLength,
+  field,
+  isCoded,
+  parseContentRange,
+  parseEtag,
+  parseHttpDate,
+  sameStrongEtag,
+  tokens,
+} from '../http/fields.ts'
+
+/** A Last-Modified younger than this at its Date may stand for two different versions of that second (RFC 9110 §8.8.2.2). */
+const settledMs = 60_000
+
+/** What a whole answer (200) says of its bytes. */
+export function representationOf(headers: HeaderList): Representation {
+  const total = contentLength(headers)
+  // A coding is made on the fly, so its bytes may differ each time though the validator does not: nothing could prove a range.
+  if (isCoded(headers)) return { acceptsRanges: false, ...(total !== undefined && { total }) }
+  const etag = parseEtag(field(headers, 'etag'))?.text
+  const lastModified = field(headers, 'last-modified')
+  const date = field(headers, 'date')
+  return {
+    ...(etag !== undefined && { etag }),
+    ...(lastModified !== undefined && { lastModified }),
+    ...(date !== undefined && { date }),
+    ...(total !== undefined && { total }),
+    acceptsRanges: tokens(headers, 'accept-ranges').includes('bytes'),
+  }
+}
+
+/** The value of If-Range that can prove sameness, and by what; `undefined` if there is none (RFC 9110 §13.1.5). */
+export function rangeCondition(
+  known: Representation,
+): { readonly value: string; readonly proof: 'strong ETag' | 'Last-Modified' } | undefined {
+  const etag = parseEtag(known.etag)
+  if (etag !== undefined && !etag.weak) return { value: etag.text, proof: 'strong ETag' }
+  if (known.lastModified !== undefined && isSettled(known)) return { value: known.lastModified, proof: 'Last-Modified' }
+  return undefined
+}
+
+function isSettled(known: Representation): boolean {
+  const date = parseHttpDate(known.date, 0)
+  const modified = parseHttpDate(known.lastModified, 0)
+  return date !== undefined && modified !== undefined && date - modified >= settledMs
+}
+
+/** Whether bytes of it can ever be gone on from, now or by the digest; else there is no point in keeping them safe. */
+export function canContinue(known: Representation, digestExpected: 'digest expected' | 'no digest'): boolean {
+  return rangeCondition(known) !== undefined || (digestExpected === 'digest expected' && known.total !== undefined)
+}
+
+export type Judgement =
+  | { readonly fits: true; readonly proof: Proof; readonly total: number; readonly to: number }
+  | { readonly fits: false; readonly why: string }
+
+/**
+ * Judges a 206 against what is kept. `asked` says how it was asked: with If-Range, or with a plain Range because the server
+ * did not honour If-Range.
+ */
+export function judgePartial(
+  known: Representation,
+  offset: number,
+  headers: HeaderList,
+  asked: 'if-range' | 'plain range',
+  digestExpected: 'digest expected' | 'no digest',
+): Judgement {
+  const no = (why: string): Judgement => ({ fits: false, why })
+  if (/^multipart\/byteranges/i.test(field(headers, 'content-type') ?? ''))
+    return no('the server answered in many parts')
+  if (isCoded(headers)) return no('the server coded the range')
+  const range = parseContentRange(field(headers, 'content-range'))
+  if (range === undefined || 'unsatisfied' in range) return no('the server did not say which range it sent')
+  if (range.from !== offset) return no(`the server sent the range from ${range.from} instead of ${offset}`)
+  if (range.total === undefined) return no('the server did not say how long the whole is')
+  if (known.total !== undefined && range.total !== known.total)
+    return no(`the file on the server now has ${range.total} bytes instead of ${known.total}`)
+  const length = contentLength(headers)
+  if (length !== undefined && length !== range.to - range.from)
+    return no('the length of the answer contradicts its range')
+
+  const etag = field(headers, 'etag')
+  const lastModified = field(headers, 'last-modified')
+  const fitting = (proof: Proof): Judgement => ({ fits: true, proof, total: range.total ?? 0, to: range.to })
+  const condition = rangeCondition(known)
+  if (known.etag !== undefined && etag !== undefined && known.etag !== etag)
+    return no('the ETag on the server is another one now')
+  if (condition?.proof === 'strong ETag' && sameStrongEtag(known.etag, etag))
+    return fitting(asked === 'plain range' ? 'plain range' : 'strong ETag')
+  if (condition?.proof === 'Last-Modified') {
+    if (lastModified === known.lastModified) return fitting(asked === 'plain range' ? 'plain range' : 'Last-Modified')
+    if (lastModified !== undefined) return no('the file on the server was modified')
+  }
+  if (digestExpected === 'digest expected' && known.total !== undefined && !modifiedSince(known, lastModified))
+    return fitting('digest')
+  return no(
+    condition === undefined
+      ? 'the server gave no validator that could prove that the bytes are the same'
+      : 'the answer did not repeat the validator of the kept bytes',
+  )
+}
+
+function modifiedSince(known: Representation, lastModified: string | undefined): boolean {
+  return known.lastModified !== undefined && lastModified !== undefined && known.lastModified !== lastModified
+}
+
+/** Whether a 200 to a conditional range shows that the representation has changed, so that asking again is of no use. */
+export function showsChange(known: Representation, headers: HeaderList): boolean {
+  const now = representationOf(headers)
+  if (known.etag !== undefined && now.etag !== undefined && known.etag !== now.etag) return true
+  return known.total !== undefined && now.total !== undefined && known.total !== now.total
+}

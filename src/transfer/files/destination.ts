@@ -1,0 +1,80 @@
+/** Looks at the place where a file will go: whether it is there, free, and large enough. Never makes a folder. */
+import { LonghaulError } from '../../contract/errors.ts'
+import type { IfExists } from '../../contract/task.ts'
+import { FileFailure, type FileSystem, type Folder } from '../../world/file-system.ts'
+import { AttemptFailed } from '../endings.ts'
+import { numberedName } from './names.ts'
+
+/** @throws AttemptFailed DESTINATION_UNAVAILABLE */
+export async function openDestination(files: FileSystem, path: string): Promise<Folder> {
+  try {
+    return await files.folder(path)
+  } catch (error) {
+    if (!(error instanceof FileFailure) || error.reason === 'too many open files') throw error
+    throw new AttemptFailed(
+      new LonghaulError('DESTINATION_UNAVAILABLE', `The folder ${path} cannot be used: ${error.reason}.`, {
+        cause: error,
+      }),
+      { kind: 'destination unavailable' },
+    )
+  }
+}
+
+/** Before bytes are spent on it. @throws AttemptFailed DESTINATION_EXISTS, CANNOT_MOVE_FILE */
+export async function checkPlace(folder: Folder, name: string, ifExists: IfExists): Promise<'go on' | 'skip'> {
+  const there = await folder.look(name)
+  if (there === undefined) return 'go on'
+  if (ifExists === 'skip') return 'skip'
+  if (ifExists === 'fail') throw destinationExists(folder, name)
+  if (there.kind === 'folder' && ifExists !== 'keepBoth')
+    throw new AttemptFailed(
+      new LonghaulError('CANNOT_MOVE_FILE', `There is a folder at ${folder.path}/${name}, where the file should go.`),
+      { kind: 'final' },
+    )
+  return 'go on'
+}
+
+export function destinationExists(folder: Folder, name: string): AttemptFailed {
+  return new AttemptFailed(
+    new LonghaulError(
+      'DESTINATION_EXISTS',
+      `There is already a file at ${folder.path}/${name}; bytes that came are kept.`,
+    ),
+    { kind: 'final' },
+  )
+}
+
+export function destinationBusy(folder: Folder, name: string, task: string): AttemptFailed {
+  return new AttemptFailed(
+    new LonghaulError('DESTINATION_BUSY', `Task ${task} is writing to ${folder.path}/${name} and has not ended.`),
+    { kind: 'final' },
+  )
+}
+
+const offered = 8
+const highestNumber = 9999
+
+/** Names to try in turn. With `keepBoth` those that nobody has yet: `name`, `name (1)`, … */
+export async function candidateNames(folder: Folder, name: string, ifExists: IfExists): Promise<readonly string[]> {
+  if (ifExists !== 'keepBoth') return [name]
+  const names: string[] = []
+  for (let number = 0; names.length < offered && number <= highestNumber; number++) {
+    const candidate = number === 0 ? name : numberedName(name, number)
+    if ((await folder.look(candidate)) === undefined) names.push(candidate)
+  }
+  if (names.length === 0) throw destinationExists(folder, name)
+  return names
+}
+
+/** @throws AttemptFailed DISK_FULL */
+export async function requireSpace(folder: Folder, neededBytes: number): Promise<void> {
+  const free = await folder.free()
+  if (free >= neededBytes) return
+  throw new AttemptFailed(
+    new LonghaulError(
+      'DISK_FULL',
+      `${neededBytes} bytes are still to come but only ${free} are free in ${folder.path}; it waits until there is room.`,
+    ),
+    { kind: 'disk full' },
+  )
+}

@@ -1,0 +1,124 @@
+/**
+ * The partial file of one task: written at positions, made safe, and told apart from a stranger of the same name. A crash
+ * leaves it under its own name; what of it counts stands in the journal, never in the file.
+ */
+import type { Part, PartIdentity } from '../../contract/bytes.ts'
+import { FileFailure, type File, type FileIdentity, type Folder } from '../../world/file-system.ts'
+import { highestEnd } from '../ranges.ts'
+
+export function partIdentity(identity: FileIdentity): PartIdentity {
+  return { inode: identity.inode, birthMs: identity.birthMs, device: identity.device }
+}
+
+/**
+ * Whether it is the file that was recorded, possibly in another boot. Inodes are used again at once, so the birth time has to
+ * agree; device numbers may change with a boot and are not looked at.
+ */
+export function isSameFile(recorded: PartIdentity, found: FileIdentity): boolean {
+  return found.kind === 'file' && recorded.inode === found.inode && recorded.birthMs === found.birthMs
+}
+
+/** Why a kept part cannot be gone on from. */
+export interface Lost {
+  readonly lost: string
+  /** There is nothing under its name. */
+  readonly missing: boolean
+}
+
+export class PartFile {
+  readonly folder: Folder
+  readonly name: string
+  readonly identity: PartIdentity
+  readonly #file: File
+  #namedDurably: boolean
+
+  private constructor(folder: Folder, name: string, file: File, named: 'named durably' | 'just made') {
+    this.folder = folder
+    this.name = name
+    this.identity = partIdentity(file.identity)
+    this.#file = file
+    this.#namedDurably = named === 'named durably'
+  }
+
+  /**
+   * A new, empty one. The name was recorded before, so after a crash between that and here there is nothing, and after a
+   * crash between here and the first checkpoint a file that nothing counts on: it is ours by its name, and goes.
+   */
+  static async create(folder: Folder, name: string): Promise<PartFile> {
+    try {
+      return new PartFile(folder, name, await folder.open(name, 'create'), 'just made')
+    } catch (error) {
+      if (!(error instanceof FileFailure) || error.reason !== 'exists') throw error
+    }
+    const leftover = await folder.look(name)
+    // A file with a second name may be somebody's: nothing of ours has one before it is published.
+    if (leftover !== undefined && (leftover.kind !== 'file' || leftover.links > 1))
+      throw new FileFailure('exists', `${folder.path}/${name}`)
+    await folder.unlink(name)
+    return new PartFile(folder, name, await folder.open(name, 'create'), 'just made')
+  }
+
+  /** The kept one, or why it cannot be gone on from. */
+  static async reopen(folder: Folder, part: Part): Promise<PartFile | Lost> {
+    const found = await folder.look(part.name)
+    if (found === undefined) return { lost: 'the partial file is gone', missing: true }
+    if (part.identity === undefined || !isSameFile(part.identity, found))
+      return { lost: 'another file has taken the place of the partial file', missing: false }
+    if (found.size < highestEnd(part.ranges)) return { lost: 'the partial file was cut short', missing: false }
+    const file = await folder.open(part.name, 'write')
+    // Between the look and the open the name may have been given to another file.
+    if (!isSameFile(part.identity, file.identity)) {
+      await file.close()
+      return { lost: 'another file has taken the place of the partial file', missing: false }
+    }
+    return new PartFile(folder, part.name, file, 'named durably')
+  }
+
+  get file(): File {
+    return this.#file
+  }
+
+  write(bytes: Uint8Array, at: number): Promise<void> {
+    return this.#file.write(bytes, at)
+  }
+
+  /**
+   * `data`: everything written before the call is safe when it returns, and so is the name: without the folder's sync a
+   * checkpoint could outlive the file that it speaks of. `all`: the mode as well, but not the name, which changes next; a
+   * part that a cut loses between the intent and the rename is fetched again.
+   */
+  async sync(how: 'data' | 'all'): Promise<void> {
+    await this.#file.sync(how)
+    if (how === 'all' || this.#namedDurably) return
+    await this.folder.sync()
+    this.#namedDurably = true
+  }
+
+  /** Whether its name still leads to it. */
+  async isStillNamed(): Promise<boolean> {
+    const found = await this.folder.look(this.name)
+    return found !== undefined && isSameFile(this.identity, found) && found.device === this.identity.device
+  }
+
+  look(): Promise<FileIdentity> {
+    return this.#file.look()
+  }
+
+  /** Bytes after `size` were written by an attempt that could not count them. */
+  async trim(size: number): Promise<void> {
+    if ((await this.#file.look()).size > size) await this.#file.resize(size)
+  }
+
+  setMode(mode: number): Promise<void> {
+    return this.#file.setMode(mode)
+  }
+
+  /** Of bytes that could never be gone on from. */
+  async discard(): Promise<void> {
+    if (await this.isStillNamed()) await this.folder.unlink(this.name)
+  }
+
+  close(): Promise<void> {
+    return this.#file.close()
+  }
+}

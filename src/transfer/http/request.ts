@@ -1,0 +1,283 @@
+/**
+ * One question to its final answer: redirects followed, the stall timer running, stopped when the attempt is stopped.
+ *
+ * The stall timer ends a question when no byte came for `stallMs`, before the head as well as in the body. While the reader
+ * of the body is busy with what came (a slow disk), nothing can come, so that time does not count.
+ */
+import { LonghaulError } from '../../contract/errors.ts'
+import type { TlsOptions } from '../../contract/session.ts'
+import { maskUrl, type RequestFacts, type ResponseJson } from '../../contract/task.ts'
+import type { Clock, Timer } from '../../world/clock.ts'
+import {
+  NetworkFailure,
+  type BodyEnd,
+  type BodySink,
+  type Exchange,
+  type HeaderList,
+  type Outgoing,
+  type Transport,
+} from '../../world/transport.ts'
+import { AttemptFailed, AttemptStopped } from '../endings.ts'
+import type { Measures, OpenTransaction } from '../measures.ts'
+import { suggestedFilename } from '../files/names.ts'
+import { isPrivateAddress, maximumRedirects, redirected, redirectTarget, refusePrivate } from './redirect.ts'
+import type { RedirectRules } from './redirect.ts'
+
+export interface RequestPolicy extends RedirectRules {
+  readonly stallMs: number
+  readonly tls: TlsOptions
+}
+
+export interface RequestWorld {
+  readonly transport: Transport
+  readonly clock: Clock
+  readonly measures: Measures
+}
+
+/** A final answer whose body has not been read. Whoever holds it reads it to its end or closes it. */
+export interface Answer {
+  readonly response: ResponseJson
+  readonly status: number
+  readonly headers: HeaderList
+  /** Once only. @throws AttemptFailed STALLED, AttemptStopped, NetworkFailure, what the sink threw */
+  receive(sink: BodySink): Promise<BodyEnd>
+  close(): void
+}
+
+/** @throws AttemptFailed, AttemptStopped, NetworkFailure */
+export async function ask(
+  request: RequestFacts,
+  policy: RequestPolicy,
+  world: RequestWorld,
+  signal: AbortSignal,
+): Promise<Answer> {
+  let next = withDefaults(request)
+  let previous: { readonly url: string; readonly remoteAddress: string | undefined } | undefined
+  for (let hops = 0; ; hops++) {
+    const answer = await askOnce(next, policy, world, signal)
+    const remoteAddress = answer.facts.proxied ? undefined : answer.facts.remoteAddress
+    try {
+      if (previous !== undefined && remoteAddress !== undefined && isPrivateAddress(remoteAddress))
+        refusePrivate(previous.url, previous.remoteAddress, maskUrl(next.url), policy)
+      const location = redirectTarget(answer)
+      if (location === undefined) return answer
+      if (hops === maximumRedirects)
+        throw new AttemptFailed(
+          new LonghaulError(
+            'TOO_MANY_REDIRECTS',
+            `${maskUrl(request.url)} redirected more than ${maximumRedirects} times, last to ${maskUrl(next.url)}.`,
+          ),
+          { kind: 'final' },
+        )
+      previous = { url: next.url, remoteAddress }
+      next = redirected(next, answer.status, location, remoteAddress, policy)
+    } catch (error) {
+      answer.close()
+      throw error
+    }
+    // Its body is of no use, and reading it would let a server keep us busy.
+    answer.close()
+    world.measures.redirected()
+  }
+}
+
+type RawAnswer = Answer & { readonly facts: Exchange['facts'] }
+
+async function askOnce(
+  request: RequestFacts,
+  policy: RequestPolicy,
+  world: RequestWorld,
+  signal: AbortSignal,
+): Promise<RawAnswer> {
+  const guard = new Guard(world.clock, policy.stallMs, maskUrl(request.url), signal)
+  let exchange: Exchange
+  try {
+    const opening = world.transport.open(outgoing(request, policy.tls), guard.signal)
+    // One that opens after we gave up has nobody else to close it.
+    opening.then(
+      (late) => guard.over && late.close(),
+      () => undefined,
+    )
+    exchange = await guard.race(opening)
+  } catch (error) {
+    guard.end()
+    throw error
+  }
+  const bare = { url: request.url, status: exchange.head.status, headers: exchange.head.headers }
+  const response: ResponseJson = { ...bare, suggestedFilename: suggestedFilename(bare) }
+  const transaction = world.measures.transaction(request, response, exchange)
+  const close = (): void => {
+    guard.end()
+    exchange.close()
+    transaction.ended(world.clock.wall())
+  }
+  guard.onBreak(close)
+  return {
+    response,
+    status: exchange.head.status,
+    headers: exchange.head.headers,
+    facts: exchange.facts,
+    receive: async (sink) => {
+      guard.heard()
+      try {
+        return await guard.race(exchange.receive(guarded(sink, guard, transaction)))
+      } finally {
+        close()
+      }
+    },
+    close,
+  }
+}
+
+function guarded(sink: BodySink, guard: Guard, transaction: OpenTransaction): BodySink {
+  return (bytes) => {
+    // The exchange may still hand out what it had when we let go of it; nobody is there to take it.
+    if (guard.over) return undefined
+    transaction.received(bytes.byteLength)
+    const taken = sink(bytes)
+    if (taken === undefined) {
+      guard.heard()
+      return undefined
+    }
+    guard.busy()
+    return taken.then(() => guard.heard())
+  }
+}
+
+/** The stall timer and the stop signal of one exchange, as one thing that can break it. */
+class Guard {
+  readonly #clock: Clock
+  readonly #stallMs: number
+  readonly #what: string
+  readonly #outer: AbortSignal
+  readonly #controller = new AbortController()
+  readonly #broken: Promise<never>
+  #break!: (why: Error) => void
+  #closeExchange: (() => void) | undefined
+  #timer: Timer
+  #lastHeard: number
+  #busy = false
+  #over = false
+  readonly #stopped = (): void => this.#breakWith(new AttemptStopped())
+
+  constructor(clock: Clock, stallMs: number, what: string, outer: AbortSignal) {
+    this.#clock = clock
+    this.#stallMs = stallMs
+    this.#what = what
+    this.#outer = outer
+    this.#broken = new Promise<never>((_, reject) => {
+      this.#break = reject
+    })
+    // It may break while nobody waits, between the head and the body; the next `race` hears of it.
+    this.#broken.catch(() => {})
+    this.#lastHeard = clock.steady()
+    this.#timer = clock.timer(this.#lastHeard + stallMs, () => this.#look())
+    if (outer.aborted) this.#stopped()
+    else outer.addEventListener('abort', this.#stopped, { once: true })
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  get over(): boolean {
+    return this.#over
+  }
+
+  heard(): void {
+    this.#busy = false
+    this.#lastHeard = this.#clock.steady()
+  }
+
+  busy(): void {
+    this.#busy = true
+  }
+
+  onBreak(close: () => void): void {
+    this.#closeExchange = close
+    if (this.#controller.signal.aborted) close()
+    // Until somebody reads the body, it is we who keep the server waiting.
+    else this.busy()
+  }
+
+  /** What `work` gives, unless the exchange breaks first. */
+  async race<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await Promise.race([this.#broken, work])
+    } catch (error) {
+      // The transport tells of an abort in its own words; ours say why.
+      if (this.#controller.signal.aborted && error instanceof NetworkFailure) return this.#broken
+      throw error
+    }
+  }
+
+  end(): void {
+    this.#over = true
+    this.#timer.cancel()
+    this.#outer.removeEventListener('abort', this.#stopped)
+  }
+
+  /** One timer an exchange, not one a chunk: it looks how long ago the last byte came and waits for the rest. */
+  #look(): void {
+    if (this.#over) return
+    const due = (this.#busy ? this.#clock.steady() : this.#lastHeard) + this.#stallMs
+    if (due > this.#clock.steady()) {
+      this.#timer = this.#clock.timer(due, () => this.#look())
+      return
+    }
+    this.#breakWith(
+      new AttemptFailed(
+        new LonghaulError('STALLED', `No byte came from ${this.#what} for ${this.#stallMs / 1000} s.`),
+        { kind: 'network' },
+      ),
+    )
+  }
+
+  #breakWith(why: Error): void {
+    if (this.#over) return
+    this.end()
+    this.#break(why)
+    this.#controller.abort(why)
+    this.#closeExchange?.()
+  }
+}
+
+/** What we send when the request does not say otherwise. A coded body could never be joined, so none is asked for. */
+const defaults: HeaderList = [
+  ['accept', '*/*'],
+  ['accept-encoding', 'identity'],
+  ['user-agent', 'longhaul'],
+]
+
+function withDefaults(request: RequestFacts): RequestFacts {
+  const url = new URL(request.url)
+  const given = new Set(request.headers.map(([name]) => name.toLowerCase()))
+  const headers = [...request.headers, ...defaults.filter(([name]) => !given.has(name))]
+  if (url.username !== '' && !given.has('authorization')) {
+    const credentials = `${decoded(url.username)}:${decoded(url.password)}`
+    headers.push(['authorization', `Basic ${Buffer.from(credentials).toString('base64')}`])
+  }
+  url.username = ''
+  url.password = ''
+  return { ...request, url: url.href, headers }
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+function outgoing(request: RequestFacts, tls: TlsOptions): Outgoing {
+  const { ca, minimumVersion, maximumVersion } = tls
+  return {
+    ...request,
+    tls: {
+      ...(ca !== undefined && { ca }),
+      ...(minimumVersion !== undefined && { minimumVersion }),
+      ...(maximumVersion !== undefined && { maximumVersion }),
+    },
+  }
+}
