@@ -111,7 +111,7 @@ async function start<T>(options: StartOptions<T>): Promise<StartedDaemon> {
 }
 
 /** The compiler rewrites imports but not this text. */
-function daemonEntry(): string {
+export function daemonEntry(): string {
   return fileURLToPath(new URL(`../daemon/main.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url))
 }
 
