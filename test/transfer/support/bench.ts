@@ -1,0 +1,184 @@
+/**
+ * Runs attempts as the service does: the real engine on real sockets and files, and a journal of paper that keeps what the
+ * engine reported, so that the next attempt is given what the last one recorded.
+ */
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Part, PublishIntent, Representation } from '../../../src/contract/bytes.ts'
+import type { HeaderPairs, ResponseJson } from '../../../src/contract/task.ts'
+import type { Proof } from '../../../src/contract/words.ts'
+import { createTransport } from '../../../src/network/transport.ts'
+import { createClock } from '../../../src/platform/clock.ts'
+import { createFileSystem } from '../../../src/platform/files.ts'
+import { createHasher, type HashingThread } from '../../../src/platform/hashing.ts'
+import type { Assignment, Outcome, Report } from '../../../src/transfer/assignment.ts'
+import { createEngine } from '../../../src/transfer/engine.ts'
+import type { TransferWorld } from '../../../src/transfer/download/attempt.ts'
+import { silentLog } from '../../../src/world/log.ts'
+import { FaultServer, type FaultServerOptions } from '../../support/fault-server.ts'
+
+export const taskId = '01JDFK3Z8Q0123456789ABCDEF'
+
+export type ReportName = keyof Report
+
+/** What the service would put together for one task. */
+export type Wishes = Partial<Omit<Assignment, 'request' | 'policy'>> & {
+  readonly headers?: HeaderPairs
+  readonly method?: string
+  readonly policy?: Partial<Assignment['policy']>
+}
+
+export class Bench {
+  readonly server: FaultServer
+  readonly folder: string
+  readonly world: TransferWorld & { readonly hasher: HashingThread }
+  /** Names of the reports in order, without progress. */
+  readonly said: string[] = []
+  readonly restarts: string[] = []
+  readonly progress: Parameters<Report['progress']>[0][] = []
+  resumedAt: number | undefined
+  proof: Proof | undefined
+  part: Part | undefined
+  intent: PublishIntent | undefined
+  reserved: { readonly names: readonly string[]; readonly response: ResponseJson } | undefined
+  representation: Representation | undefined
+  #attempt = 0
+
+  static async open(options: FaultServerOptions = {}): Promise<Bench> {
+    const server = await FaultServer.start(options)
+    return new Bench(server, await mkdtemp(join(tmpdir(), 'longhaul-transfer-')))
+  }
+
+  private constructor(server: FaultServer, folder: string) {
+    this.server = server
+    this.folder = folder
+    this.world = {
+      transport: createTransport(),
+      files: createFileSystem(),
+      clock: createClock(),
+      hasher: createHasher(),
+      log: silentLog,
+    }
+  }
+
+  assignment(url: string, wishes: Wishes = {}): Assignment {
+    const { headers = [], method = 'GET', policy, ...rest } = wishes
+    return {
+      task: taskId,
+      fence: this.#attempt,
+      attempt: this.#attempt,
+      request: { url, method, headers },
+      expectedDigests: [],
+      expectedLength: undefined,
+      folder: this.folder,
+      name: 'file.bin',
+      spooled: false,
+      ifExists: 'replace',
+      umask: 0o022,
+      part: this.part,
+      intent: this.intent,
+      delivered: undefined,
+      restarts: this.restarts.length,
+      ...rest,
+      policy: {
+        stallMs: 10_000,
+        acceptableStatusCodes: [{ from: 200, to: 299 }],
+        tls: {},
+        keepHeadersAcrossOrigins: [],
+        allowPrivateRedirects: false,
+        maximumSegments: 1,
+        ...policy,
+      },
+    }
+  }
+
+  /** One attempt that goes on from what the ones before it recorded. */
+  run(
+    url: string,
+    wishes: Wishes = {},
+    options: {
+      readonly signal?: AbortSignal
+      readonly report?: Partial<Report>
+      readonly world?: Partial<TransferWorld>
+    } = {},
+  ): Promise<Outcome> {
+    this.#attempt++
+    const engine = createEngine({ ...this.world, ...options.world })
+    const report = { ...this.report(), ...options.report }
+    return engine.run(this.assignment(url, wishes), report, options.signal ?? new AbortController().signal)
+  }
+
+  report(): Report {
+    const note = (name: ReportName): void => {
+      this.said.push(name)
+    }
+    return {
+      reserve: async ({ part, adopt, names, response, representation }) => {
+        note('reserve')
+        this.reserved = { names, response }
+        this.representation = representation
+        if (!adopt || this.part === undefined) this.part = { ...part, ranges: [] }
+        return { name: names[0]! }
+      },
+      resumed: async ({ offset, proof }) => {
+        note('resumed')
+        this.resumedAt = offset
+        this.proof = proof
+        return 'recorded'
+      },
+      checkpoint: async ({ identity, ranges, representation }) => {
+        note('checkpoint')
+        // Plain data, as through a thread.
+        this.part = structuredClone({ ...this.part!, identity, ranges, representation })
+        return 'recorded'
+      },
+      restart: async (why) => {
+        note('restart')
+        this.restarts.push(why)
+        this.part = undefined
+        this.intent = undefined
+        return 'recorded'
+      },
+      intent: async (intent) => {
+        note('intent')
+        this.intent = structuredClone(intent)
+        return 'recorded'
+      },
+      progress: (facts) => {
+        this.progress.push(facts)
+      },
+    }
+  }
+
+  path(name = 'file.bin'): string {
+    return join(this.folder, name)
+  }
+
+  read(name = 'file.bin'): Promise<Buffer> {
+    return readFile(this.path(name))
+  }
+
+  write(name: string, content: string | Uint8Array): Promise<void> {
+    return writeFile(this.path(name), content)
+  }
+
+  async names(): Promise<readonly string[]> {
+    return (await readdir(this.folder)).toSorted()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.server.stop()
+    await this.world.transport.close()
+    await this.world.hasher.close()
+    await rm(this.folder, { recursive: true, force: true })
+  }
+}
+
+/** The outcome as one of a kind, or a failure that shows what it is instead. */
+export function expectKind<K extends Outcome['kind']>(outcome: Outcome, kind: K): Extract<Outcome, { kind: K }> {
+  if (outcome.kind === kind) return outcome as Extract<Outcome, { kind: K }>
+  const why =
+    outcome.kind === 'failed' ? `: ${outcome.error.code} ${outcome.error.message} ${String(outcome.error.cause)}` : ''
+  throw new Error(`expected ${kind}, got ${outcome.kind}${why}`)
+}
