@@ -17,7 +17,8 @@ if (newEnough) {
   const built = new URL('../dist/cli/main.js', import.meta.url)
   const source = new URL('../src/cli/main.ts', import.meta.url)
   // A checkout always runs its source, also when an old build lies beside it.
-  await import(existsSync(source) ? source.href : built.href)
+  const { main } = await import(existsSync(source) ? source.href : built.href)
+  process.exitCode = await main(process.argv.slice(2))
 } else if (other !== undefined && other !== '' && process.env.LONGHAUL_NODE_TRIED !== '1') {
   const run = spawnSync(other, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
     stdio: 'inherit',
