@@ -1,0 +1,82 @@
+/**
+ * When an app is wanted, what it is given, and how long the next launch waits. Pure: the machine is `launches`.
+ *
+ * An app is launched when nobody owns its session, events wait, and all its tasks are completed (`launchWhen` can ask for
+ * earlier). Never for progress, nor for one finished task among many.
+ */
+import { type LaunchTicket, launchVariable } from '../contract/launch.ts'
+import type { LaunchCommand } from '../contract/session.ts'
+import type { LaunchFacts, LaunchState, Moment } from '../journal/journal.ts'
+
+const firstDelayMs = 60_000
+const longestDelayMs = 3_600_000
+
+export type Verdict =
+  | { readonly kind: 'not wanted' }
+  /** Events wait, and tasks that are not completed keep the app from being launched. */
+  | { readonly kind: 'blocked'; readonly by: LaunchFacts['blocking'] }
+  /** Wanted from this steady ms on. `backOff`: a launch that failed is why it is not sooner. */
+  | { readonly kind: 'wanted'; readonly atMs: number; readonly backOff: boolean }
+
+export function judgeLaunch(facts: LaunchFacts, now: Moment): Verdict {
+  const { session, events, unfinished, state } = facts
+  if (session.launch === undefined || !session.configuration.sendsLaunchEvents || events === 0)
+    return { kind: 'not wanted' }
+  const atMs = unfinished === 0 ? now.steadyMs : earlier(facts, now)
+  if (atMs === undefined) return { kind: 'blocked', by: facts.blocking }
+  return { kind: 'wanted', atMs: Math.max(atMs, state.notBeforeMs), backOff: state.notBeforeMs > atMs }
+}
+
+/** `launchWhen`, while tasks are not completed: steady ms, or undefined when it does not ask for earlier. */
+function earlier(facts: LaunchFacts, now: Moment): number | undefined {
+  const { launchWhen } = facts.session
+  if (launchWhen?.atLeast !== undefined && facts.waitingTasks >= launchWhen.atLeast) return now.steadyMs
+  if (launchWhen?.afterMs === undefined || facts.oldestEventMs === undefined) return undefined
+  // The event is dated by the wall clock: a jump of it makes the wait shorter or longer once, never longer than afterMs.
+  const age = Math.max(0, now.wallMs - facts.oldestEventMs)
+  return now.steadyMs + Math.max(0, launchWhen.afterMs - age)
+}
+
+/** Ms that the next launch waits after so many failures in a row: 1 min, doubling to 1 h. */
+export function backOffMs(failures: number): number {
+  return failures <= 0 ? 0 : Math.min(longestDelayMs, firstDelayMs * 2 ** Math.min(failures - 1, 10))
+}
+
+/** A launch that came to nothing. One that got some of its events acknowledged starts the doubling anew. */
+export function afterFailure(
+  state: LaunchState,
+  now: Moment,
+  last: NonNullable<LaunchState['last']>,
+  progressed: boolean,
+): LaunchState {
+  const failures = progressed ? 1 : state.failures + 1
+  return { failures, notBeforeMs: now.steadyMs + backOffMs(failures), last }
+}
+
+/** Sessions with equal commands share one launch. */
+export function commandKey(command: LaunchCommand): string {
+  const env = Object.entries(command.env ?? {}).toSorted(([a], [b]) => (a < b ? -1 : 1))
+  return JSON.stringify([command.command, command.args ?? [], command.cwd ?? '', env])
+}
+
+/**
+ * The whole environment of a launched app. NODE_OPTIONS is inherited from nobody: a flag of the process that happened to
+ * own the session last must not decide how the app runs. An app that wants it names it in its own launch command.
+ */
+export function launchEnvironment(
+  given: {
+    readonly listed: Readonly<Record<string, string>>
+    readonly owner: Readonly<Record<string, string>> | undefined
+    readonly command: LaunchCommand
+    readonly home: string
+  },
+  ticket: LaunchTicket,
+): Readonly<Record<string, string>> {
+  const { NODE_OPTIONS: _, ...inherited } = { ...given.listed, ...given.owner }
+  return {
+    ...inherited,
+    ...given.command.env,
+    LONGHAUL_HOME: given.home,
+    [launchVariable]: JSON.stringify(ticket),
+  }
+}
