@@ -1,4 +1,5 @@
 // Runs one test file in a process of its own and gathers what it did. What makes a run good is decided in tools/test.ts.
+import { AssertionError } from 'node:assert'
 import { relative, resolve } from 'node:path'
 import { run } from 'node:test'
 import { inspect } from 'node:util'
@@ -162,5 +163,7 @@ function kind(error: unknown): string | undefined {
 
 function explain(error: unknown): string {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
+  // Its message holds the difference already.
+  if (cause instanceof AssertionError && cause.stack !== undefined) return cause.stack
   return typeof cause === 'string' ? cause : inspect(cause, { depth: 6, colors: process.stdout.isTTY })
 }

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 
 const shim = fileURLToPath(new URL('../../bin/longhaul.js', import.meta.url))
 
-/** A package with the shim and these files in it; entries say which one ran, with which arguments. */
+/** A package with the shim and these files in it; each entry says that it ran, with which arguments, and ends with 7. */
 function makePackage(t: TestContext, ...entries: readonly string[]): string {
   const folder = mkdtempSync(join(tmpdir(), 'longhaul-shim-'))
   t.after(() => {
@@ -20,10 +20,8 @@ function makePackage(t: TestContext, ...entries: readonly string[]): string {
   cpSync(shim, join(folder, 'bin/longhaul.js'))
   for (const path of entries) {
     mkdirSync(dirname(join(folder, path)), { recursive: true })
-    writeFileSync(
-      join(folder, path),
-      `console.log('${path}', ...process.argv.slice(2), process.env.LONGHAUL_NODE_TRIED)`,
-    )
+    const text = `console.log('${path}', ...args, process.env.LONGHAUL_NODE_TRIED)`
+    writeFileSync(join(folder, path), `export async function main(args) { ${text}; return 7 }`)
   }
   return folder
 }
@@ -60,7 +58,7 @@ test('the command runs the built files of a published package', (t) => {
   const folder = makePackage(t, 'dist/cli/main.js')
   for (const version of ['24.15.0', '24.21.0', '26.0.0']) {
     assert.deepEqual(runShim(folder, version), {
-      status: 0,
+      status: 7,
       stdout: 'dist/cli/main.js get a b undefined\n',
       stderr: '',
     })
@@ -75,7 +73,7 @@ test('the command runs the source of a checkout, also beside an old build', (t) 
 test('the command on an old Node hands over to the one that LONGHAUL_NODE names', (t) => {
   const folder = makePackage(t, 'dist/cli/main.js')
   assert.deepEqual(runShim(folder, '20.20.2', { LONGHAUL_NODE: process.execPath }), {
-    status: 0,
+    status: 7,
     stdout: 'dist/cli/main.js get a b undefined\n',
     stderr: '',
   })
