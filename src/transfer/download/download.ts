@@ -45,7 +45,7 @@ export async function download(
     else if (end instanceof AttemptStopped || signal.aborted) ending = { kind: 'stopped' }
     else ending = { kind: 'failed', error: end.error, failure: end.failure, progressed: state.progressed }
   }
-  return { ...ending, measure: measures.taken() } as Outcome
+  return { ...ending, measure: measures.taken() }
 }
 
 async function tell(attempt: Attempt): Promise<Finished> {
