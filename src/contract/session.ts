@@ -1,32 +1,10 @@
 /** A session's configuration and launch command, as written by a user and as stored. */
 import { LonghaulError } from './errors.ts'
+import type { RetryJson, RetryPolicy, StatusRule, TlsOptions } from './policy.ts'
 import type { HeaderPairs, HeadersLike, TaskCounts } from './task.ts'
 import type { DurationLike, RateLike } from './units.ts'
 
-export type StatusRule = number | { readonly from: number; readonly to: number }
-
-export interface RetryPolicy {
-  /** @default unlimited: until the deadline */
-  readonly maximumAttempts?: number | undefined
-  /** @default '1s' */
-  readonly initialDelay?: DurationLike | undefined
-  /** @default '10m' */
-  readonly maximumDelay?: DurationLike | undefined
-  readonly nonIdempotent?: boolean | undefined
-}
-
-export interface RetryJson {
-  readonly maximumAttempts?: number
-  readonly initialDelayMs: number
-  readonly maximumDelayMs: number
-}
-
-export interface TlsOptions {
-  readonly minimumVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined
-  readonly maximumVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined
-  /** PEM; trusted beside the system's roots. */
-  readonly ca?: readonly string[] | undefined
-}
+export type { RetryJson, RetryPolicy, StatusRule, TlsOptions } from './policy.ts'
 
 /** As a user writes it; every field optional. It carries no identifier, so one object can serve many sessions. */
 export interface SessionConfiguration {
@@ -153,4 +131,18 @@ export function checkIdentifier(identifier: unknown): string {
     )
   }
   return identifier
+}
+
+/** Which daemon, and how it is started when none runs. */
+export interface DaemonOptions {
+  /** The Node that runs the daemon. @default LONGHAUL_NODE, else our own if new enough, else `node` on PATH */
+  readonly execPath?: string | undefined
+  /** Arguments of that Node. */
+  readonly args?: readonly string[] | undefined
+  /** Added to the daemon's listed environment. */
+  readonly env?: Readonly<Record<string, string>> | undefined
+  /** @default LONGHAUL_HOME, else the platform's folder for application state */
+  readonly home?: string | undefined
+  /** `never`: reject with DAEMON_UNAVAILABLE when none runs. @default 'if needed' */
+  readonly start?: 'if needed' | 'never' | undefined
 }

@@ -4,7 +4,7 @@
  * into the other; nobody else sees the first.
  */
 import type { ErrorJson } from './errors.ts'
-import type { RetryJson, RetryPolicy, StatusRule, TlsOptions } from './session.ts'
+import type { RetryJson, RetryPolicy, StatusRule, TlsOptions } from './policy.ts'
 import type { DurationLike, RateLike } from './units.ts'
 import type { Gate, Phase, TaskId, TaskKind, TaskState } from './words.ts'
 
