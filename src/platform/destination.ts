@@ -7,7 +7,7 @@
  */
 import { constants } from 'node:fs'
 import { access, lstat, mkdir, realpath, stat } from 'node:fs/promises'
-import { basename, dirname, isAbsolute, join, resolve, sep } from 'node:path'
+import { basename, dirname, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { LonghaulError } from '../contract/errors.ts'
 import type { Destination } from '../contract/task.ts'
@@ -158,18 +158,4 @@ function refusedPath(path: string, why: string, cause?: unknown): LonghaulError 
 
 function codeOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error ? String(error.code) : undefined
-}
-
-/** How a destination is shown to a person: the file, or the folder with a separator at its end. Undefined for the spool. */
-export function destinationPath(destination: Destination): string | undefined {
-  switch (destination.kind) {
-    case 'file':
-      return join(destination.folder, destination.name)
-    case 'folder':
-      return isAbsolute(destination.folder) && destination.folder.endsWith(sep)
-        ? destination.folder
-        : destination.folder + sep
-    case 'spool':
-      return undefined
-  }
 }

@@ -1,0 +1,100 @@
+/** The daemon's explanation of a task (codes and values) as the public one: dates, errors, and one sentence. Pure. */
+import { type ErrorJson, LonghaulError } from '../contract/errors.ts'
+import type { BlockerJson, Explanation, ExplanationJson, RemedyAction } from '../contract/explanation.ts'
+import type { TaskId } from '../contract/words.ts'
+import { type Language, languageOf, sentencesIn } from './sentences.ts'
+
+/** @param language of the sentence. @default by LC_ALL, LC_MESSAGES, LANG */
+export function explanationFromJson(json: ExplanationJson, language: Language = languageOf(process.env)): Explanation {
+  return {
+    phase: json.phase,
+    why: sentenceOf(json, language),
+    blockers: json.blockers.map(({ code, untilMs, of }) => ({
+      code,
+      ...(untilMs !== undefined && { until: new Date(untilMs) }),
+      ...(of !== undefined && { of }),
+    })),
+    ...(json.nextWakeUpMs !== undefined && { nextWakeUp: new Date(json.nextWakeUpMs) }),
+    ...(json.deadlineMs !== undefined && { deadline: new Date(json.deadlineMs) }),
+    remedies: json.remedies.map((action) => ({ action, command: commandFor(action, json.task) })),
+    kept: json.kept,
+    attempts: json.attempts.map(({ number, startedAtMs, tookMs, bytes, proof, cause }) => ({
+      number,
+      startedAt: new Date(startedAtMs),
+      tookMs,
+      bytes,
+      ...(proof !== undefined && { proof }),
+      ...(cause !== undefined && { cause: LonghaulError.fromJSON(cause) }),
+    })),
+  }
+}
+
+/** Why the task does what it does, in one or two sentences of `language`. */
+export function sentenceOf(json: ExplanationJson, language: Language): string {
+  const words = sentencesIn(language)
+  const cause = json.cause === undefined ? undefined : causeText(json.cause)
+  if (json.phase === 'completed') return cause === undefined ? words.ended.well : words.ended.withCause(cause)
+  if (json.blockers.length === 0) {
+    const phase = words.phases[json.phase]
+    return cause === undefined ? phase : words.after(phase, cause)
+  }
+  const reasons = json.blockers
+    .map((blocker) => words.blockers[blocker.code](valuesOf(blocker, json, language)))
+    .join(words.and)
+  // Only these are the consequence of a failure; a person's hold is not.
+  const isFailure = json.blockers.some(({ code }) =>
+    ['backoff', 'serverAskedToWait', 'disk', 'destination', 'crashLoop'].includes(code),
+  )
+  return cause === undefined || !isFailure ? reasons : words.because(reasons, cause)
+}
+
+function valuesOf(
+  blocker: BlockerJson,
+  json: ExplanationJson,
+  language: Language,
+): Parameters<ReturnType<typeof sentencesIn>['blockers']['held']>[0] {
+  return {
+    of: blocker.of,
+    until: blocker.untilMs === undefined ? undefined : timeText(blocker.untilMs, language),
+    ahead: json.ahead,
+  }
+}
+
+function timeText(ms: number, language: Language): string {
+  const format = new Intl.DateTimeFormat(language === 'zh' ? 'zh-Hans-CN' : 'en-GB', {
+    day: 'numeric',
+    month: 'short',
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+  })
+  return format.format(new Date(ms))
+}
+
+function causeText({ code, message }: ErrorJson): string {
+  return `${message} (${code})`
+}
+
+/** What to type, or to call where only the app can do it. */
+function commandFor(action: RemedyAction, task: TaskId): string {
+  // The command line takes the last eight characters, as `ls` shows them.
+  const short = task.slice(-8)
+  switch (action) {
+    case 'tryNow':
+    case 'retry':
+      return `longhaul retry ${short}`
+    case 'release':
+      return `longhaul release ${short}`
+    case 'cancel':
+      return `longhaul cancel ${short}`
+    case 'resume':
+      return 'task.resume()'
+    case 'updateRequest':
+      return 'task.updateRequest({ url, headers })'
+    case 'answer':
+      return 'session.activate()'
+    case 'freeSpace':
+    case 'reconnect':
+      return `longhaul explain ${short}`
+  }
+}

@@ -1,0 +1,314 @@
+/**
+ * The connection to the daemon, one for each process and home, shared by all its sessions.
+ *
+ *     idle -> connecting -> proving -> attaching -> attached -> lost -> connecting -> …      closed from anywhere, for good
+ *
+ * idle: nobody needs the daemon. connecting: one is found, or started. proving: the handshake (both inside `dial`).
+ * attaching: each resident (an owner, a watch) says again what the last connection knew; calls wait until that is done, so
+ * they never overtake it. attached: calls go out. lost: the connection broke; while there are residents it is made again by
+ * itself, else with the next call.
+ *
+ * A call whose answer was lost is asked again if that can do no harm ({@link repeatable}), else rejects with
+ * DAEMON_UNAVAILABLE. Holding the process alive is the affair of those who wait, never of the socket.
+ */
+import { isLonghaulError, LonghaulError } from '../contract/errors.ts'
+import type { Notes, Params, Result, Verb } from '../contract/verbs.ts'
+import type { KeepAlive } from '../platform/this-process.ts'
+import type { Peer, PeerOptions } from '../wire/peer.ts'
+import type { Clock } from '../world/clock.ts'
+
+/** Finds or starts the daemon, connects and proves; the peer answers with the given notes. */
+export type Dial = (notes: NonNullable<PeerOptions['notes']>) => Promise<Peer>
+
+/** Asks once, on one connection. */
+export type Ask = <V extends Verb>(verb: V, params: Params<V>, signal?: AbortSignal) => Promise<Result<V>>
+
+/** Somebody who has something to say again on each new connection. */
+export interface Resident {
+  /** Rejects only when the connection broke; everything else it deals with itself. */
+  again(ask: Ask): Promise<void>
+  /** The connection broke; `again` follows. */
+  lost?(): void
+  /** There will be no connection again by itself. */
+  failed(error: LonghaulError): void
+  /** Notes about its session or watch. */
+  note<N extends keyof Notes>(name: N, params: Notes[N]): void
+}
+
+export interface LinkOptions {
+  readonly dial: Dial
+  /** Its timers must not keep the process alive. */
+  readonly clock: Clock
+  readonly keepAlive: KeepAlive
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Whether it is asked again when the answer was lost. @default by the verb */
+  readonly repeat?: boolean
+  /** Whether the process stays alive for the answer. @default true */
+  readonly keepAlive?: boolean
+}
+
+/** Ms of pause before each further try, when a daemon that was there cannot be reached. The last holds for all that follow. */
+const pausesMs: readonly number[] = [0, 100, 250, 500, 1000, 2000, 5000, 15_000, 30_000]
+/** Failures in a row after which calls that wait reject; residents go on trying. */
+const patience = 5
+/** A call that was lost this often may well be what kills the daemon. */
+const repeatLimit = 5
+
+/**
+ * Verbs that may be asked twice: they only read, set what is set already, or carry an id of the client's making. Not among
+ * them: what belongs to one connection (acknowledgements, ownership: residents say that again themselves), `task.change`
+ * of kinds that nest, `session.drop` and `daemon.stop`.
+ */
+const repeatable: Readonly<Record<Verb, boolean>> = {
+  'session.open': true,
+  'session.activate': false,
+  'session.close': false,
+  'session.finish': true,
+  'session.drop': false,
+  'session.hold': true,
+  'session.counts': true,
+  'session.list': true,
+  'session.launchCompleted': true,
+  'session.stillWorking': true,
+  'task.add': true,
+  'task.get': true,
+  'task.find': true,
+  'task.page': true,
+  'task.change': false,
+  'task.retry': true,
+  'task.explain': true,
+  'task.wait': true,
+  'event.acknowledge': false,
+  'event.refuse': false,
+  'event.slow': false,
+  'watch.start': false,
+  'watch.stop': false,
+  'daemon.status': true,
+  'daemon.stop': false,
+}
+
+export class Link {
+  readonly clock: Clock
+  readonly keepAlive: KeepAlive
+  readonly #dial: Dial
+  readonly #owners = new Map<string, Resident>()
+  readonly #watches = new Map<number, Resident>()
+  #peer: Peer | undefined
+  /** The connection on which residents speak before it is everybody's. */
+  #attaching: Peer | undefined
+  #connecting: Promise<Peer> | undefined
+  /** Whether there was a connection before: only then is a failure something that passes. */
+  #known = false
+  #trying = false
+  #users = 0
+  #calls = 0
+  #nextWatch = 1
+
+  constructor(options: LinkOptions) {
+    this.#dial = options.dial
+    this.clock = options.clock
+    this.keepAlive = options.keepAlive
+  }
+
+  get attached(): boolean {
+    return this.#peer?.open === true
+  }
+
+  /** Somebody needs this link; the connection is closed when nobody does any more. */
+  retain(): () => void {
+    this.#users++
+    let held = true
+    return () => {
+      if (!held) return
+      held = false
+      this.#users--
+      this.#closeIfUnused()
+    }
+  }
+
+  /** Resolves once there is a connection on which all residents have spoken. */
+  async ready(signal?: AbortSignal): Promise<void> {
+    await this.#connected(signal)
+  }
+
+  /**
+   * Asks, over as many connections as it takes.
+   * @throws what the daemon answers; DAEMON_UNAVAILABLE; `signal.reason`
+   */
+  async call<V extends Verb>(verb: V, params: Params<V>, options: CallOptions = {}): Promise<Result<V>> {
+    const { signal } = options
+    const release = options.keepAlive === false ? undefined : this.keepAlive.hold()
+    this.#calls++
+    try {
+      for (let lost = 0; ;) {
+        const peer = await this.#connected(signal)
+        try {
+          return (await peer.call(verb, params, signal)) as Result<V>
+        } catch (error) {
+          if (peer.open || signal?.aborted === true || error !== (await peer.closed)) throw error
+          lost++
+          if (!(options.repeat ?? repeatable[verb]) || lost >= repeatLimit) throw answerLost(verb, error)
+        }
+      }
+    } finally {
+      this.#calls--
+      release?.()
+      this.#closeIfUnused()
+    }
+  }
+
+  /** Asks on the present connection only. @throws DAEMON_UNAVAILABLE when there is none */
+  ask: Ask = async (verb, params, signal) => {
+    const peer = this.#peer ?? this.#attaching
+    if (peer?.open !== true)
+      throw new LonghaulError('DAEMON_UNAVAILABLE', 'There is no connection to the daemon at this moment.')
+    return askOn(peer)(verb, params, signal)
+  }
+
+  /** From now on `owner` says again what it has to, and gets the notes of its session. One owner a session. */
+  addOwner(session: string, owner: Resident): void {
+    this.#owners.set(session, owner)
+  }
+
+  removeOwner(session: string, owner: Resident): void {
+    if (this.#owners.get(session) === owner) this.#owners.delete(session)
+  }
+
+  ownerOf(session: string): Resident | undefined {
+    return this.#owners.get(session)
+  }
+
+  /** The number under which the daemon reports to this watch. */
+  addWatch(watch: Resident): number {
+    const number = this.#nextWatch++
+    this.#watches.set(number, watch)
+    return number
+  }
+
+  removeWatch(number: number): void {
+    this.#watches.delete(number)
+  }
+
+  get #residents(): readonly Resident[] {
+    return [...this.#owners.values(), ...this.#watches.values()]
+  }
+
+  async #connected(signal?: AbortSignal): Promise<Peer> {
+    signal?.throwIfAborted()
+    if (this.#peer?.open === true) return this.#peer
+    this.#connecting ??= this.#connect().finally(() => (this.#connecting = undefined))
+    return orAborted(this.#connecting, signal)
+  }
+
+  async #connect(): Promise<Peer> {
+    for (let failures = 0; ;) {
+      try {
+        return await this.#connectOnce()
+      } catch (error) {
+        failures++
+        const passes = this.#known && isLonghaulError(error, 'DAEMON_UNAVAILABLE') && error.retryable
+        if (!passes || failures >= patience) throw error
+        await this.clock.sleep(pausesMs[failures] ?? 0)
+      }
+    }
+  }
+
+  async #connectOnce(): Promise<Peer> {
+    const peer = await this.#dial({
+      event: (params) => this.#owners.get((params as Notes['event']).session)?.note('event', params as Notes['event']),
+      passing: (params) =>
+        this.#owners.get((params as Notes['passing']).session)?.note('passing', params as Notes['passing']),
+      ended: (params) => this.#owners.get((params as Notes['ended']).session)?.note('ended', params as Notes['ended']),
+      progress: (params) =>
+        this.#watches.get((params as Notes['progress']).watch)?.note('progress', params as Notes['progress']),
+    })
+    peer.unref()
+    this.#attaching = peer
+    try {
+      const ask = askOn(peer)
+      for (const resident of this.#residents) await resident.again(ask)
+    } catch (error) {
+      peer.close(
+        new LonghaulError('DAEMON_UNAVAILABLE', 'The connection was given up: not everything could be said again.'),
+      )
+      throw error
+    } finally {
+      this.#attaching = undefined
+    }
+    if (!peer.open) throw await peer.closed
+    this.#peer = peer
+    this.#known = true
+    void peer.closed.then(() => this.#lost(peer))
+    return peer
+  }
+
+  #lost(peer: Peer): void {
+    if (this.#peer !== peer) return
+    this.#peer = undefined
+    for (const resident of this.#residents) resident.lost?.()
+    void this.#keepTrying()
+  }
+
+  /** Residents are connected again without anybody asking. Does not keep the process alive. */
+  async #keepTrying(): Promise<void> {
+    if (this.#trying) return
+    this.#trying = true
+    try {
+      for (let round = 0; this.#residents.length > 0; round++) {
+        try {
+          await this.#connected()
+          return
+        } catch (error) {
+          if (!isLonghaulError(error, 'DAEMON_UNAVAILABLE') || !error.retryable) {
+            const why = isLonghaulError(error)
+              ? error
+              : new LonghaulError('DAEMON_UNAVAILABLE', String(error), { cause: error })
+            for (const resident of this.#residents) resident.failed(why)
+            return
+          }
+          await this.clock.sleep(pausesMs[Math.min(round + patience, pausesMs.length - 1)] ?? 0)
+        }
+      }
+    } finally {
+      this.#trying = false
+    }
+  }
+
+  #closeIfUnused(): void {
+    if (this.#users > 0 || this.#calls > 0 || this.#residents.length > 0) return
+    const peer = this.#peer
+    this.#peer = undefined
+    this.#known = false
+    peer?.close(new LonghaulError('DAEMON_UNAVAILABLE', 'The connection was closed: nothing in this process needs it.'))
+  }
+}
+
+function askOn(peer: Peer): Ask {
+  return async <V extends Verb>(verb: V, params: Params<V>, signal?: AbortSignal): Promise<Result<V>> =>
+    (await peer.call(verb, params, signal)) as Result<V>
+}
+
+function answerLost(verb: Verb, cause: unknown): LonghaulError {
+  return new LonghaulError(
+    'DAEMON_UNAVAILABLE',
+    `The connection to the daemon broke before the answer to '${verb}' came; whether it was done is not known. Transfers go on.`,
+    { cause, hint: 'Look at the state of what you changed, then do it again if it is needed.' },
+  )
+}
+
+/** The signal ends the wait of one caller, not the connecting that others wait for too. */
+async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- the caller's own reason, whatever it is
+  const onAbort = (): void => reject(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([promise, aborted])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}

@@ -1,0 +1,146 @@
+/**
+ * What a person is told of a task, in English and Simplified Chinese. The daemon gives codes and values; the words are made
+ * here, in the language of the process that asks. The Chinese terms are fixed: 任务 task · 会话 session · 暂停 hold ·
+ * 挂起 suspend · 等待重试 back-off · 守护进程 daemon. Pure.
+ */
+import type { BlockerCode } from '../contract/explanation.ts'
+import type { Phase } from '../contract/words.ts'
+
+export type Language = 'en' | 'zh'
+
+/** The values of a blocker, ready to be shown. */
+export interface Values {
+  /** What or who, when that is known. */
+  readonly of: string | undefined
+  /** A time of day, or a date and time. */
+  readonly until: string | undefined
+  /** Ready tasks that stand before this one. */
+  readonly ahead: number | undefined
+}
+
+export interface Sentences {
+  readonly phases: Readonly<Record<Phase, string>>
+  readonly blockers: Readonly<Record<BlockerCode, (values: Values) => string>>
+  readonly ended: { readonly well: string; readonly withCause: (cause: string) => string }
+  /** An attempt that is under way, after one that failed. */
+  readonly after: (phase: string, cause: string) => string
+  readonly because: (blocker: string, cause: string) => string
+  /** Stands between two reasons of one sentence. */
+  readonly and: string
+}
+
+const en: Sentences = {
+  phases: {
+    preparing: 'It is being prepared.',
+    suspended: 'The app has suspended it.',
+    held: 'It is held by a person.',
+    queued: 'It is next in the queue.',
+    waiting: 'It waits.',
+    connecting: 'It is connecting to the server.',
+    transferring: 'Bytes are arriving.',
+    verifying: 'Everything has arrived; it is being verified.',
+    delivering: 'It is verified and is being put in its place.',
+    completed: 'It has ended.',
+  },
+  blockers: {
+    suspended: () => 'The app has suspended it and must resume it.',
+    held: () => 'A person holds it.',
+    sessionHeld: () => 'A person holds the whole session.',
+    dependency: ({ of }) => `It waits for the task ${of ?? 'that must succeed first'}.`,
+    earliestBeginDate: ({ until }) => `It may not begin before ${until ?? 'its date'}.`,
+    backoff: ({ until }) =>
+      `The last attempt failed; it is tried again${until === undefined ? ' by itself' : ` at ${until}`}.`,
+    serverAskedToWait: ({ of, until }) =>
+      `${of ?? 'The server'} asked to wait${until === undefined ? '' : ` until ${until}`}.`,
+    challenge: ({ of }) => `${of ?? 'The server'} asks for credentials that the app has to give.`,
+    newRequest: () => 'Its address or token is no longer accepted; the app has to give a fresh one.',
+    disk: ({ of }) =>
+      `The disk${of === undefined ? '' : ` of ${of}`} has no room; it goes on by itself when there is some.`,
+    destination: ({ of }) =>
+      `The folder ${of ?? 'of the destination'} is not there; it goes on by itself when it is back.`,
+    quota: () => 'The quota of the session is used up by other transfers.',
+    activeLimit: ({ ahead }) => `As many transfers as are allowed are running${aheadEn(ahead)}.`,
+    hostLimit: ({ of, ahead }) => `As many connections as are allowed go to ${of ?? 'its server'}${aheadEn(ahead)}.`,
+    bandwidth: () => 'The bandwidth limit leaves nothing for it now.',
+    network: () => 'There is no network; it goes on by itself when there is one.',
+    expensive: () => 'The network is metered, and the app asked to wait for another.',
+    power: () => 'It waits for mains power.',
+    discretionary: () => 'It gives way to other transfers.',
+    callback: ({ of }) =>
+      `The app's callback ${of ?? ''} has not returned or has failed; later events wait for it.`.replace('  ', ' '),
+    launchWait: ({ until }) =>
+      `The app could not be started; the next try is ${until === undefined ? 'later' : `at ${until}`}.`,
+    crashLoop: ({ until }) =>
+      `The daemon ended three times while it ran, so it is parked${until === undefined ? '' : ` until ${until}`}.`,
+  },
+  ended: { well: 'It has completed.', withCause: (cause) => `It ended: ${cause}` },
+  after: (phase, cause) => `${phase} The attempt before ended: ${cause}`,
+  because: (blocker, cause) => `${blocker} Cause: ${cause}`,
+  and: ' ',
+}
+
+const zh: Sentences = {
+  phases: {
+    preparing: '正在准备。',
+    suspended: '应用已将其挂起。',
+    held: '已被人工暂停。',
+    queued: '排在队列最前。',
+    waiting: '正在等待。',
+    connecting: '正在连接服务器。',
+    transferring: '正在接收数据。',
+    verifying: '数据已全部到达，正在校验。',
+    delivering: '校验一致，正在放到目标位置。',
+    completed: '已结束。',
+  },
+  blockers: {
+    suspended: () => '应用已将其挂起，需由应用恢复。',
+    held: () => '已被人工暂停。',
+    sessionHeld: () => '整个会话已被人工暂停。',
+    dependency: ({ of }) => `正在等待${of === undefined ? '前置任务' : `任务 ${of} `}完成。`,
+    earliestBeginDate: ({ until }) => `${until === undefined ? '指定时间' : ` ${until} `}之前不会开始。`.trimStart(),
+    backoff: ({ until }) => `上次尝试失败，等待重试${until === undefined ? '' : `，时间 ${until}`}。`,
+    serverAskedToWait: ({ of, until }) =>
+      `${of === undefined ? '服务器' : `${of} `}要求等待${until === undefined ? '' : `到 ${until}`}。`,
+    challenge: ({ of }) => `${of === undefined ? '服务器' : `${of} `}要求凭据，需由应用提供。`,
+    newRequest: () => '地址或令牌已失效，需由应用提供新的。',
+    disk: ({ of }) => `磁盘空间不足${of === undefined ? '' : `（${of}）`}，有空间后自动继续。`,
+    destination: ({ of }) => `目标文件夹${of === undefined ? '' : ` ${of} `}不存在，恢复后自动继续。`,
+    quota: () => '会话配额已被其他传输用完。',
+    activeLimit: ({ ahead }) => `同时传输数已达上限${aheadZh(ahead)}。`,
+    hostLimit: ({ of, ahead }) => `到${of === undefined ? '该服务器' : ` ${of} `}的连接数已达上限${aheadZh(ahead)}。`,
+    bandwidth: () => '限速之下暂无可用带宽。',
+    network: () => '没有网络，恢复后自动继续。',
+    expensive: () => '当前网络按流量计费，应用要求等待其他网络。',
+    power: () => '正在等待外接电源。',
+    discretionary: () => '正在为其他传输让路。',
+    callback: ({ of }) => `应用的回调${of === undefined ? '' : ` ${of} `}尚未返回或已失败，之后的事件在等它。`,
+    launchWait: ({ until }) => `应用启动失败，${until === undefined ? '稍后' : `${until} `}再试。`,
+    crashLoop: ({ until }) => `守护进程在其运行期间三次异常结束，因此暂缓${until === undefined ? '' : `到 ${until}`}。`,
+  },
+  ended: { well: '已完成。', withCause: (cause) => `已结束：${cause}` },
+  after: (phase, cause) => `${phase}上一次尝试的结果：${cause}`,
+  because: (blocker, cause) => `${blocker}原因：${cause}`,
+  and: '',
+}
+
+function aheadEn(ahead: number | undefined): string {
+  if (ahead === undefined || ahead === 0) return '; it is next'
+  return ahead >= 10_000
+    ? '; more than 10,000 tasks are before it'
+    : `; ${ahead} ${ahead === 1 ? 'task is' : 'tasks are'} before it`
+}
+
+function aheadZh(ahead: number | undefined): string {
+  if (ahead === undefined || ahead === 0) return '，下一个就是它'
+  return ahead >= 10_000 ? '，前面有超过 10000 个任务' : `，前面有 ${ahead} 个任务`
+}
+
+export function sentencesIn(language: Language): Sentences {
+  return language === 'zh' ? zh : en
+}
+
+/** By LC_ALL, LC_MESSAGES, LANG, the first that says something (POSIX). */
+export function languageOf(env: Readonly<Record<string, string | undefined>>): Language {
+  const locale = [env['LC_ALL'], env['LC_MESSAGES'], env['LANG']].find((value) => value !== undefined && value !== '')
+  return locale?.toLowerCase().startsWith('zh') === true ? 'zh' : 'en'
+}
