@@ -1,0 +1,43 @@
+/** Verbs about the daemon itself. */
+import { protocolVersions } from '../contract/verbs.ts'
+import type { Inside, Verbs } from './inside.ts'
+
+export type DaemonVerb = 'daemon.status' | 'daemon.stop'
+
+export function daemonVerbs(inside: Inside): Verbs<DaemonVerb> {
+  const { world, journal, facts } = inside
+  return {
+    'daemon.status': async () => {
+      const [counts, sessions, keptBy] = await Promise.all([
+        journal.counts({}),
+        journal.listSessions({}),
+        inside.keptBy(),
+      ])
+      const { problem } = journal
+      return {
+        pid: facts.pid,
+        version: facts.version,
+        protocol: String(protocolVersions[0]),
+        node: facts.node,
+        home: facts.home,
+        socket: facts.socket,
+        startedAtMs: inside.startedAtMs,
+        survives: facts.survives,
+        counts,
+        sessions: sessions.length,
+        connections: facts.connections(),
+        keptBy,
+        journalWritable: problem === undefined,
+        ...(problem !== undefined && { journalProblem: problem }),
+        environment: facts.environment,
+        rssBytes: facts.rssBytes(),
+      }
+    },
+    'daemon.stop': async () => {
+      const { active, waiting, queued } = await journal.counts({})
+      // After this answer was handed over.
+      world.clock.timer(world.clock.steady(), () => facts.requestStop())
+      return { active, waiting: waiting + queued, pid: facts.pid }
+    },
+  }
+}

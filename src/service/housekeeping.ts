@@ -1,0 +1,146 @@
+/**
+ * What nobody waits for: files that are owed are unlinked, what is old is forgotten, the clock is saved. It runs after
+ * something has happened and, while the daemon has work, now and then; an idle daemon is not woken for it.
+ */
+import type { Journal, OwedFile } from '../journal/journal.ts'
+import type { Clock } from '../world/clock.ts'
+import { FileFailure, type FileSystem, type Folder } from '../world/file-system.ts'
+import type { Log } from '../world/log.ts'
+import { now } from './moment.ts'
+
+const saveClockEveryMs = 60_000
+const sweepEveryMs = 3_600_000
+const owedAtOnce = 100
+
+export interface HousekeepingParts {
+  readonly clock: Clock
+  readonly files: FileSystem
+  readonly journal: Journal
+  readonly log: Log
+  /** Whether a running attempt has named this file as its own. */
+  writes(folder: string, name: string): boolean
+}
+
+export class Housekeeping {
+  readonly #parts: HousekeepingParts
+  #savedMs: number
+  #sweptMs = -Infinity
+  #wanted = false
+  #working: Promise<void> | undefined
+  #stopped = false
+  /** Could not be unlinked in this life (no permission, a disk that is away): left for the next. */
+  readonly #stuck = new Set<number>()
+
+  constructor(parts: HousekeepingParts) {
+    this.#parts = parts
+    this.#savedMs = parts.clock.steady()
+  }
+
+  /** Files are owed. */
+  nudge(): void {
+    if (this.#stopped) return
+    this.#wanted = true
+    this.#working ??= this.#work()
+  }
+
+  /** After each turn of the loop. */
+  turned({ busy }: { readonly busy: boolean }): void {
+    const { clock, journal } = this.#parts
+    const steady = clock.steady()
+    if (steady - this.#sweptMs >= sweepEveryMs) this.nudge()
+    if (!busy || this.#stopped || steady - this.#savedMs < saveClockEveryMs) return
+    this.#savedMs = steady
+    journal.saveClock({ at: now(clock), cleanEnd: false }).catch((error: unknown) => this.#failed(error))
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    await this.#working
+  }
+
+  async #work(): Promise<void> {
+    try {
+      while (this.#wanted && !this.#stopped) {
+        this.#wanted = false
+        const { clock } = this.#parts
+        if (clock.steady() - this.#sweptMs >= sweepEveryMs) {
+          this.#sweptMs = clock.steady()
+          await this.#retire()
+        }
+        await this.#pay()
+      }
+    } catch (error) {
+      this.#failed(error)
+    } finally {
+      this.#working = undefined
+    }
+  }
+
+  #failed(error: unknown): void {
+    // Nothing is lost: what is owed stays so, and is looked at again after the next commit that owes, or the next sweep.
+    if (!this.#stopped) this.#parts.log.warn('housekeeping was put off', { error: String(error) })
+  }
+
+  async #retire(): Promise<void> {
+    const { journal, clock } = this.#parts
+    let more = true
+    while (more && !this.#stopped) more = (await journal.retire({ at: now(clock) })).more
+  }
+
+  async #pay(): Promise<void> {
+    const { journal, clock } = this.#parts
+    while (!this.#stopped) {
+      const owed = await journal.owed({ limit: owedAtOnce + this.#stuck.size, at: now(clock) })
+      const todo = owed.filter(({ id }) => !this.#stuck.has(id))
+      if (todo.length === 0) return
+      const paid: number[] = []
+      for (const [folder, files] of Map.groupBy(todo, (file) => file.folder))
+        paid.push(...(await this.#unlink(folder, files)))
+      // The folders are synced: a crash before this commit finds nothing to unlink and pays again.
+      if (paid.length > 0) await journal.paid({ ids: paid })
+    }
+  }
+
+  /** Ids of those that are gone for good, or were never ours. */
+  async #unlink(path: string, files: readonly OwedFile[]): Promise<readonly number[]> {
+    const ids = files.map(({ id }) => id)
+    let folder: Folder
+    try {
+      folder = await this.#parts.files.folder(path)
+    } catch (error) {
+      if (error instanceof FileFailure && (error.reason === 'not found' || error.reason === 'not a folder')) return ids
+      return this.#keep(files, error)
+    }
+    try {
+      for (const file of files) {
+        if (!(await this.#isOwed(folder, file))) continue
+        await folder.unlink(file.name)
+      }
+      await folder.sync()
+      return ids
+    } catch (error) {
+      return this.#keep(files, error)
+    } finally {
+      await folder.close()
+    }
+  }
+
+  /** Inodes are reused at once, so the time of birth has to fit as well. */
+  async #isOwed(folder: Folder, file: OwedFile): Promise<boolean> {
+    const found = await folder.look(file.name)
+    if (found === undefined || found.kind !== 'file') return false
+    const { identity } = file
+    if (identity !== undefined) return found.inode === identity.inode && found.birthMs === identity.birthMs
+    // Named by us but never written down: ours if nobody else holds it, unless a newer attempt took the name again.
+    return found.links === 1 && !this.#parts.writes(file.folder, file.name)
+  }
+
+  #keep(files: readonly OwedFile[], error: unknown): readonly number[] {
+    for (const { id } of files) this.#stuck.add(id)
+    this.#parts.log.warn('files that are no longer needed could not be unlinked', {
+      files: files.map(({ folder, name }) => `${folder}/${name}`),
+      error: String(error),
+    })
+    return []
+  }
+}

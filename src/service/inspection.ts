@@ -1,0 +1,124 @@
+/** Verbs that only look: get, find, page through, explain. */
+import { LonghaulError } from '../contract/errors.ts'
+import type { BlockerJson, ExplanationJson } from '../contract/explanation.ts'
+import type { ExplainFacts, Moment } from '../journal/journal.ts'
+import { explain, remediesFor } from '../scheduler/explain.ts'
+import { type TaskFacts, viewOf } from '../scheduler/view.ts'
+import { type Inside, sessionNamed, type Verbs } from './inside.ts'
+import { now, toSteady, toWall } from './moment.ts'
+
+export type InspectionVerb = 'task.get' | 'task.find' | 'task.page' | 'task.explain'
+
+/** Nothing that waits is left alone for longer: the loop looks at everything at least this often while something is due. */
+const looksEveryMs = 60_000
+
+export function inspectionVerbs(inside: Inside): Verbs<InspectionVerb> {
+  const { journal, progress } = inside
+  return {
+    'task.get': async (params) => {
+      const found = await journal.getTask(
+        'id' in params
+          ? params
+          : { session: (await sessionNamed(journal, params.session)).id, taskIdentifier: params.taskIdentifier },
+      )
+      return found === undefined ? null : progress.overlay(found)
+    },
+    'task.find': async ({ text }) => (await journal.findTasks({ text })).map((record) => progress.overlay(record)),
+    'task.page': async ({ session, ...params }) => {
+      const of = session === undefined ? {} : { session: (await sessionNamed(journal, session)).id }
+      const page = await journal.page({ ...of, ...params })
+      return { ...page, tasks: page.tasks.map((record) => progress.overlay(record)) }
+    },
+    'task.explain': ({ id }) => explainTask(inside, id),
+  }
+}
+
+async function explainTask(inside: Inside, id: string): Promise<ExplanationJson> {
+  const { world, journal, delivery, progress, limits } = inside
+  const at = now(world.clock)
+  const [facts, schedule] = await Promise.all([
+    journal.explainFacts({ id }),
+    journal.schedule({ at, lanesPerSession: 1 }),
+  ])
+  if (facts === undefined)
+    throw new LonghaulError(
+      'INVALID_ARGUMENT',
+      `There is no task ${id}; it may have been forgotten. See \`longhaul ls --all\`.`,
+    )
+  const { session, record, part, gate } = facts
+  const view = viewOf({
+    nowMs: at.steadyMs,
+    limits,
+    active: schedule.active,
+    sessions: [{ session: session.id, lastStart: 0, held: session.held, ...session.configuration }],
+  })
+  const found = explain(taskFactsOf(facts, at), view)
+  const runs = gate === 'active' || gate === 'publishing'
+  const live = runs ? progress.of(id) : undefined
+  const blockers: readonly BlockerJson[] = [
+    ...found.reasons.map(({ code, untilMs, of }) => ({
+      code,
+      ...(untilMs !== undefined && { untilMs: toWall(at, untilMs) }),
+      ...(of !== undefined && { of }),
+    })),
+    ...delivery.blockers(session.id, id),
+  ]
+  const waits = found.phase === 'queued' || found.phase === 'waiting'
+  const nextWakeUpMs =
+    found.nextWakeUpMs !== undefined
+      ? toWall(at, found.nextWakeUpMs)
+      : live !== undefined
+        ? toWall(at, Math.max(at.steadyMs, live.stallAtMs))
+        : waits && !blockers.some(({ code }) => code === 'sessionHeld')
+          ? toWall(at, Math.max(at.steadyMs, Math.min(inside.loop.nextLookMs ?? Infinity, at.steadyMs + looksEveryMs)))
+          : earliest(blockers)
+  const proof = facts.attempts.findLast((attempt) => attempt.proof !== undefined)?.proof
+  const validator = part?.representation?.etag ?? part?.representation?.lastModified
+  const total = part?.representation?.total ?? record.progress.total
+  return {
+    task: id,
+    phase: live?.phase ?? found.phase,
+    blockers,
+    ...(gate === 'ready' && { ahead: facts.ahead }),
+    ...(nextWakeUpMs !== undefined && { nextWakeUpMs: Math.round(nextWakeUpMs) }),
+    ...(facts.deadlineAtMs !== undefined && { deadlineMs: Math.round(toWall(at, facts.deadlineAtMs)) }),
+    remedies: remedies(facts, blockers),
+    kept: {
+      bytes: part?.ranges.reduce((sum, [from, to]) => sum + to - from, 0) ?? 0,
+      ...(total !== undefined && { total }),
+      ...(proof !== undefined && { proof }),
+      ...(validator !== undefined && { validator }),
+    },
+    attempts: facts.attempts,
+    ...(facts.lastCause !== undefined && { cause: facts.lastCause }),
+  }
+}
+
+function taskFactsOf(facts: ExplainFacts, at: Moment): TaskFacts {
+  const { record, session, gate, beginAtWallMs } = facts
+  const { destination } = record
+  return {
+    session: session.id,
+    sessionName: session.identifier,
+    origin: facts.origin,
+    gate,
+    suspends: facts.suspends,
+    held: facts.held,
+    unmet: facts.unmet,
+    wakeAtMs: gate === 'time' && beginAtWallMs !== undefined ? toSteady(at, beginAtWallMs) : facts.wakeAtMs,
+    serverAsked: facts.serverAsked,
+    parked: facts.parked,
+    closedUntilMs: facts.laneClosedUntilMs,
+    folder: destination.kind === 'spool' ? undefined : destination.folder,
+  }
+}
+
+function remedies({ gate, record }: ExplainFacts, blockers: readonly BlockerJson[]): ExplanationJson['remedies'] {
+  if (gate !== 'done') return remediesFor(blockers.map(({ code }) => code))
+  return record.error === undefined ? [] : ['retry']
+}
+
+function earliest(blockers: readonly BlockerJson[]): number | undefined {
+  const times = blockers.map(({ untilMs }) => untilMs).filter((time) => time !== undefined)
+  return times.length === 0 ? undefined : Math.min(...times)
+}

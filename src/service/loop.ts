@@ -1,0 +1,134 @@
+/**
+ * View, plan, act, sleep: the scheduler's answers become work. One turn at a time; a nudge during a turn makes another one
+ * follow. One timer is armed while something is due by itself, never further than 60 s (a machine that slept, or a wall clock
+ * that was set, is noticed by then); none when nothing is, so that an idle daemon is never woken.
+ *
+ * While the journal cannot be written nothing new starts, and it is tried again each second.
+ */
+import type { TaskId } from '../contract/words.ts'
+import type { Journal } from '../journal/journal.ts'
+import { plan } from '../scheduler/plan.ts'
+import type { Limits } from '../scheduler/view.ts'
+import type { Clock, Timer } from '../world/clock.ts'
+import type { Log } from '../world/log.ts'
+import { now } from './moment.ts'
+import { journalRetryMs } from './recording.ts'
+
+const longestSleepMs = 60_000
+/** A row that is due but could not be woken (times are rounded differently here and there) is looked at again then. */
+const overdueMs = 10
+
+export interface LoopParts {
+  readonly clock: Clock
+  readonly journal: Journal
+  readonly log: Log
+  readonly limits: Limits
+  /** True once the attempt is under way. */
+  start(task: TaskId): Promise<boolean>
+  /** After each turn; `busy`: something runs or is due by itself. */
+  turned(state: { readonly busy: boolean }): void
+}
+
+export class Loop {
+  readonly #parts: LoopParts
+  #wanted = false
+  #turning: Promise<void> | undefined
+  #timer: { readonly atMs: number; readonly timer: Timer } | undefined
+  /** Set while the journal is in trouble: nudges wait for the next try. */
+  #trouble: string | undefined
+  #stopped = false
+
+  constructor(parts: LoopParts) {
+    this.#parts = parts
+  }
+
+  /** Steady ms of the next look, if one is due by itself. */
+  get nextLookMs(): number | undefined {
+    return this.#timer?.atMs
+  }
+
+  nudge(): void {
+    if (this.#trouble !== undefined || this.#stopped) return
+    this.#wanted = true
+    this.#turning ??= this.#turn()
+  }
+
+  /** Resolves when the turn that may be under way has ended. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#disarm()
+    await this.#turning
+  }
+
+  async #turn(): Promise<void> {
+    try {
+      while (this.#wanted && !this.#stopped) {
+        this.#wanted = false
+        await this.#once()
+        this.#trouble = undefined
+      }
+    } catch (error) {
+      this.#failed(error)
+    } finally {
+      this.#turning = undefined
+    }
+  }
+
+  async #once(): Promise<void> {
+    const { journal, clock, limits } = this.#parts
+    // Only a write shows whether it can be written again.
+    if (journal.problem !== undefined) await journal.saveClock({ at: now(clock), cleanEnd: false })
+    const lanesPerSession = 2 * limits.maximumActiveTasks
+    let at = now(clock)
+    let schedule = await journal.schedule({ at, lanesPerSession })
+    let stuck = false
+    while (!stuck && schedule.wakeAtMs !== undefined && schedule.wakeAtMs <= at.steadyMs) {
+      stuck = (await journal.wakeDue({ at })).woken === 0
+      at = now(clock)
+      schedule = await journal.schedule({ at, lanesPerSession })
+    }
+    if (this.#stopped) return
+
+    const { start, wakeAtMs } = plan({ nowMs: at.steadyMs, limits, ...schedule })
+    const started = await Promise.allSettled(start.map((task) => this.#parts.start(task)))
+    const refused = started.find((each) => each.status === 'rejected')
+    if (refused !== undefined) throw refused.reason
+    // Whoever comes after the head of a lane is seen only now.
+    if (started.some((each) => each.status === 'fulfilled' && each.value)) this.#wanted = true
+
+    const busy = wakeAtMs !== undefined || schedule.active.length > 0 || start.length > 0
+    if (busy) this.#arm(Math.min(wakeAtMs ?? Infinity, at.steadyMs + longestSleepMs))
+    else this.#disarm()
+    this.#parts.turned({ busy })
+  }
+
+  #failed(error: unknown): void {
+    if (this.#stopped) return
+    const why = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    if (why !== this.#trouble)
+      this.#parts.log.error('nothing new is started, since the journal failed; it is tried again each second', {
+        error: why,
+      })
+    this.#trouble = why
+    this.#arm(now(this.#parts.clock).steadyMs + journalRetryMs)
+  }
+
+  #arm(atMs: number): void {
+    this.#disarm()
+    if (this.#stopped) return
+    const { clock } = this.#parts
+    const timer = clock.timer(Math.max(atMs, clock.steady() + overdueMs), () => {
+      this.#timer = undefined
+      // In trouble this is the one door: the turn itself tells whether it has ended.
+      if (this.#stopped) return
+      this.#wanted = true
+      this.#turning ??= this.#turn()
+    })
+    this.#timer = { atMs, timer }
+  }
+
+  #disarm(): void {
+    this.#timer?.timer.cancel()
+    this.#timer = undefined
+  }
+}

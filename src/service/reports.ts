@@ -1,0 +1,59 @@
+/**
+ * What an attempt says, as commands of the journal; each with the attempt's fence, each answered from the command's answer.
+ * While the journal cannot be written an answer is late; when the daemon ends meanwhile it is `fenced`: close, tell nobody.
+ */
+import type { Journal, StartedAttempt } from '../journal/journal.ts'
+import type { Assignment, Report } from '../transfer/assignment.ts'
+import type { Clock } from '../world/clock.ts'
+import { now } from './moment.ts'
+import type { ProgressFacts } from './progress.ts'
+import type { Recording } from './recording.ts'
+
+export interface ReportParts {
+  readonly clock: Clock
+  readonly journal: Journal
+  readonly recording: Recording
+  readonly started: StartedAttempt
+  readonly assignment: Assignment
+  progress(facts: ProgressFacts): void
+  /** This path is the attempt's from now on. */
+  writes(part: { readonly folder: string; readonly name: string }): void
+}
+
+export function createReport(parts: ReportParts): Report {
+  const { clock, journal, recording, assignment } = parts
+  const { task, fence } = parts.started
+  const own = (): { task: string; fence: number; at: ReturnType<typeof now> } => ({ task, fence, at: now(clock) })
+  return {
+    reserve: async ({ folder, names, part, ...facts }) => {
+      parts.writes(part)
+      const answer = await recording.record(() =>
+        journal.reserve({
+          ...own(),
+          ...facts,
+          part,
+          destination: assignment.spooled ? 'spool' : { folder, names },
+        }),
+      )
+      switch (answer?.found) {
+        case 'reserved':
+          return { name: answer.name }
+        case 'busy':
+          return { busyWith: answer.by }
+        case 'fenced':
+        case undefined:
+          return 'fenced'
+      }
+    },
+    resumed: async (facts) =>
+      (await recording.record(() => journal.resumed({ ...own(), ...facts })))?.found ?? 'fenced',
+    checkpoint: async (facts) =>
+      (await recording.record(() => journal.checkpoint({ ...own(), ...facts })))?.found ?? 'fenced',
+    restart: async (why) => (await recording.record(() => journal.restart({ ...own(), why })))?.found ?? 'fenced',
+    intent: async (intent) => {
+      const answer = await recording.record(() => journal.intent({ ...own(), intent }))
+      return answer?.found === 'busy' ? { busyWith: answer.by } : (answer?.found ?? 'fenced')
+    },
+    progress: (facts) => parts.progress(facts),
+  }
+}

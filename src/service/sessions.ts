@@ -1,0 +1,163 @@
+/** Verbs about sessions: created or found again, owned, counted, ended. */
+import { LonghaulError } from '../contract/errors.ts'
+import type { ExplicitConfiguration } from '../contract/session.ts'
+import type { SessionFacts } from '../journal/journal.ts'
+import { type Asking, type Inside, sessionNamed, type Verbs } from './inside.ts'
+import { now } from './moment.ts'
+
+export type SessionVerb =
+  | 'session.open'
+  | 'session.activate'
+  | 'session.close'
+  | 'session.finish'
+  | 'session.drop'
+  | 'session.hold'
+  | 'session.counts'
+  | 'session.list'
+  | 'session.launchCompleted'
+  | 'session.stillWorking'
+  | 'event.acknowledge'
+  | 'event.refuse'
+  | 'event.slow'
+
+export function sessionVerbs(inside: Inside): Verbs<SessionVerb> {
+  const { world, journal, delivery } = inside
+  const named = (identifier: string): Promise<SessionFacts> => sessionNamed(journal, identifier)
+  return {
+    'session.open': (params, asking) => open(inside, params, asking),
+    'session.activate': async ({ identifier, fence }, { caller }) => {
+      await delivery.activate(caller, await named(identifier), fence)
+      return null
+    },
+    'session.close': async ({ identifier, fence }, { caller }) => {
+      // It may be gone already: its last event was acknowledged.
+      const session = await journal.findSession({ identifier })
+      if (session !== undefined && fence !== undefined) await delivery.close(caller, session, fence)
+      return null
+    },
+    'session.finish': async ({ identifier, how }) =>
+      journal.invalidate({ session: (await named(identifier)).id, how, at: now(world.clock) }),
+    'session.drop': async ({ identifier }) => {
+      const session = await named(identifier)
+      const ownerPid = delivery.ownerPid(session.id)
+      if (ownerPid !== undefined)
+        throw new LonghaulError(
+          'SESSION_IN_USE',
+          `The session '${identifier}' is owned by the process ${ownerPid}. Nothing was dropped; end that process first, or let it invalidate the session.`,
+          { ownerPid },
+        )
+      return journal.dropSession({ session: session.id, at: now(world.clock) })
+    },
+    'session.hold': async ({ identifier, held }) =>
+      journal.holdSession({ session: (await named(identifier)).id, held }),
+    'session.counts': async ({ identifier, filter }) =>
+      journal.counts({
+        ...(identifier !== undefined && { session: (await named(identifier)).id }),
+        ...(filter !== undefined && { filter }),
+      }),
+    'session.list': async () => {
+      const sessions = await journal.listSessions({})
+      return sessions.map(({ session, counts, unacknowledged }) => {
+        const ownerPid = delivery.ownerPid(session.id)
+        const nextLaunchMs = delivery.nextLaunchMs(session.id)
+        return {
+          identifier: session.identifier,
+          counts,
+          unacknowledged,
+          ...(ownerPid !== undefined && { ownerPid }),
+          ...(session.launch !== undefined && { launch: session.launch }),
+          ...(nextLaunchMs !== undefined && { nextLaunchMs }),
+        }
+      })
+    },
+    'session.launchCompleted': async ({ identifier, launchToken }) => {
+      const session = await journal.findSession({ identifier })
+      if (session !== undefined) await delivery.launchCompleted(session, launchToken)
+      return null
+    },
+    'session.stillWorking': async ({ identifier, foreground }, { caller }) => {
+      delivery.stillWorking(caller, await named(identifier), { foreground })
+      return null
+    },
+    'event.acknowledge': async ({ session, fence, sequences }, { caller }) =>
+      delivery.acknowledge(caller, await named(session), fence, sequences),
+    'event.refuse': async ({ session, fence, sequence, reason }, { caller }) => {
+      delivery.refuse(caller, await named(session), fence, sequence, reason)
+      return null
+    },
+    'event.slow': async ({ session, fence, sequence, running }, { caller }) => {
+      delivery.slow(caller, await named(session), fence, sequence, running)
+      return null
+    },
+  }
+}
+
+type OpenSession = Verbs<'session.open'>['session.open']
+
+/**
+ * A refused owner must have changed nothing, so the place is taken before the configuration is applied; and a strict opener
+ * whose values differ must not have disturbed the present owner, so that is found out before the place is taken.
+ */
+async function open(
+  { world, journal, delivery, facts }: Inside,
+  params: Parameters<OpenSession>[0],
+  { caller }: Asking,
+): ReturnType<OpenSession> {
+  const { identifier, configuration, strictConfiguration, own } = params
+  refuseUnbuilt(configuration)
+  const request = {
+    identifier,
+    configuration,
+    ...(params.launch !== undefined && { launch: params.launch }),
+    ...(params.launchWhen !== undefined && { launchWhen: params.launchWhen }),
+    ...(params.launchEnvironment !== undefined && { launchEnvironment: params.launchEnvironment }),
+  }
+  const at = now(world.clock)
+  let created = false
+  let attached: { readonly session: SessionFacts; readonly fence: number; readonly launched: boolean } | undefined
+  if (own !== undefined) {
+    let found = strictConfiguration ? undefined : await journal.findSession({ identifier })
+    if (found === undefined) {
+      const looked = await journal.openSession({
+        identifier,
+        configuration,
+        at,
+        strict: strictConfiguration,
+        owner: false,
+      })
+      found = looked.session
+      created = looked.created
+    }
+    attached = { session: found, ...(await delivery.attach(caller, found, own)) }
+  }
+  const opened = await journal
+    .openSession({ ...request, at, strict: strictConfiguration, owner: own !== undefined })
+    .catch(async (error: unknown) => {
+      // It will not learn its fence, so it must not keep the place.
+      if (attached !== undefined) await delivery.close(caller, attached.session, attached.fence)
+      throw error
+    })
+  return {
+    identifier,
+    created: created || opened.created,
+    configuration: opened.session.configuration,
+    changedConfiguration: opened.changed,
+    survives: facts.survives,
+    launched: attached?.launched ?? false,
+    ...(attached !== undefined && { fence: attached.fence }),
+  }
+}
+
+/** What is promised but not built must not be taken in silence. */
+function refuseUnbuilt(configuration: ExplicitConfiguration): void {
+  const unbuilt = [
+    configuration.discretionary === true && 'discretionary: true',
+    configuration.allowsExpensiveNetworkAccess === false && 'allowsExpensiveNetworkAccess: false',
+    configuration.allowsConstrainedNetworkAccess === false && 'allowsConstrainedNetworkAccess: false',
+  ].filter((each) => each !== false)
+  if (unbuilt.length > 0)
+    throw new LonghaulError(
+      'INVALID_ARGUMENT',
+      `configuration: ${unbuilt.join(', ')} is not in this version. Nothing was opened; leave it out.`,
+    )
+}

@@ -1,0 +1,88 @@
+/** Verbs about tasks: added, changed, retried, waited for, watched. */
+import { LonghaulError } from '../contract/errors.ts'
+import type { NewTask, TaskRecord } from '../contract/task.ts'
+import type { AddedTask } from '../contract/verbs.ts'
+import type { TaskId } from '../contract/words.ts'
+import { checkDestinations } from './destinations.ts'
+import { type Inside, sessionNamed, type Verbs } from './inside.ts'
+import { now } from './moment.ts'
+
+export type TaskVerb = 'task.add' | 'task.change' | 'task.retry' | 'task.wait' | 'watch.start' | 'watch.stop'
+
+/** How many tasks of a session are shown at the start of a watch; the rest is told as it changes. */
+const watchedAtOnce = 500
+
+export function taskVerbs(inside: Inside): Verbs<TaskVerb> {
+  const { world, journal, progress, watching, waiting } = inside
+  const shown = ({ task, isNew }: AddedTask): AddedTask => ({ task: progress.overlay(task), isNew })
+  return {
+    'task.add': async ({ session, tasks }) => {
+      const { id } = await sessionNamed(journal, session)
+      await checkRows(inside, tasks)
+      const added = await journal.addTasks({ session: id, tasks, at: now(world.clock) })
+      return { tasks: added.tasks.map(shown) }
+    },
+    'task.change': async ({ targets, change }) => {
+      const at = now(world.clock)
+      if ('ids' in targets) return journal.change({ targets, change, at })
+      const { session, filter } = targets
+      const of = session === undefined ? {} : { session: (await sessionNamed(journal, session)).id }
+      return journal.change({ targets: { ...of, filter }, change, at })
+    },
+    'task.retry': async ({ id, newId, url, headers, destination }) => {
+      if (destination !== undefined)
+        await checkDestinations(world.files, [{ destination, ifExists: 'replace', mayExist: true }])
+      return shown(
+        await journal.retryTask({
+          id,
+          newId,
+          at: now(world.clock),
+          ...(url !== undefined && { url }),
+          ...(headers !== undefined && { headers }),
+          ...(destination !== undefined && { destination }),
+        }),
+      )
+    },
+    'task.wait': ({ id }, { signal }) => waiting.end(id, signal),
+    'watch.start': async (params, { caller }) => {
+      if (params.ids === undefined && params.session === undefined)
+        throw new LonghaulError(
+          'INVALID_ARGUMENT',
+          'watch.start: neither ids nor a session is given. Nothing is watched.',
+        )
+      const session = params.session === undefined ? undefined : await sessionNamed(journal, params.session)
+      // Listens before it looks: a change between the two is told.
+      watching.start(caller, params)
+      const records =
+        session === undefined
+          ? await getAll(inside, params.ids ?? [])
+          : (await journal.page({ session: session.id, filter: {}, completed: false, limit: watchedAtOnce })).tasks
+      return { tasks: records.map((record) => progress.overlay(record)) }
+    },
+    'watch.stop': ({ watch }, { caller }) => {
+      watching.stop(caller, watch)
+      return Promise.resolve(null)
+    },
+  }
+}
+
+async function getAll({ journal }: Inside, ids: readonly TaskId[]): Promise<readonly TaskRecord[]> {
+  const found = await Promise.all(ids.map((id) => journal.getTask({ id })))
+  return found.filter((record) => record !== undefined)
+}
+
+/** A repeat of a call whose answer was lost finds its own finished file at the destination; it must not be refused for it. */
+async function checkRows({ world, journal }: Inside, tasks: readonly NewTask[]): Promise<void> {
+  const rows = tasks.map(({ destination, ifExists, key }) => ({ destination, ifExists, mayExist: key !== undefined }))
+  try {
+    await checkDestinations(world.files, rows)
+  } catch (error) {
+    const known = await Promise.all(tasks.map(({ id }) => journal.getTask({ id })))
+    if (known.every((record) => record === undefined)) throw error
+    const unchecked = { kind: 'spool' } as const
+    await checkDestinations(
+      world.files,
+      rows.map((row, index) => (known[index] === undefined ? row : { ...row, destination: unchecked })),
+    )
+  }
+}

@@ -1,0 +1,232 @@
+/**
+ * Attempts that run: a row becomes an assignment, reports become commands, the outcome ends the attempt, and after a failure
+ * `scheduler/retry` says what follows.
+ *
+ * Two attempts of one task never run at once: a task that was suspended and resumed at once waits until its earlier attempt
+ * has closed its files. The fence keeps the earlier one from writing to the journal, this keeps it from writing to the part.
+ */
+import { asLonghaulError, LonghaulError } from '../contract/errors.ts'
+import type { TaskId } from '../contract/words.ts'
+import type { Delivery } from '../delivery/delivery.ts'
+import type { AttemptEnd, Journal, StartedAttempt, StopReason } from '../journal/journal.ts'
+import { nextAttempt } from '../scheduler/retry.ts'
+import type { Assignment, Engine, Measure, Outcome } from '../transfer/assignment.ts'
+import type { World } from '../world/world.ts'
+import { assignmentOf } from './assignment-of.ts'
+import { now, toWall } from './moment.ts'
+import type { Progress } from './progress.ts'
+import type { Recording } from './recording.ts'
+import { createReport } from './reports.ts'
+
+export interface TransferParts {
+  readonly world: World
+  readonly journal: Journal
+  readonly engine: Engine
+  readonly delivery: Delivery
+  readonly progress: Progress
+  readonly recording: Recording
+  /** Folder of files that have no destination. */
+  readonly spool: string
+}
+
+interface Run {
+  readonly stopping: AbortController
+  settled: Promise<void>
+  /** The file it writes, once it has named it. */
+  part?: { readonly folder: string; readonly name: string }
+}
+
+const nothingMeasured: Measure = { bytes: 0, transactions: [], redirects: 0 }
+
+/** How long a running attempt may take to reach its checkpoint when the daemon stops. */
+const stopWithinMs = 5000
+
+export class Transfers {
+  readonly #parts: TransferParts
+  readonly #runs = new Map<TaskId, Run>()
+
+  constructor(parts: TransferParts) {
+    this.#parts = parts
+  }
+
+  get running(): number {
+    return this.#runs.size
+  }
+
+  /** Whether a running attempt has named this file as its own. */
+  writes(folder: string, name: string): boolean {
+    for (const { part } of this.#runs.values()) if (part?.folder === folder && part.name === name) return true
+    return false
+  }
+
+  /** True once the attempt is committed and under way; false when the task may not start any more. */
+  async start(task: TaskId): Promise<boolean> {
+    const { journal, world } = this.#parts
+    const earlier = this.#runs.get(task)
+    const run: Run = { stopping: new AbortController(), settled: Promise.resolve() }
+    // Known before the commit is: a cancel in the same commit finds it.
+    this.#runs.set(task, run)
+    const started = await journal.startAttempt({ task, at: now(world.clock) }).catch((error: unknown) => {
+      this.#forget(task, run, earlier)
+      throw error
+    })
+    if (started.found !== 'started') {
+      this.#forget(task, run, earlier)
+      return false
+    }
+    run.settled = this.#run(started, run, earlier).finally(() => this.#forget(task, run, undefined))
+    return true
+  }
+
+  stop(task: TaskId, why: StopReason): void {
+    this.#runs.get(task)?.stopping.abort(new LonghaulError('CANCELLED', `The attempt was stopped: ${why}.`, { task }))
+  }
+
+  /** All attempts end at a checkpoint; those that do not within 5 s are left to the next life, which finds their last one. */
+  async stopAll(): Promise<void> {
+    const settled = Promise.all([...this.#runs.values()].map((run) => run.settled))
+    for (const task of this.#runs.keys()) this.stop(task, 'daemon stops')
+    const patience = new AbortController()
+    await Promise.race([settled, this.#parts.world.clock.sleep(stopWithinMs, patience.signal).catch(() => undefined)])
+    patience.abort()
+  }
+
+  #forget(task: TaskId, run: Run, earlier: Run | undefined): void {
+    if (this.#runs.get(task) !== run) return
+    if (earlier === undefined) this.#runs.delete(task)
+    else this.#runs.set(task, earlier)
+  }
+
+  async #run(started: StartedAttempt, run: Run, earlier: Run | undefined): Promise<void> {
+    const { world, progress } = this.#parts
+    const { task, fence } = started
+    await earlier?.settled
+    const assignment = assignmentOf(started, this.#parts.spool)
+    progress.begin(started, assignment.policy.stallMs)
+    try {
+      const outcome = await this.#attempt(started, assignment, run)
+      progress.close(task, fence)
+      await this.#end(started, outcome)
+    } catch (error) {
+      // Only a mistake of ours gets here. The task stays as it is until the next life looks at it.
+      world.log.error('the end of an attempt could not be recorded', { task, error: String(error) })
+    } finally {
+      progress.end(task, fence)
+    }
+  }
+
+  async #attempt(started: StartedAttempt, assignment: Assignment, run: Run): Promise<Outcome> {
+    const { world, journal, recording, progress, engine } = this.#parts
+    if (run.stopping.signal.aborted) return { kind: 'stopped', measure: nothingMeasured }
+    const report = createReport({
+      clock: world.clock,
+      journal,
+      recording,
+      started,
+      assignment,
+      progress: (facts) => progress.report(started.task, started.fence, facts),
+      writes: (part) => {
+        run.part = part
+      },
+    })
+    try {
+      return await engine.run(assignment, report, run.stopping.signal)
+    } catch (error) {
+      world.log.error('an attempt broke', { task: started.task, error: stackOf(error) })
+      return {
+        kind: 'failed',
+        error: asLonghaulError(
+          error,
+          'CANNOT_WRITE_TO_FILE',
+          'The attempt broke by a mistake of ours; it is tried again.',
+        ),
+        failure: { kind: 'network' },
+        progressed: false,
+        measure: nothingMeasured,
+      }
+    }
+  }
+
+  async #end(started: StartedAttempt, outcome: Outcome): Promise<void> {
+    const { world, journal, recording } = this.#parts
+    const { task, fence } = started
+    switch (outcome.kind) {
+      case 'fenced':
+        return
+      case 'stopped':
+        await this.#endAttempt(started, { kind: 'stopped' }, outcome.measure)
+        return
+      case 'finished': {
+        const { result, response, delivered, measure } = outcome
+        await recording.record(() =>
+          journal.finish({
+            task,
+            fence,
+            at: now(world.clock),
+            result,
+            response,
+            measure,
+            ...(delivered !== undefined && { delivered }),
+          }),
+        )
+        return
+      }
+      case 'failed':
+        await this.#fail(started, outcome)
+    }
+  }
+
+  async #fail(started: StartedAttempt, outcome: Extract<Outcome, { kind: 'failed' }>): Promise<void> {
+    const { world, delivery } = this.#parts
+    const { error, failure, progressed, measure } = outcome
+    const { past, configuration, policy } = started
+    const at = now(world.clock)
+    const next = nextAttempt(
+      {
+        ...past,
+        policy: policy.retry ?? configuration.retry,
+        progressed,
+        restarts: started.restarts,
+        digestFailures: started.digestFailures,
+      },
+      failure,
+      error,
+      at.steadyMs,
+      world.random,
+    )
+    const cause = error.toJSON()
+    switch (next.kind) {
+      case 'fail':
+        await this.#endAttempt(started, { kind: 'fail', error: next.error.toJSON() }, measure)
+        return
+      case 'wait':
+        await this.#endAttempt(started, { ...next, cause }, measure)
+        return
+      case 'retry': {
+        const wakeAtMs = Math.ceil(next.wakeAtMs)
+        const ended = await this.#endAttempt(started, { ...next, wakeAtMs, cause, progressed }, measure)
+        if (!ended) return
+        delivery.pass(started.session, {
+          kind: 'didRetry',
+          timeMs: at.wallMs,
+          task: started.task,
+          attempt: started.attempt,
+          cause,
+          nextAtMs: toWall(at, wakeAtMs),
+        })
+      }
+    }
+  }
+
+  /** False: somebody else has ended it already (cancelled, suspended, timed out, …). */
+  async #endAttempt(started: StartedAttempt, end: AttemptEnd, measure: Measure): Promise<boolean> {
+    const { world, journal, recording } = this.#parts
+    const { task, fence } = started
+    const answer = await recording.record(() => journal.endAttempt({ task, fence, at: now(world.clock), end, measure }))
+    return answer?.found === 'recorded'
+  }
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}
