@@ -1,0 +1,281 @@
+/**
+ * `npm run demo`: the sample app's whole story, for real, in a temporary folder: a daemon, a slow server that cuts the line once,
+ * an app that is killed in the middle and launched again when its file is there. It exits 1 if any claim of its last line is
+ * false. Nothing is left behind, on Ctrl-C too.
+ *
+ * Flags: `--lang zh`, `--no-page`.
+ */
+import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { parseArgs } from 'node:util'
+import { encodePng, halfBlocks, paintSunrise } from './paint.ts'
+import { openPage } from './page.ts'
+import { servePicture } from './picture-server.ts'
+import type { Shown } from './screen.ts'
+import { textsOf } from './texts.ts'
+
+const { values: flags } = parseArgs({ options: { lang: { type: 'string' }, 'no-page': { type: 'boolean' } } })
+const texts = textsOf(flags.lang ?? process.env['LC_ALL'] ?? process.env['LANG'])
+const began = performance.now()
+const killAt = 0.4
+const cutAt = 0.7
+const rate = 128 * 1024
+/** The whole takes about 22 s; after this something stands still, and the demo says so. */
+const limitMs = 55_000
+
+const bytes = (count: number): string =>
+  count < 1e6 ? `${Math.round(count / 1e3)} kB` : `${(count / 1e6).toFixed(2)} MB`
+const seconds = (ms: number): string => (ms / 1000).toFixed(1)
+const sha256 = (data: Uint8Array): string => createHash('sha256').update(data).digest('hex')
+
+const folder = await mkdtemp(join(tmpdir(), 'longhaul-demo-'))
+// Before the library is loaded: the demo has a daemon of its own and never meets the user's.
+process.env['LONGHAUL_HOME'] = join(folder, 'home')
+const { BackgroundSession } = await import('longhaul')
+
+const longhaul = (...args: string[]): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [new URL('../../bin/longhaul.js', import.meta.url).pathname, ...args], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    let out = ''
+    child.stdout.on('data', (piece: Buffer) => (out += piece.toString()))
+    child.on('error', reject)
+    child.on('exit', (code) =>
+      code === 0 ? resolve(out) : reject(new Error(`longhaul ${args.join(' ')}: exit ${code}`)),
+    )
+  })
+
+const picture = join(folder, 'sunrise.png')
+let shown = false
+const page = await openPage(texts, () => (shown ? picture : undefined))
+const say = (text: string, who: 'story' | 'app' = 'story', pid?: number): void => {
+  const time = seconds(performance.now() - began)
+  process.stdout.write(`${time.padStart(5)}  ${pid === undefined ? '' : `app ${String(pid).padEnd(7)} `}${text}\n`)
+  page.tell('line', { time, who, text })
+}
+
+process.stdout.write(`       ${texts.title}\n       ${texts.otherLanguage}\n\n`)
+const painted = paintSunrise(1920, 1280)
+const source = encodePng(painted)
+const server = await servePicture({
+  bytes: source,
+  rate,
+  cutAt: Math.floor(source.length * cutAt),
+  cut: () => {
+    say(texts.cut(Math.round(cutAt * 100)))
+    say(texts.waits)
+  },
+})
+const status = JSON.parse(
+  (await longhaul('daemon', 'start').then(() => longhaul('daemon', 'status', '--json'))).trim(),
+) as { pid: number }
+say(texts.painting(bytes(source.length), `127.0.0.1:${server.port}`, `${bytes(rate)}/s`, status.pid))
+if (flags['no-page'] !== true) say(texts.page(page.url))
+
+// ---------------------------------------------------------------- what the app shows
+
+interface Run {
+  readonly pid: number
+  readonly launched: boolean
+  readonly beganMs: number
+  endedMs?: number
+  exitCode?: number
+}
+const runs: Run[] = []
+const sequences: number[] = []
+const view: {
+  pid?: number
+  alive: boolean
+  killed: boolean
+  ended: boolean
+  written: number
+  expected?: number
+  picture: boolean
+} = { alive: false, killed: false, ended: false, written: 0, picture: false }
+const killed = Promise.withResolvers<void>()
+const finished = Promise.withResolvers<void>()
+let tenth = 0
+
+function take(message: Shown): void {
+  let run = runs.find((one) => one.pid === message.pid)
+  if (run === undefined) {
+    run = { pid: message.pid, launched: message.launched === true, beganMs: performance.now() }
+    runs.push(run)
+    Object.assign(view, { pid: message.pid, alive: true, killed: false, ended: false })
+  }
+  if (message.line !== undefined) say(message.line, 'app', message.pid)
+  if (message.sequence !== undefined) sequences.push(message.sequence)
+  if (message.picture !== undefined) {
+    shown = true
+    view.picture = true
+    if (process.stdout.isTTY && /truecolor|24bit/.test(process.env['COLORTERM'] ?? '')) {
+      process.stdout.write(`${halfBlocks(painted, Math.min(60, (process.stdout.columns ?? 80) - 4))}\n`)
+    }
+  }
+  if (message.written !== undefined) progress(run, message.written, message.expected)
+  if (message.exitCode !== undefined) {
+    run.exitCode = message.exitCode
+    say(texts.exits(message.exitCode), 'app', message.pid)
+    Object.assign(view, { alive: false, ended: true })
+  }
+  page.tell('app', view)
+}
+
+function progress(run: Run, written: number, expected: number | undefined): void {
+  view.written = written
+  if (expected === undefined) return
+  view.expected = expected
+  const fraction = written / expected
+  if (Math.floor(fraction * 10) > tenth) {
+    tenth = Math.floor(fraction * 10)
+    say(
+      texts.progress(Math.floor(fraction * 100), `${bytes(rate)}/s`, `${Math.round((expected - written) / rate)} s`),
+      'app',
+      run.pid,
+    )
+  }
+  if (fraction < killAt || run.launched || view.killed) return
+  process.kill(run.pid, 'SIGKILL')
+  run.endedMs = performance.now()
+  Object.assign(view, { alive: false, killed: true })
+  say(texts.killedLine(Math.floor(fraction * 100)), 'app', run.pid)
+  killed.resolve()
+}
+
+const screen = createServer((socket) => {
+  let last: Shown | undefined
+  createInterface({ input: socket }).on('line', (line) => {
+    last = JSON.parse(line) as Shown
+    take(last)
+  })
+  socket.on('error', () => {})
+  socket.on('close', () => {
+    const run = runs.find((one) => one.pid === last?.pid)
+    if (run === undefined || run.endedMs !== undefined) return
+    run.endedMs = performance.now()
+    if (run.launched) finished.resolve()
+  })
+})
+await new Promise<void>((resolve) => screen.listen(0, '127.0.0.1', resolve))
+const { port } = screen.address() as AddressInfo
+
+// ---------------------------------------------------------------- the story
+
+const app = spawn(
+  process.execPath,
+  [...process.execArgv, new URL('app.ts', import.meta.url).pathname, server.url, picture],
+  {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, DEMO_SCREEN: String(port) },
+  },
+)
+app.on('exit', (code) => {
+  if (!view.killed)
+    finished.reject(new Error(`The app ended by itself with code ${String(code)} before it could be killed.`))
+})
+
+/** What the daemon says of the task, for the right half of the page. Attached as a controller, without events. */
+async function followDaemon(): Promise<void> {
+  await killed.promise
+  const session = await BackgroundSession.open({ identifier: 'com.example.SimpleBackgroundTransfer' })
+  let attempts = 1
+  for await (const { id } of session.tasks()) {
+    const task = await session.task(id)
+    if (task === undefined) continue
+    for await (const { fraction, rate: speed } of task.updates({ interval: '200ms' })) {
+      const { phase, attempts: tries, why } = await task.explain()
+      if (phase === 'transferring' && tries.length > attempts) {
+        attempts = tries.length
+        const offset = task.snapshot.countOfBytesReceived
+        if (offset > 0) say(texts.resumed(bytes(offset)))
+      }
+      page.tell('task', {
+        phase,
+        daemonPid: status.pid,
+        fraction,
+        rate: speed,
+        why,
+        attempts: tries.map(({ number, bytes: got, cause }) => ({
+          number,
+          text: `${bytes(got)}${cause === undefined ? '' : `  ${cause.code}`}`,
+        })),
+      })
+    }
+    say(texts.whole)
+  }
+  await session.close()
+}
+
+async function cleanUp(): Promise<void> {
+  if (app.exitCode === null && app.signalCode === null) app.kill('SIGKILL')
+  await longhaul('daemon', 'stop', '--quiet').catch(() => {})
+  server.close()
+  page.close()
+  screen.close()
+  await rm(folder, { recursive: true, force: true })
+}
+const interrupted = Promise.withResolvers<never>()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.reject(new Error(signal)))
+const tooLong = setTimeout(
+  () => finished.reject(new Error(`Nothing came to an end within ${limitMs / 1000} s.`)),
+  limitMs,
+)
+
+let exitCode = 1
+try {
+  await Promise.race([
+    Promise.all([followDaemon(), finished.promise]),
+    finished.promise.then(() => new Promise<never>(() => {})),
+    interrupted.promise,
+  ])
+  exitCode = await verdict()
+} catch (error) {
+  process.stdout.write(`\n${error instanceof Error ? error.message : String(error)}\n`)
+} finally {
+  clearTimeout(tooLong)
+  await cleanUp()
+}
+process.exit(exitCode)
+
+/** Each claim of the last line, checked. */
+async function verdict(): Promise<number> {
+  const total = performance.now() - began
+  const alive = runs.reduce((sum, run) => sum + ((run.endedMs ?? performance.now()) - run.beganMs), 0)
+  const [first, second] = runs
+  const copy = await readFile(picture).catch(() => new Uint8Array())
+  const claims: readonly (readonly [holds: boolean, claim: string])[] = [
+    [
+      runs.length === 2 && first !== undefined && !first.launched && first.exitCode === undefined,
+      'the app was killed once',
+    ],
+    [second?.launched === true && second.exitCode === 0, 'the launched app ended by itself with code 0'],
+    [sha256(copy) === sha256(source), 'the file equals the source'],
+    [server.sent() <= source.length, `no byte was sent twice (${server.sent()} for ${source.length})`],
+    [
+      server.requests.some(({ status: code, ifRange }) => code === 206 && ifRange === '"9f2c"'),
+      'it went on with proof',
+    ],
+    [
+      sequences.length > 0 && sequences.toSorted((a, b) => a - b).every((sequence, index) => sequence === index + 1),
+      `events came once each (${sequences.join(' ')})`,
+    ],
+  ]
+  const broken = claims.flatMap(([holds, claim]) => (holds ? [] : [claim]))
+  const ok = broken.length === 0
+  const numbers = `1–${sequences.length}`
+  const text = ok
+    ? `${texts.verdict(`${seconds(alive)} s`, `${seconds(total)} s`, bytes(server.sent()), bytes(source.length), numbers)}      OK`
+    : texts.broken(broken.join(' · '))
+  process.stdout.write(`\n${seconds(total).padStart(5)}  ${text}\n       ${texts.next}\n`)
+  page.tell('verdict', { ok, text })
+  // A browser that watches gets the time to fetch the picture.
+  if (page.watched()) await new Promise((resolve) => setTimeout(resolve, 1500))
+  return ok ? 0 : 1
+}

@@ -1,0 +1,84 @@
+/** Which tasks a command is about: names (a short code, a file name, `session/12`, `@last`) or a filter. */
+import type { Link } from '../client/link.ts'
+import { LonghaulError } from '../contract/errors.ts'
+import type { TaskCounts, TaskFilter, TaskRecord } from '../contract/task.ts'
+import type { Flag, Input } from './command.ts'
+import { nameOf, shortCode } from './render/row.ts'
+
+export const filterFlags: readonly Flag[] = [
+  { name: 'session', value: 'NAME', help: 'only tasks of this session' },
+  { name: 'state', value: 'STATE', help: 'suspended, held, queued, waiting, active or completed' },
+  { name: 'host', value: 'HOST', help: 'only tasks of this host' },
+  { name: 'match', value: 'GLOB', help: 'file name or address, with * and ?' },
+  { name: 'tag', value: 'TAG', help: 'only tasks with this tag' },
+  { name: 'failed', help: 'only those that failed' },
+]
+
+const groups: readonly (keyof TaskCounts)[] = ['suspended', 'held', 'queued', 'waiting', 'active', 'completed']
+
+export interface Selection {
+  readonly session: string | undefined
+  readonly filter: TaskFilter
+  /** Whether any filter flag was given. */
+  readonly narrowed: boolean
+}
+
+/** @throws INVALID_ARGUMENT for an unknown state */
+export function selectionOf(input: Input): Selection {
+  const state = input.value('state')
+  if (state !== undefined && !groups.includes(state as keyof TaskCounts)) {
+    throw new LonghaulError(
+      'INVALID_ARGUMENT',
+      `--state ${state}: there is no such state. States: ${groups.join(', ')}.`,
+    )
+  }
+  const filter: TaskFilter = {
+    group: state as keyof TaskCounts | undefined,
+    host: input.value('host'),
+    match: input.value('match'),
+    tag: input.value('tag'),
+    outcome: input.has('failed') ? 'failed' : undefined,
+  }
+  const session = input.value('session')
+  const given = Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined)) as TaskFilter
+  return { session, filter: given, narrowed: session !== undefined || Object.keys(given).length > 0 }
+}
+
+/** The one task that `text` names. @throws NotFound; INVALID_ARGUMENT when it names several */
+export async function findTask(link: Link, text: string): Promise<TaskRecord> {
+  const found = await link.call('task.find', { text })
+  if (found.length === 0) throw new NotFound(text)
+  if (found.length > 1) {
+    const ids = found.map((task) => task.id)
+    const list = found.slice(0, 5).map((task) => `  ${shortCode(task.id, ids)}  ${nameOf(task)}`)
+    throw new LonghaulError(
+      'INVALID_ARGUMENT',
+      `'${text}' names ${found.length} tasks. Name one of them:\n${list.join('\n')}`,
+    )
+  }
+  return found[0]!
+}
+
+/** No such task; its own exit code. */
+export class NotFound extends Error {
+  override readonly name = 'NotFound'
+  constructor(text: string) {
+    super(`There is no task '${text}'. longhaul ls -a lists all of them.`)
+  }
+}
+
+/** All tasks that fit, page by page. */
+export async function* allTasks(link: Link, selection: Selection, completed: boolean): AsyncGenerator<TaskRecord> {
+  let cursor: string | undefined
+  do {
+    const page = await link.call('task.page', {
+      ...(selection.session !== undefined && { session: selection.session }),
+      filter: selection.filter,
+      completed,
+      limit: 200,
+      ...(cursor !== undefined && { cursor }),
+    })
+    yield* page.tasks
+    cursor = page.cursor
+  } while (cursor !== undefined)
+}
