@@ -43,6 +43,8 @@ interface Command {
   readonly key: string
   readonly wanting: Map<SessionId, Wanting>
   timer?: Timer
+  /** Due; it starts at the end of this turn, so that sessions that became due together share it. */
+  gathering?: boolean
   /** Under way, or over and not yet recorded. */
   launch?: Launch
 }
@@ -219,16 +221,24 @@ export class Launches {
       return
     }
     const { clock } = this.#options
-    const due = [...command.wanting.values()].filter(({ atMs }) => atMs <= clock.steady())
-    if (due.length > 0) {
-      void this.#launch(
-        command,
-        due.map(({ facts }) => facts),
-      )
+    const next = Math.min(...[...command.wanting.values()].map(({ atMs }) => atMs))
+    if (next > clock.steady()) {
+      command.timer = clock.timer(next, () => this.#advance(command))
       return
     }
-    const next = Math.min(...[...command.wanting.values()].map(({ atMs }) => atMs))
-    command.timer = clock.timer(next, () => this.#advance(command))
+    if (command.gathering === true) return
+    command.gathering = true
+    // The looks that one event caused are answered by one commit, hence in one turn.
+    queueMicrotask(() => this.#begin(command))
+  }
+
+  #begin(command: Command): void {
+    command.gathering = false
+    if (this.#stopped || command.launch !== undefined) return
+    const now = this.#options.clock.steady()
+    const due = [...command.wanting.values()].filter(({ atMs }) => atMs <= now).map(({ facts }) => facts)
+    if (due.length > 0) void this.#launch(command, due)
+    else this.#advance(command)
   }
 
   #command(key: string): Command {

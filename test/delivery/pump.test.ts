@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { Stage, turn } from './stage.ts'
+
+test('at most 64 events are unacknowledged, and each acknowledgement lets the next one come', async () => {
+  const stage = new Stage()
+  const session = await stage.session()
+  const { caller, fence } = await stage.own(session)
+  await stage.ended(session, 50)
+  assert.equal(caller.events.length, 64)
+  await stage.delivery.acknowledge(caller, session, fence, [caller.sequences[10]!])
+  await turn()
+  assert.equal(caller.events.length, 65)
+  await stage.delivery.acknowledge(caller, session, fence, caller.sequences)
+  await turn()
+  await stage.delivery.acknowledge(caller, session, fence, caller.sequences)
+  await turn()
+  assert.equal(caller.events.length, 100)
+  assert.deepEqual(
+    caller.sequences,
+    caller.sequences.toSorted((a, b) => a - b),
+  )
+  assert.equal(new Set(caller.sequences).size, 100)
+})
+
+test('events that come in a burst of commits are sent once each and in order', async () => {
+  const stage = new Stage()
+  const session = await stage.session()
+  const { caller } = await stage.own(session)
+  const ids = await stage.add(session, 30)
+  await Promise.all(ids.map((id) => stage.end([id])))
+  assert.deepEqual(
+    caller.sequences,
+    caller.sequences.toSorted((a, b) => a - b),
+  )
+  assert.deepEqual(caller.completed, ids)
+})
+
+test('a refused callback holds back later events of its task only, and does not fill the window', async () => {
+  const stage = new Stage()
+  const session = await stage.session()
+  const { caller, fence } = await stage.own(session)
+  const ids = await stage.ended(session, 50)
+  assert.equal(caller.events.length, 64)
+  for (const { sequence, kind } of caller.events)
+    if (kind === 'didFinishCollectingMetrics')
+      stage.delivery.refuse(caller, session, fence, sequence, 'no such table: photos')
+  await turn()
+  assert.deepEqual(caller.completed, ids)
+  assert.deepEqual(stage.delivery.blockers(session.id, ids[0]!), [
+    { code: 'callback', of: 'didFinishCollectingMetrics, which failed: no such table: photos' },
+  ])
+  assert.deepEqual(stage.delivery.blockers(session.id, ids[49]!), [])
+})
+
+test('a refused event comes again at the next attach', async () => {
+  const stage = new Stage()
+  const session = await stage.session()
+  const { caller, fence } = await stage.own(session)
+  await stage.ended(session)
+  stage.delivery.refuse(caller, session, fence, caller.sequences[0]!, 'bug')
+  await stage.delivery.close(caller, session, fence)
+  const next = await stage.own(session)
+  assert.deepEqual(next.caller.sequences, caller.sequences)
+})
+
+test('a callback that runs long is named with its kind and time until it returns', async () => {
+  const stage = new Stage()
+  const session = await stage.session()
+  const { caller, fence } = await stage.own(session)
+  const [id] = await stage.ended(session)
+  const sequence = caller.sequences[0]!
+  stage.delivery.slow(caller, session, fence, sequence, true)
+  await stage.wait(20_000)
+  assert.deepEqual(stage.delivery.blockers(session.id, id!), [
+    { code: 'callback', of: 'didFinishCollectingMetrics, running for over 30 s' },
+  ])
+  stage.delivery.slow(caller, session, fence, sequence, false)
+  assert.deepEqual(stage.delivery.blockers(session.id, id!), [])
+})
+
+test('progress reaches an active owner that has the method, with the number of the last event before it', async () => {
+  const stage = new Stage()
+  const session = await stage.session()
+  const { caller, fence } = await stage.own(session)
+  const [id] = await stage.ended(session)
+  const pass = (kind: 'didWriteData' | 'didRetry'): void =>
+    stage.delivery.pass(session.id, {
+      kind,
+      timeMs: 1,
+      task: id!,
+      bytesWritten: 1,
+      totalBytesWritten: 1,
+      progress: { received: 1, sent: 0, rate: 1 },
+      attempt: 1,
+      cause: { code: 'STALLED', message: '', hint: '', retryable: true },
+      nextAtMs: 2,
+    })
+  pass('didWriteData')
+  pass('didRetry')
+  const passed = caller.told.filter(({ name }) => name === 'passing')
+  assert.deepEqual(
+    passed.map(({ params }) => 'event' in params && 'afterSequence' in params.event && params.event.afterSequence),
+    [caller.sequences[1]],
+  )
+  await stage.delivery.close(caller, session, fence)
+  pass('didWriteData')
+  assert.equal(caller.told.filter(({ name }) => name === 'passing').length, 1)
+})
+
+test('an owner that was not launched gets no didFinishEvents', async () => {
+  const stage = new Stage()
+  const session = await stage.session()
+  const { caller, fence } = await stage.own(session)
+  await stage.ended(session, 3)
+  await stage.delivery.acknowledge(caller, session, fence, caller.sequences)
+  await turn()
+  assert.deepEqual(
+    caller.events.map(({ kind }) => kind),
+    Array.from({ length: 3 }, () => ['didFinishCollectingMetrics', 'didComplete']).flat(),
+  )
+})
