@@ -6,7 +6,7 @@
  * whether it still leads to the same folder. The last component is never followed if it is a link.
  */
 import { constants, existsSync } from 'node:fs'
-import { link, lstat, mkdir, open, opendir, rename, stat, statfs, unlink, type FileHandle } from 'node:fs/promises'
+import { link, lstat, open, opendir, rename, stat, statfs, unlink, type FileHandle } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import {
   type File,
@@ -19,6 +19,7 @@ import {
 import { fileFailure } from './file-failures.ts'
 import { HeldFile, identityOf } from './held-file.ts'
 import { HeldHandle } from './held-handle.ts'
+import { makeFolder } from './make-folder.ts'
 import { SyncGate, type SyncLimits } from './sync-gate.ts'
 
 export interface FileSystemOptions {
@@ -31,7 +32,7 @@ export function createFileSystem(options: FileSystemOptions = {}): FileSystem {
   return {
     folder: async (path, { make = false } = {}) => {
       const absolute = resolve(path)
-      if (make) await makeFolder(absolute, gate)
+      if (make) await makeDurably(absolute, gate)
       return openFolder(absolute, gate)
     },
   }
@@ -63,22 +64,14 @@ async function openFolder(path: string, gate: SyncGate): Promise<Folder> {
 }
 
 /** Makes a folder and its parents, and the names of those that are new durable. */
-async function makeFolder(path: string, gate: SyncGate): Promise<void> {
+async function makeDurably(path: string, gate: SyncGate): Promise<void> {
   try {
-    const first = await mkdir(path, { recursive: true })
-    if (first === undefined) return
-    // Each new name stands in the folder above it: those are synced, from the one that was there before down to the last.
-    const above: string[] = []
-    for (let at = dirname(path); ; at = dirname(at)) {
-      above.unshift(at)
-      if (at === dirname(first) || at === dirname(at)) break
-    }
-    for (const parent of above) {
-      const folder = await openFolder(parent, gate)
+    for (const made of await makeFolder(path)) {
+      const parent = await openFolder(dirname(made), gate)
       try {
-        await folder.sync()
+        await parent.sync()
       } finally {
-        await folder.close()
+        await parent.close()
       }
     }
   } catch (error) {

@@ -26,6 +26,8 @@ export interface InstanceLock {
  * another only probes would be refused too. Who loses has nothing else to do.
  */
 const waitMs = 1000
+/** A database that nothing refers to is closed by the garbage collector, and the lock would be gone without a word. */
+const held = new Set<DatabaseSync>()
 const busy = 5
 
 /**
@@ -39,17 +41,16 @@ export function takeInstanceLock(home: string): InstanceLock | undefined {
   const taken = statSync(lockDatabase, { bigint: true })
   // What is written there is by a daemon that is gone; its socket and pid must not be looked for any longer.
   removeLock(home)
-  let held = true
+  held.add(database)
   return {
     publish: (facts) => writeLock(home, facts),
     isStillOurs: () => {
-      if (!held) return false
+      if (!held.has(database)) return false
       const found = statSync(lockDatabase, { bigint: true, throwIfNoEntry: false })
       return found !== undefined && found.ino === taken.ino && found.dev === taken.dev
     },
     release: () => {
-      if (!held) return
-      held = false
+      if (!held.delete(database)) return
       removeLock(home)
       database.close()
     },

@@ -5,10 +5,11 @@
  */
 import { createHash } from 'node:crypto'
 import { lstatSync, readFileSync } from 'node:fs'
-import { mkdir, stat, statfs } from 'node:fs/promises'
+import { stat, statfs } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
 import { LonghaulError } from '../contract/errors.ts'
+import { makeFolder } from './make-folder.ts'
 
 /** What the places depend on. @default of each member: this process */
 export interface Surroundings {
@@ -113,8 +114,7 @@ function isOwnFolder(path: string | undefined, uid: number): path is string {
 export async function prepareHome(home: string): Promise<HomePaths> {
   const paths = homePaths(home)
   try {
-    for (const folder of [home, paths.log, paths.spool, paths.run])
-      await mkdir(folder, { recursive: true, mode: 0o700 })
+    for (const folder of [home, paths.log, paths.spool, paths.run]) await makeFolder(folder, 0o700)
   } catch (cause) {
     const said = cause instanceof Error ? cause.message : String(cause)
     throw new LonghaulError(

@@ -7,8 +7,9 @@
  */
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { link, mkdir, open, rm } from 'node:fs/promises'
+import { link, open, rm } from 'node:fs/promises'
 import { LonghaulError } from '../contract/errors.ts'
+import { makeFolder } from './make-folder.ts'
 import { homePaths } from './paths.ts'
 
 const size = 32
@@ -59,7 +60,7 @@ async function read(path: string): Promise<Uint8Array | undefined> {
 }
 
 async function make(home: string, path: string): Promise<void> {
-  await mkdir(home, { recursive: true, mode: 0o700 })
+  await makeFolder(home, 0o700)
   const draft = `${path}.${randomBytes(8).toString('hex')}`
   const file = await open(draft, 'wx', 0o600)
   try {

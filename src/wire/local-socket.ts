@@ -126,13 +126,15 @@ class SocketListener implements LocalListener {
     this.#server = undefined
     if (!isPipe(this.path)) {
       const folder = dirname(this.path)
-      await mkdir(folder, { recursive: true, mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
-        throw refused(
-          folder,
-          `could not be made (${error.message})`,
-          'Make it yourself with mode 0700, or set XDG_RUNTIME_DIR or LONGHAUL_HOME to another place.',
-          error,
-        )
+      // Not its parents: if the home or the runtime folder is gone, it is not for a socket to bring it back.
+      await mkdir(folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EEXIST')
+          throw refused(
+            folder,
+            `could not be made (${error.message})`,
+            'Make it yourself with mode 0700, or set XDG_RUNTIME_DIR or LONGHAUL_HOME to another place.',
+            error,
+          )
       })
       await checkFolder(folder)
       await unlinkLeftover(this.path)
