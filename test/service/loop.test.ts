@@ -1,0 +1,373 @@
+// What starts and when, over all gates, limits, back-off and restarts of the daemon. Time is virtual.
+import assert from 'node:assert/strict'
+import { afterEach, test } from 'node:test'
+import { LonghaulError } from '../../src/contract/errors.ts'
+import type { TaskId } from '../../src/contract/words.ts'
+import { settle } from '../support/virtual-clock.ts'
+import { House, type HouseOptions, lost } from './house.ts'
+
+let house: House | undefined
+const open = async (options: HouseOptions = {}): Promise<House> => {
+  house = await House.open(options)
+  await house.openSession()
+  return house
+}
+afterEach(async () => {
+  await house?.close()
+  house = undefined
+})
+
+test('an added task starts, arrives, and is completed in the journal', async () => {
+  const it = await open()
+  const id = await it.add()
+  assert.equal((await it.get(id)).phase, 'connecting')
+  await it.engine.of(id).finish()
+  const record = await it.get(id)
+  assert.equal(record.state, 'completed')
+  assert.equal(record.result?.bytes, 1000)
+})
+
+test('a suspended task starts at resume, stops at suspend, and needs as many resumes as suspends', async () => {
+  const it = await open()
+  const id = await it.add({ start: false })
+  assert.equal(it.engine.attempts.length, 0)
+  await it.change(id, 'resume')
+  assert.ok(it.engine.isRunning(id))
+  await it.change(id, 'suspend')
+  await it.change(id, 'suspend')
+  assert.ok(!it.engine.isRunning(id))
+  assert.deepEqual(await it.blockers(id), ['suspended'])
+  await it.change(id, 'resume')
+  assert.ok(!it.engine.isRunning(id))
+  await it.change(id, 'resume')
+  assert.ok(it.engine.isRunning(id))
+})
+
+test('suspend and hold are apart: each stops the task and is lifted only by its own opposite', async () => {
+  const it = await open()
+  const id = await it.add()
+  await it.change(id, 'hold')
+  await it.change(id, 'suspend')
+  assert.deepEqual(await it.blockers(id), ['suspended', 'held'])
+  await it.change(id, 'resume')
+  assert.deepEqual(await it.blockers(id), ['held'])
+  assert.equal((await it.get(id)).phase, 'held')
+  assert.ok(!it.engine.isRunning(id))
+  await it.change(id, 'release')
+  assert.ok(it.engine.isRunning(id))
+})
+
+test('a task that was suspended and resumed at once starts again only when its earlier attempt has closed', async () => {
+  const it = await open()
+  const id = await it.add()
+  const first = it.engine.of(id)
+  it.engine.obeys = false
+  await it.change(id, 'suspend')
+  await it.change(id, 'resume')
+  assert.ok(first.signal.aborted)
+  assert.equal(it.engine.attempts.length, 1, 'two attempts would write to one part')
+  await first.end({ kind: 'stopped', measure: { bytes: 0, transactions: [], redirects: 0 } })
+  assert.equal(it.engine.attempts.length, 2)
+  assert.equal(it.engine.of(id).assignment.fence > first.assignment.fence, true)
+})
+
+test('a failed attempt is tried again after its back-off, which doubles until bytes are safe', async () => {
+  const it = await open({ fraction: 0.5 })
+  const id = await it.add()
+  for (const delay of [500, 1000, 2000]) {
+    await it.engine.of(id).fail()
+    assert.deepEqual(await it.blockers(id), ['backoff'])
+    await it.clock.advance(delay - 1)
+    assert.ok(!it.engine.isRunning(id), `not before ${delay} ms`)
+    await it.clock.advance(1 + 10)
+    assert.ok(it.engine.isRunning(id), `after ${delay} ms`)
+  }
+  await it.engine.of(id).fail(lost, { kind: 'network' }, { progressed: true })
+  await it.clock.advance(511)
+  assert.ok(it.engine.isRunning(id), 'progress starts it anew')
+})
+
+test('the back-off goes on over a restart of the daemon, neither shorter nor from the beginning', async () => {
+  const it = await open({ fraction: 0.5 })
+  const id = await it.add()
+  for (let i = 0; i < 4; i++) {
+    await it.engine.of(id).fail()
+    if (i < 3) await it.clock.advance(10_000)
+  }
+  // 4 s are owed now; 1 s is spent before the end, 1 s while nobody runs.
+  await it.clock.advance(1000)
+  await it.restart({ clean: true, awayMs: 1000 })
+  await it.clock.advance(1900)
+  assert.ok(!it.engine.isRunning(id))
+  await it.clock.advance(200)
+  assert.ok(it.engine.isRunning(id))
+  await it.engine.of(id).fail()
+  const { nextWakeUpMs } = await it.call('task.explain', { id })
+  assert.equal(nextWakeUpMs! - it.clock.wall(), 8000)
+})
+
+test('an attempt that a crash of the daemon interrupted starts again at once with its checkpoint', async () => {
+  const it = await open()
+  const id = await it.add()
+  const attempt = it.engine.of(id)
+  await attempt.reserve()
+  assert.equal(await attempt.checkpoint(400, 1000), 'recorded')
+  await it.restart({ clean: false })
+  const next = it.engine.of(id)
+  assert.deepEqual(next.assignment.part?.ranges, [[0, 400]])
+  assert.equal(await attempt.checkpoint(600, 1000), 'fenced', 'the dead life writes nothing')
+})
+
+test('tryNow ends a back-off but not a wait that the server asked for', async () => {
+  const it = await open()
+  const mine = await it.add({ request: { url: 'https://b.test/', method: 'GET', headers: [] } })
+  const servers = await it.add()
+  await it.engine.of(mine).fail()
+  await it.engine.of(servers).fail(new LonghaulError('HTTP_STATUS', '503'), { kind: 'network', retryAfterMs: 60_000 })
+  await it.change(mine, 'tryNow')
+  await it.change(servers, 'tryNow')
+  assert.ok(it.engine.isRunning(mine))
+  assert.ok(!it.engine.isRunning(servers))
+  assert.deepEqual(await it.blockers(servers), ['serverAskedToWait'])
+  await it.clock.advance(60_010)
+  assert.ok(it.engine.isRunning(servers))
+})
+
+test('a change of network ends back-offs, but no wait that a server asked for', async () => {
+  const it = await open()
+  const mine = await it.add({ request: { url: 'https://b.test/', method: 'GET', headers: [] } })
+  const servers = await it.add()
+  await it.engine.of(mine).fail()
+  await it.engine.of(servers).fail(new LonghaulError('HTTP_STATUS', '503'), { kind: 'network', retryAfterMs: 60_000 })
+  it.life.network('b')
+  await settle()
+  assert.ok(it.engine.isRunning(mine))
+  assert.ok(!it.engine.isRunning(servers))
+})
+
+test('Retry-After of an origin holds back all its tasks, in every session, and no other origin', async () => {
+  const it = await open()
+  await it.openSession('com.other')
+  const first = await it.add()
+  await it.engine
+    .of(first)
+    .fail(new LonghaulError('HTTP_STATUS', '429'), { kind: 'network', retryAfterMs: 30_000, originWide: true })
+  const second = await it.add({}, 'com.other')
+  const elsewhere = await it.add({ request: { url: 'https://b.test/', method: 'GET', headers: [] } })
+  assert.deepEqual(
+    it.engine.running.map(({ task }) => task),
+    [elsewhere],
+  )
+  const { blockers, nextWakeUpMs } = await it.call('task.explain', { id: second })
+  assert.deepEqual(
+    blockers.map(({ code, of }) => [code, of]),
+    [['serverAskedToWait', 'https://a.test']],
+  )
+  assert.equal(nextWakeUpMs! - it.clock.wall(), 30_000)
+  await it.clock.advance(29_000)
+  assert.equal(it.engine.running.length, 1)
+  await it.clock.advance(1010)
+  assert.equal(it.engine.running.length, 3)
+})
+
+test('Retry-After beyond the deadline fails the task at once and says so', async () => {
+  const it = await open()
+  const id = await it.add({ policy: { timeoutIntervalForResourceMs: 60_000 } })
+  await it.engine.of(id).fail(new LonghaulError('HTTP_STATUS', '503'), { kind: 'network', retryAfterMs: 120_000 })
+  const { error, state } = await it.get(id)
+  assert.equal(state, 'completed')
+  assert.equal(error?.code, 'TIMED_OUT')
+  assert.match(error!.message, /asked to wait 120 s/)
+})
+
+test('the deadline ends a running attempt, and its cause is the error of the attempt before', async () => {
+  const it = await open()
+  const id = await it.add({ policy: { timeoutIntervalForResourceMs: 60_000 } })
+  await it.engine.of(id).fail()
+  await it.clock.advance(5000)
+  const attempt = it.engine.of(id)
+  await it.clock.advance(55_010)
+  assert.ok(attempt.signal.aborted)
+  const { error } = await it.get(id)
+  assert.equal(error?.code, 'TIMED_OUT')
+  assert.equal((error?.cause as { code?: string }).code, 'NETWORK_CONNECTION_LOST')
+})
+
+test('the deadline stands still while a task is suspended', async () => {
+  const it = await open()
+  const id = await it.add({ policy: { timeoutIntervalForResourceMs: 60_000 } })
+  await it.clock.advance(30_000)
+  await it.change(id, 'suspend')
+  assert.equal((await it.call('task.explain', { id })).deadlineMs, undefined)
+  await it.clock.advance(3_600_000)
+  await it.change(id, 'resume')
+  await it.clock.advance(29_000)
+  assert.ok(it.engine.isRunning(id))
+  await it.clock.advance(1100)
+  assert.equal((await it.get(id)).error?.code, 'TIMED_OUT')
+})
+
+test('a dated task starts at its date by the wall clock, also when that clock is set', async () => {
+  const it = await open()
+  const day = 86_400_000
+  const id = await it.add({ earliestBeginMs: it.clock.wall() + day })
+  const explained = await it.call('task.explain', { id })
+  assert.deepEqual(explained.blockers, [{ code: 'earliestBeginDate', untilMs: it.clock.wall() + day }])
+  await it.clock.advance(3_600_000)
+  assert.ok(!it.engine.isRunning(id))
+  it.clock.jumpWall(day)
+  await it.clock.advance(60_000)
+  assert.ok(it.engine.isRunning(id), 'noticed within a minute')
+})
+
+test('a task waits for those it needs', async () => {
+  const it = await open()
+  const first = await it.add()
+  const second = await it.add({ after: [first] })
+  assert.ok(!it.engine.isRunning(second))
+  const { blockers, nextWakeUpMs } = await it.call('task.explain', { id: second })
+  assert.deepEqual(blockers, [{ code: 'dependency', of: first }])
+  assert.ok(nextWakeUpMs !== undefined)
+  await it.engine.of(first).finish()
+  assert.ok(it.engine.isRunning(second))
+})
+
+test('a full disk and a missing folder are waited for, and looked at again', async () => {
+  const it = await open()
+  const id = await it.add()
+  await it.engine.of(id).fail(new LonghaulError('DISK_FULL', 'no room'), { kind: 'disk full' })
+  const full = await it.call('task.explain', { id })
+  assert.deepEqual(
+    full.blockers.map(({ code }) => code),
+    ['disk'],
+  )
+  assert.deepEqual(full.remedies, ['freeSpace', 'tryNow', 'cancel'])
+  assert.equal(full.nextWakeUpMs! - it.clock.wall(), 5000)
+  await it.clock.advance(5010)
+  await it.engine
+    .of(id)
+    .fail(new LonghaulError('DESTINATION_UNAVAILABLE', 'unplugged'), { kind: 'destination unavailable' })
+  assert.deepEqual(await it.blockers(id), ['destination'])
+  await it.clock.advance(5010)
+  assert.ok(it.engine.isRunning(id))
+})
+
+test('no more run than the daemon, the session and the host allow, and the rest says why it waits', async () => {
+  const it = await open({ limits: { maximumActiveTasks: 4, maximumConnectionsPerOrigin: 3 } })
+  await it.openSession('com.other', { maximumActiveTasks: 2 })
+  const a = []
+  for (let i = 0; i < 4; i++) a.push(await it.add())
+  assert.equal(it.engine.running.length, 3)
+  assert.deepEqual(await it.blockers(a[3]!), ['hostLimit'])
+  const b = []
+  for (let i = 0; i < 2; i++)
+    b.push(await it.add({ request: { url: `https://b${i}.test/`, method: 'GET', headers: [] } }, 'com.other'))
+  assert.equal(it.engine.running.length, 4)
+  assert.deepEqual(await it.blockers(b[1]!), ['activeLimit'])
+  await it.engine.of(a[0]!).finish()
+  assert.ok(it.engine.isRunning(b[1]!), 'the session with fewer active tasks comes first')
+  const { ahead } = await it.call('task.explain', { id: a[3]! })
+  assert.equal(ahead, 0)
+})
+
+test('priorities decide inside a session', async () => {
+  const it = await open({ limits: { maximumActiveTasks: 1, maximumConnectionsPerOrigin: 8 } })
+  const running = await it.add()
+  const low = await it.add({ priority: 0.1 })
+  const high = await it.add({ priority: 0.9 })
+  await it.call('task.change', { targets: { ids: [low] }, change: { kind: 'priority', priority: 0.2 } })
+  await it.engine.of(running).finish()
+  assert.deepEqual(
+    it.engine.running.map(({ task }) => task),
+    [high],
+  )
+})
+
+test('a held session starts nothing until it is released', async () => {
+  const it = await open()
+  await it.call('session.hold', { identifier: 'com.example', held: true })
+  const id = await it.add()
+  assert.equal(it.engine.attempts.length, 0)
+  const { blockers, nextWakeUpMs, remedies } = await it.call('task.explain', { id })
+  assert.deepEqual(blockers, [{ code: 'sessionHeld', of: 'com.example' }])
+  assert.equal(nextWakeUpMs, undefined)
+  assert.deepEqual(remedies, ['release', 'cancel'])
+  await it.call('session.hold', { identifier: 'com.example', held: false })
+  assert.ok(it.engine.isRunning(id))
+})
+
+test('cancel stops a running attempt, and its outcome changes nothing any more', async () => {
+  const it = await open()
+  const id = await it.add()
+  const attempt = it.engine.of(id)
+  it.engine.obeys = false
+  await it.change(id, 'cancel')
+  assert.ok(attempt.signal.aborted)
+  assert.equal((await it.get(id)).error?.code, 'CANCELLED')
+  await attempt.finish()
+  const record = await it.get(id)
+  assert.equal(record.error?.code, 'CANCELLED')
+  assert.equal(record.result, undefined)
+})
+
+test('a malformed answer is given a second chance over a restart too, then it is final', async () => {
+  const it = await open()
+  const id = await it.add()
+  const broken = new LonghaulError('BAD_SERVER_RESPONSE', 'two lengths')
+  await it.engine.of(id).fail(broken, { kind: 'malformed' })
+  await it.restart({ clean: true, awayMs: 60_000 })
+  await it.clock.advance(1000)
+  await it.engine.of(id).fail(broken, { kind: 'malformed' })
+  assert.equal((await it.get(id)).error?.code, 'BAD_SERVER_RESPONSE')
+})
+
+test('a task that may give up does so with its last error when nothing came for that long', async () => {
+  const it = await open({ fraction: 0.9 })
+  const id = await it.add({ giveUpAfterMs: 300_000 })
+  const started = it.clock.steady()
+  for (let i = 0; i < 100 && (await it.get(id)).state === 'running'; i++) {
+    if (it.engine.isRunning(id)) await it.engine.of(id).fail()
+    await it.clock.advance(5000)
+  }
+  const { error, state } = await it.get(id)
+  assert.equal(state, 'completed')
+  assert.equal(error?.code, 'NETWORK_CONNECTION_LOST')
+  const took = it.clock.steady() - started
+  assert.ok(took >= 300_000 && took <= 315_000, `gave up after ${took} ms`)
+})
+
+test('an idle daemon has no timer', async () => {
+  const it = await open()
+  assert.equal(it.clock.armed, 0)
+  const id = await it.add()
+  await it.engine.of(id).finish()
+  assert.equal(it.clock.armed, 0)
+  const suspended = await it.add({ start: false })
+  assert.equal(it.clock.armed, 0)
+  await it.change(suspended, 'resume')
+  assert.ok(it.clock.nextAt! - it.clock.steady() <= 60_000)
+})
+
+test('thousands of tasks are worked through in turn without ever standing still', async () => {
+  const it = await open()
+  const ids: TaskId[] = []
+  for (let batch = 0; batch < 3; batch++) {
+    const tasks = Array.from({ length: 1000 }, (_, i) =>
+      it.newTask({ request: { url: `https://host${i % 50}.test/${batch}`, method: 'GET', headers: [] } }),
+    )
+    ids.push(...(await it.call('task.add', { session: 'com.example', tasks })).tasks.map(({ task }) => task.id))
+  }
+  let finished = 0
+  while (it.engine.running.length > 0) {
+    const running = it.engine.running
+    assert.equal(running.length, Math.min(16, ids.length - finished))
+    for (const attempt of running) {
+      attempt.ended = true
+      void attempt.finish()
+    }
+    finished += running.length
+    await settle()
+  }
+  assert.equal(finished, ids.length)
+  assert.equal((await it.call('session.counts', {})).completed, ids.length)
+})
