@@ -27,7 +27,6 @@ type FromThread =
       readonly consequences: Consequences | undefined
       readonly problem: string | undefined
     }
-  | { readonly kind: 'closed' }
 
 interface Pending {
   readonly resolve: (output: unknown) => void
@@ -47,17 +46,21 @@ export async function openJournalThread(path: string): Promise<Journal> {
     name: mark,
     execArgv: process.execArgv,
   })
-  const savedSteadyMs = await new Promise<number>((resolve, reject) => {
-    worker.once('error', (error) => {
-      reject(
-        asLonghaulError(error, 'JOURNAL_DAMAGED', `The thread of the journal ${path} did not start: ${String(error)}`),
-      )
-    })
-    worker.once('message', (message: FromThread) => {
-      if (message.kind === 'opened') resolve(message.savedSteadyMs)
-      else if (message.kind === 'refused') reject(LonghaulError.fromJSON(message.error))
-    })
+  const opened = Promise.withResolvers<number>()
+  const failed = (error: unknown): void => {
+    opened.reject(
+      asLonghaulError(error, 'JOURNAL_DAMAGED', `The thread of the journal ${path} did not start: ${String(error)}`),
+    )
+  }
+  worker.once('error', failed)
+  worker.once('exit', failed)
+  worker.once('message', (message: FromThread) => {
+    if (message.kind === 'opened') opened.resolve(message.savedSteadyMs)
+    else if (message.kind === 'refused') opened.reject(LonghaulError.fromJSON(message.error))
   })
+  const savedSteadyMs = await opened.promise
+  worker.off('error', failed)
+  worker.off('exit', failed)
   return connect(worker, savedSteadyMs)
 }
 
@@ -81,7 +84,6 @@ function connect(worker: Worker, savedSteadyMs: number): Journal {
     pending.clear()
     closing?.resolve()
   }
-  worker.removeAllListeners()
   worker.on('error', (error) => {
     die(error instanceof Error ? error.message : String(error))
   })
