@@ -4,7 +4,7 @@ import type { Explanation } from '../contract/explanation.ts'
 import { metricsFromJson } from '../contract/metrics.ts'
 import type { RequestUpdate, TaskRecord, WaitOptions } from '../contract/task.ts'
 import { durationMs, type DurationLike } from '../contract/units.ts'
-import type { Change, TaskEnd } from '../contract/verbs.ts'
+import type { AddedTask, Change, TaskEnd } from '../contract/verbs.ts'
 import { makeTaskId, type TaskId } from '../contract/words.ts'
 import { random } from '../platform/clock.ts'
 import { resolveDestination } from '../platform/destination.ts'
@@ -20,7 +20,7 @@ import { unknownTask, watchTask } from './watch.ts'
 /** Where a handle comes from: its session. */
 export interface TaskSource<M> {
   readonly link: Link
-  handle(record: TaskRecord, isNew: boolean): DownloadHandle<M>
+  added(task: AddedTask): DownloadHandle<M>
 }
 
 /** A watch reports no faster than this, however small an interval is asked for. */
@@ -104,14 +104,14 @@ export class DownloadHandle<M> implements DownloadTask<M> {
     checkRequestUpdate(changes, ['to'])
     const request = changedRequest(changes.url, changes.headers)
     const destination = changes.to === undefined ? undefined : await resolveDestination(changes.to)
-    const { task, isNew } = await this.#link.call('task.retry', {
+    const added = await this.#link.call('task.retry', {
       id: this.id,
       // Made here, so that the same call after a lost answer is the same task.
       newId: makeTaskId(this.#link.clock.wall(), random.bytes(10)),
       ...request,
       ...(destination !== undefined && { destination }),
     })
-    return this.#source.handle(task, isNew)
+    return this.#source.added(added)
   }
 
   async setPriority(priority: number): Promise<void> {

@@ -16,6 +16,7 @@ import type { Notes, Params, Result, Verb } from '../contract/verbs.ts'
 import type { KeepAlive } from '../platform/this-process.ts'
 import type { Peer, PeerOptions } from '../wire/peer.ts'
 import type { Clock } from '../world/clock.ts'
+import { orAborted } from './waiting.ts'
 
 /** Finds or starts the daemon, connects and proves; the peer answers with the given notes. */
 export type Dial = (notes: NonNullable<PeerOptions['notes']>) => Promise<Peer>
@@ -200,6 +201,7 @@ export class Link {
     signal?.throwIfAborted()
     if (this.#peer?.open === true) return this.#peer
     this.#connecting ??= this.#connect().finally(() => (this.#connecting = undefined))
+    // The signal ends the wait of this caller, not the connecting that others wait for too.
     return orAborted(this.#connecting, signal)
   }
 
@@ -297,18 +299,4 @@ function answerLost(verb: Verb, cause: unknown): LonghaulError {
     `The connection to the daemon broke before the answer to '${verb}' came; whether it was done is not known. Transfers go on.`,
     { cause, hint: 'Look at the state of what you changed, then do it again if it is needed.' },
   )
-}
-
-/** The signal ends the wait of one caller, not the connecting that others wait for too. */
-async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise
-  const { promise: aborted, reject } = Promise.withResolvers<never>()
-  // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- the caller's own reason, whatever it is
-  const onAbort = (): void => reject(signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([promise, aborted])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
 }

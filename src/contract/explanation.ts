@@ -1,7 +1,7 @@
 /**
  * Why a task does what it does. The daemon gives codes and values; the client renders the sentence in its own language.
  */
-import type { ErrorJson } from './errors.ts'
+import type { ErrorJson, LonghaulError } from './errors.ts'
 import type { Phase, Proof, TaskId } from './words.ts'
 
 export type BlockerCode =
@@ -107,6 +107,6 @@ export interface Explanation {
     readonly tookMs: number
     readonly bytes: number
     readonly proof?: Proof
-    readonly cause?: ErrorJson
+    readonly cause?: LonghaulError
   }[]
 }
