@@ -36,9 +36,12 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
   gateway: ['service', 'contract'],
   daemon: ['gateway', 'service', 'wire', 'type journal/journal', 'world', 'contract'],
+  // Composes the process, so it alone sees all of its parts.
   'daemon/main': [
     'gateway',
     'service',
+    'delivery',
+    'transfer/engine',
     'wire',
     'network/transport',
     'platform',

@@ -38,9 +38,10 @@ const mark = 'longhaul journal'
 /**
  * Opens the journal in a thread of its own.
  * @param path of the file; it is made when there is none
+ * @param died called once if the thread ends without `close`
  * @throws JOURNAL_DAMAGED: damaged, or of a newer major version; the file stays as it is
  */
-export async function openJournalThread(path: string): Promise<Journal> {
+export async function openJournalThread(path: string, died?: (why: LonghaulError) => void): Promise<Journal> {
   const worker = new Worker(new URL(import.meta.url), {
     workerData: { mark, path },
     name: mark,
@@ -61,10 +62,10 @@ export async function openJournalThread(path: string): Promise<Journal> {
   const savedSteadyMs = await opened.promise
   worker.off('error', failed)
   worker.off('exit', failed)
-  return connect(worker, savedSteadyMs)
+  return connect(worker, savedSteadyMs, died)
 }
 
-function connect(worker: Worker, savedSteadyMs: number): Journal {
+function connect(worker: Worker, savedSteadyMs: number, died?: (why: LonghaulError) => void): Journal {
   const pending = new Map<number, Pending>()
   let outgoing: Call[] = []
   let lastId = 0
@@ -82,6 +83,7 @@ function connect(worker: Worker, savedSteadyMs: number): Journal {
     if (closing === undefined) problem = dead.message
     for (const { reject } of pending.values()) reject(dead)
     pending.clear()
+    if (closing === undefined) died?.(dead)
     closing?.resolve()
   }
   worker.on('error', (error) => {
