@@ -107,13 +107,9 @@ class HeldFolder implements Folder {
     })
   }
 
-  async look(name: string): Promise<FileIdentity | undefined> {
-    try {
-      return await this.#at(name, async (place) => identityOf(await lstat(place, { bigint: true })))
-    } catch (error) {
-      if (error instanceof FileFailure && error.reason === 'not found') return undefined
-      throw error
-    }
+  look(name: string): Promise<FileIdentity | undefined> {
+    // Only this name's own absence is an answer, not that of the folder.
+    return this.#at(name, (place) => lstat(place, { bigint: true }).then(identityOf, absent))
   }
 
   rename(from: string, to: string): Promise<void> {
@@ -126,13 +122,8 @@ class HeldFolder implements Folder {
     return this.#at(from, (source) => this.#at(to, (target) => link(source, target), special))
   }
 
-  async unlink(name: string): Promise<void> {
-    try {
-      // unlink(2) of a folder: EISDIR on Linux, EPERM elsewhere.
-      await this.#at(name, (place) => unlink(place))
-    } catch (error) {
-      if (!(error instanceof FileFailure && error.reason === 'not found')) throw error
-    }
+  unlink(name: string): Promise<void> {
+    return this.#at(name, (place) => unlink(place).catch(absent))
   }
 
   async *list(): AsyncIterable<string> {
@@ -205,6 +196,11 @@ class HeldFolder implements Folder {
       throw fileFailure(error, this.path)
     }
   }
+}
+
+/** Turns "there is nothing" into undefined and throws all else on. */
+function absent(error: unknown): undefined {
+  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
 }
 
 function isName(name: string): boolean {

@@ -20,7 +20,7 @@ export class HeldHandle {
   /** Runs `work` with the handle; it stays open until that has ended. @throws FileFailure after `close` */
   async use<T>(work: (handle: FileHandle) => Promise<T>): Promise<T> {
     if (this.#closing !== undefined)
-      throw new FileFailure('not found', this.#path, { cause: new Error('it was closed before') })
+      throw new FileFailure('input/output', this.#path, { cause: new Error('it was closed before') })
     this.#users++
     try {
       return await work(this.#handle)
