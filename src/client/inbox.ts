@@ -101,9 +101,11 @@ export function step(state: Inbox, input: InboxInput): Step {
     }
     case 'attached': {
       // What waits or was refused comes again, with its number and the truth about `redelivered`. What runs goes on running,
-      // what settled is acknowledged when it comes, and a pause that runs keeps its place.
+      // and a pause keeps its place. What settled is acknowledged at once: if only the answer was lost, it never comes again.
       const kept = [...state.entries].filter(([, entry]) => entry.state !== 'waiting' && entry.state !== 'refused')
-      return [{ ...state, entries: new Map(kept) }, []]
+      const sequences = kept.filter(([, entry]) => entry.state === 'settled').map(([sequence]) => sequence)
+      const next: Inbox = { ...state, entries: new Map(kept) }
+      return [next, sequences.length === 0 ? [] : [{ do: 'acknowledge', sequences }]]
     }
   }
 }

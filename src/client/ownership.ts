@@ -4,8 +4,8 @@
  *
  *     attached (fence) -> active -> lost connection -> attached (new fence) -> …        ended: closed, taken over, invalid
  *
- * An acknowledgement is sent when the callback has settled and counts when the daemon has committed it. One whose answer is
- * lost with a connection is said again when its event comes again under the new fence: the inbox knows that it settled.
+ * An acknowledgement is sent when the callback has settled and counts when the daemon has committed it. One whose answer was
+ * lost with a connection is said again under the new fence, before events flow; to acknowledge twice does no harm.
  */
 import { isLonghaulError, LonghaulError } from '../contract/errors.ts'
 import type { DurableEventJson, PassingEventJson } from '../contract/events.ts'
@@ -140,6 +140,8 @@ export class Ownership implements Resident {
       const opened: Result<'session.open'> = await ask('session.open', this.#params(false, this.#fence))
       this.#fence = opened.fence ?? 0
       this.#step({ kind: 'attached' })
+      // Committed before events flow again, so that none comes again that was told to be acknowledged.
+      await this.#flush()
       if (this.#inbox.active) await ask('session.activate', { identifier: this.#identifier, fence: this.#fence })
     } catch (error) {
       // A broken connection comes round again; anything else is an answer, and final.
@@ -273,7 +275,7 @@ export class Ownership implements Resident {
   }
 
   #acknowledgeFailed(error: unknown, sequences: readonly number[]): void {
-    // Lost with its connection: the events come again after the next attach. Fenced: the note `ended` says the rest.
+    // Lost with its connection: said again after the next attach. Fenced: the note `ended` says the rest.
     if (this.#ended !== undefined || !this.#link.attached) return
     if (isLonghaulError(error, 'SESSION_TAKEN_OVER') || isLonghaulError(error, 'SESSION_IN_USE')) return
     // The journal could not take it (a full disk, say): the daemon waits for it, so it is said until it counts.
