@@ -69,8 +69,9 @@ export class Connection {
     return this.#line.socket.errored ?? this.#line.tcp.errored ?? undefined
   }
 
+  /** An error after the farewell may have taken bytes with it that nobody had read yet. */
   get endedInGoodOrder(): boolean {
-    return this.#line.endedInGoodOrder() && !isOfThePeer(this.error)
+    return this.#line.endedInGoodOrder() && this.error === undefined
   }
 
   get bytesWritten(): number {
@@ -108,9 +109,4 @@ export class Connection {
     this.#line.tcp.destroy()
     void this.#client.destroy(null)
   }
-}
-
-/** undici destroys a socket that it has no more use for with an "error" of its own. */
-function isOfThePeer(error: Error | undefined): boolean {
-  return error !== undefined && !('code' in error && error.code === 'UND_ERR_INFO')
 }

@@ -11,6 +11,8 @@
  *   known whether the parser met something behind it.
  * - `Transfer-Encoding: gzip, chunked` is delivered coded but looks plain. Anything but `chunked` is refused.
  * - `pause()` is advice: when the peer ends or resets, undici hands over all it holds. So bytes queue here.
+ * - `resume()` with nothing to read hands over an empty chunk. To pause for that one, and resume in a microtask, and so on,
+ *   never lets the event loop read again: the process hangs. Empty chunks are passed over.
  * - Interim answers (1xx) are unlimited. They are counted.
  * - An unsolicited `100 Continue` fails the request. That stays so: it fails cleanly, as a malformed answer.
  * - The parser keeps no bytes for us once it runs on: it is paused with the head and waits for `receive`.
@@ -159,7 +161,7 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#outcome !== undefined) return
+    if (this.#outcome !== undefined || chunk.length === 0) return
     this.#bytes += chunk.length
     // `chunk` is a piece of what the socket read, not of the parser's memory: it stays ours.
     if (this.#sink === undefined || this.#sinkIsBusy || this.#queue.length > 0) this.#queue.push(chunk)

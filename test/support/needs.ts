@@ -2,18 +2,32 @@
 // `test('…', { skip: needs('nginx') }, …)`. In CI nothing is skipped: there a missing part is a failure, because a test that
 // quietly stops running is a test that no longer exists. The guard (tools/test.ts) refuses every skip that did not come from here.
 import { accessSync, constants } from 'node:fs'
+import { networkInterfaces } from 'node:os'
 import { delimiter, join } from 'node:path'
 
 /** A part of the system that a test can ask for. */
-export type Part = 'chromium' | 'linux' | 'mkfs.ext4' | 'mkfs.xfs' | 'nginx' | 'posix' | 'root' | 'strace'
+export type Part =
+  | 'chromium'
+  | 'ipv6'
+  | 'linux'
+  | 'mkfs.ext4'
+  | 'mkfs.xfs'
+  | 'nginx'
+  | 'openssl'
+  | 'posix'
+  | 'root'
+  | 'strace'
 
 /** How to see whether a part is there. */
 const parts: Readonly<Record<Part, () => boolean>> = {
   chromium: () => onPath('chromium') || onPath('chromium-browser') || onPath('google-chrome'),
+  ipv6: () =>
+    Object.values(networkInterfaces()).some((list) => list?.some(({ address }) => address === '::1') === true),
   linux: () => process.platform === 'linux',
   'mkfs.ext4': () => onPath('mkfs.ext4'),
   'mkfs.xfs': () => onPath('mkfs.xfs'),
   nginx: () => onPath('nginx'),
+  openssl: () => onPath('openssl'),
   posix: () => process.platform !== 'win32',
   root: () => process.getuid?.() === 0,
   strace: () => onPath('strace'),

@@ -1,0 +1,152 @@
+/** Which connections are used again. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createTransport } from '../../src/network/transport.ts'
+import { ask, open } from '../support/ask.ts'
+import { FaultServer, cutAfter, framed, ok, redirect, stallAfter, stallBeforeHead } from '../support/fault-server.ts'
+import { needs } from '../support/needs.ts'
+
+test('requests one after another share a connection', async () => {
+  await using server = await FaultServer.start()
+  const transport = createTransport()
+  const url = server.file('/a', { size: 100_000, script: [ok(), framed('chunked'), redirect('/b'), ok()] })
+  const reused: boolean[] = []
+  for (let i = 0; i < 5; i++) reused.push((await ask(transport, url)).exchange.facts.reused)
+  assert.deepEqual(reused, [false, true, true, true, true])
+  assert.equal(server.connections, 1)
+  await transport.close()
+})
+
+test('64 requests at once each get their own bytes', async () => {
+  await using server = await FaultServer.start()
+  const transport = createTransport()
+  const paths = Array.from({ length: 64 }, (_, i) => `/${i}`)
+  const urls = paths.map((path, i) => server.file(path, { size: 200_000 + i }))
+  server.hold()
+  const all = Promise.all(urls.map((url) => ask(transport, url)))
+  await server.received(64)
+  assert.equal(server.openConnections, 64)
+  server.resume()
+  const received = await all
+  assert.deepEqual(
+    received.map(({ digest }) => digest),
+    paths.map((path) => server.digest(path)),
+  )
+  await transport.close()
+  await server.deserted()
+})
+
+test('a connection that closed, or was cut, is not used again', async () => {
+  await using server = await FaultServer.start()
+  const transport = createTransport()
+  const url = server.file('/a', { size: 1000, script: [{ closes: 'announced' }, framed('close'), cutAfter(10)] })
+  await ask(transport, url)
+  await ask(transport, url)
+  await assert.rejects(ask(transport, url))
+  await ask(transport, url)
+  assert.deepEqual(
+    server.requests.map(({ connection }) => connection),
+    [1, 2, 3, 4],
+  )
+  await transport.close()
+})
+
+test('a connection whose body was not received is not used again', async () => {
+  await using server = await FaultServer.start()
+  const transport = createTransport()
+  const url = server.file('/a', { size: 1000 })
+  const exchange = await open(transport, url)
+  exchange.close()
+  await ask(transport, url)
+  assert.deepEqual(
+    server.requests.map(({ connection }) => connection),
+    [1, 2],
+  )
+  await transport.close()
+})
+
+test('an idle connection that the server closes in silence is replaced without a failure', async () => {
+  await using server = await FaultServer.start()
+  const transport = createTransport()
+  const url = server.file('/a', { size: 1000, script: [{ closes: 'silently' }, ok()] })
+  await ask(transport, url)
+  assert.equal((await ask(transport, url)).end.bytes, 1000)
+  await transport.close()
+})
+
+test('an idle connection that turns out to be dead is replaced without a failure', async () => {
+  await using server = await FaultServer.start()
+  const transport = createTransport()
+  const url = server.file('/a', { size: 1000, script: [ok(), stallBeforeHead(), ok()] })
+  await ask(transport, url)
+  const second = ask(transport, url)
+  await server.received(2)
+  server.resetAll()
+  assert.equal((await second).exchange.facts.reused, false)
+  assert.deepEqual(
+    server.requests.map(({ connection }) => connection),
+    [1, 1, 2],
+  )
+  await transport.close()
+})
+
+test('a request on a new connection that dies is not repeated', async () => {
+  await using server = await FaultServer.start()
+  const transport = createTransport()
+  const asked = ask(transport, server.file('/a', { size: 1000, script: [stallBeforeHead()] }))
+  await server.received(1)
+  server.resetAll()
+  await assert.rejects(asked, { reason: 'connection lost', phase: 'head' })
+  assert.equal(server.requests.length, 1)
+  await transport.close()
+})
+
+test('a POST on an idle connection that dies is not repeated', async () => {
+  await using server = await FaultServer.start()
+  const transport = createTransport()
+  const url = server.file('/a', { size: 1000, script: [ok(), stallBeforeHead()] })
+  await ask(transport, url)
+  const asked = ask(transport, url, { method: 'POST' })
+  await server.received(2)
+  server.resetAll()
+  await assert.rejects(asked, { reason: 'connection lost' })
+  assert.equal(server.requests.length, 2)
+  await transport.close()
+})
+
+test('the connection is free again when the body is whole, even if the sink is not done', async () => {
+  await using server = await FaultServer.start()
+  const transport = createTransport()
+  const url = server.file('/a', { size: 1000 })
+  const gate = Promise.withResolvers<void>()
+  const begun = Promise.withResolvers<void>()
+  const slow = ask(transport, server.file('/slow', { size: 1000 }), { sink: () => (begun.resolve(), gate.promise) })
+  await begun.promise
+  await ask(transport, url)
+  gate.resolve()
+  assert.equal((await slow).end.bytes, 1000)
+  await transport.close()
+})
+
+test('connections under other TLS options are not shared', { skip: needs('openssl') }, async () => {
+  await using server = await FaultServer.start({ certificate: 'good' })
+  const transport = createTransport()
+  const url = server.file('/a', { size: 10 })
+  await ask(transport, url, { tls: { ca: [server.authority] } })
+  await assert.rejects(ask(transport, url), { reason: 'certificate has unknown root' })
+  await ask(transport, url, { tls: { ca: [server.authority], minimumVersion: 'TLSv1.3' } })
+  await ask(transport, url, { tls: { ca: [server.authority] } })
+  assert.deepEqual(
+    server.requests.map(({ connection }) => connection),
+    [1, 3, 1],
+  )
+  await transport.close()
+})
+
+test('an idle connection does not survive idleMs', async () => {
+  await using server = await FaultServer.start()
+  const transport = createTransport({ idleMs: 50 })
+  await ask(transport, server.file('/a', { size: 10, script: [ok(), stallAfter(1)] }))
+  await server.deserted()
+  await transport.close()
+})
