@@ -245,7 +245,8 @@ function firstIssue(issues: readonly z.core.$ZodIssue[], before: readonly Proper
 
 function placeOf(verb: Verb, path: readonly PropertyKey[]): string {
   const place = path.reduce<string>(
-    (text, step) => (typeof step === 'number' ? `${text}[${step}]` : text === '' ? String(step) : `${text}.${String(step)}`),
+    (text, step) =>
+      typeof step === 'number' ? `${text}[${step}]` : text === '' ? String(step) : `${text}.${String(step)}`,
     '',
   )
   return place === '' ? verb : place

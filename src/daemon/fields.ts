@@ -55,7 +55,10 @@ export const dateMs: Count = z.number().min(-8.64e15).max(8.64e15)
 
 export const identifier: Text = z
   .string()
-  .refine((value) => value.length > 0 && value.length <= 255 && !/[\s\p{C}]/u.test(value), 'is not 1–255 visible characters')
+  .refine(
+    (value) => value.length > 0 && value.length <= 255 && !/[\s\p{C}]/u.test(value),
+    'is not 1–255 visible characters',
+  )
 
 export const taskId: z.ZodType<TaskId> = z.string().refine(isTaskId, 'is not the id of a task (26 characters)')
 

@@ -20,7 +20,8 @@ export interface Whereabouts {
 export function judgeSurvival({ env, controlGroups, containerFile, tethered }: Whereabouts): DaemonStatus['survives'] {
   if (tethered) return 'tethered'
   if (env['LONGHAUL_INSTALLED'] === '1') return 'installed'
-  const inContainer = containerFile || (env['container'] ?? '') !== '' || /docker|kubepods|containerd|libpod|lxc/.test(controlGroups)
+  const inContainer =
+    containerFile || (env['container'] ?? '') !== '' || /docker|kubepods|containerd|libpod|lxc/.test(controlGroups)
   return inContainer || controlGroups.split('\n').some(isForeignService) ? 'tethered' : 'on demand'
 }
 
