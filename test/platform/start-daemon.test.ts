@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { test, type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { isLonghaulError, LonghaulError } from '../../src/contract/errors.ts'
+import { createClock } from '../../src/platform/clock.ts'
+import { isHeld } from '../../src/platform/instance-lock.ts'
+import { homePaths } from '../../src/platform/paths.ts'
+import { connectOrStart, type StartOptions } from '../../src/platform/start-daemon.ts'
+import { needs } from '../support/needs.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
+import { race } from './race.ts'
+
+interface Facts {
+  readonly pid: number
+  readonly cwd: string
+  readonly env: Readonly<Record<string, string>>
+  readonly execArgv: readonly string[]
+}
+
+const entry = fileURLToPath(new URL('stand-in-daemon.ts', import.meta.url))
+
+/** What the wire does, without it: nobody there is a retryable DAEMON_UNAVAILABLE. */
+async function ask({ socket }: { readonly socket: string }): Promise<Facts> {
+  try {
+    return JSON.parse(await text(connect(socket))) as Facts
+  } catch (cause) {
+    throw new LonghaulError('DAEMON_UNAVAILABLE', 'nobody is there', { cause, retryable: true })
+  }
+}
+
+function options(home: string, changes: Partial<StartOptions<Facts>> = {}): StartOptions<Facts> {
+  return { home, connect: ask, clock: createClock(), entry, ...changes }
+}
+
+function endAfter(t: TestContext, pids: readonly number[]): void {
+  t.after(() => {
+    for (const pid of new Set(pids)) process.kill(pid, 'SIGKILL')
+  })
+}
+
+test('a daemon is started when there is none, and found when there is one', async (t) => {
+  const home = join(await temporaryFolder(), 'home')
+  const first = await connectOrStart(options(home))
+  endAfter(t, [first.pid])
+  assert.equal((await connectOrStart(options(home, { start: 'never' }))).pid, first.pid)
+})
+
+test(
+  'a daemon gets the listed environment, cwd / and no options of the app’s Node',
+  { skip: needs('posix') },
+  async (t) => {
+    const home = await temporaryFolder()
+    const set = {
+      NODE_OPTIONS: '--no-warnings',
+      MY_TOKEN: 'secret',
+      LC_ALL: 'C.UTF-8',
+      https_proxy: 'http://127.0.0.1:9',
+      SSL_CERT_FILE: '/c',
+    }
+    const before = { ...process.env }
+    Object.assign(process.env, set)
+    t.after(() => {
+      for (const name of Object.keys(set)) {
+        if (before[name] === undefined) delete process.env[name]
+        else process.env[name] = before[name]
+      }
+    })
+    const facts = await connectOrStart(options(home, { env: { EXTRA: 'x', NODE_OPTIONS: '--no-warnings' } }))
+    endAfter(t, [facts.pid])
+    assert.equal(facts.cwd, '/')
+    assert.deepEqual(facts.execArgv, [])
+    const { LONGHAUL_HOME, LC_ALL, https_proxy, SSL_CERT_FILE, EXTRA, PATH } = facts.env
+    assert.deepEqual(
+      { LONGHAUL_HOME, LC_ALL, https_proxy, SSL_CERT_FILE, EXTRA, PATH },
+      {
+        LONGHAUL_HOME: home,
+        LC_ALL: 'C.UTF-8',
+        https_proxy: 'http://127.0.0.1:9',
+        SSL_CERT_FILE: '/c',
+        EXTRA: 'x',
+        PATH: process.env['PATH'],
+      },
+    )
+    assert.equal(facts.env['NODE_OPTIONS'], undefined)
+    assert.equal(facts.env['MY_TOKEN'], undefined)
+  },
+)
+
+test('of twelve clients that start at once all reach the same daemon', { timeout: 120_000 }, async (t) => {
+  const home = join(await temporaryFolder(), 'home')
+  const pids = await race(
+    12,
+    `
+    import { connectOrStart } from '#platform/start-daemon.ts'
+    import { createClock } from '#platform/clock.ts'
+    import { connect } from 'node:net'
+    import { text } from 'node:stream/consumers'
+    const { LonghaulError } = await import(${JSON.stringify(new URL('../../src/contract/errors.ts', import.meta.url).href)})
+    const ask = async ({ socket }) => {
+      try { return JSON.parse(await text(connect(socket))) }
+      catch (cause) { throw new LonghaulError('DAEMON_UNAVAILABLE', 'nobody', { cause, retryable: true }) }
+    }
+    await go
+    const facts = await connectOrStart({ home: ${JSON.stringify(home)}, connect: ask, clock: createClock(), entry: ${JSON.stringify(entry)}, limitMs: 60_000 })
+    console.log(facts.pid)`,
+  )
+  endAfter(t, pids.map(Number))
+  assert.equal(new Set(pids).size, 1)
+})
+
+test('a daemon that dies at its start is quoted', async () => {
+  const home = await temporaryFolder()
+  const failed = connectOrStart(options(home, { env: { STAND_IN_WRONG: 'dies' } }))
+  await assert.rejects(
+    failed,
+    (why) =>
+      isLonghaulError(why, 'DAEMON_UNAVAILABLE') &&
+      /ended with code 1/.test(why.message) &&
+      /the journal cannot be opened: disk I\/O error/.test(why.message) &&
+      why.hint.includes(homePaths(home).startLog),
+  )
+})
+
+test('a daemon that is killed at its start is an error that may be tried again, and then works', async (t) => {
+  const home = await temporaryFolder()
+  const failed = connectOrStart(options(home, { env: { STAND_IN_WRONG: 'winner dies' } }))
+  await assert.rejects(
+    failed,
+    (why) => isLonghaulError(why, 'DAEMON_UNAVAILABLE') && /SIGKILL/.test(why.message) && why.retryable,
+  )
+  const facts = await connectOrStart(options(home, { env: { STAND_IN_WRONG: 'winner dies' } }))
+  endAfter(t, [facts.pid])
+})
+
+test('a client that comes while another daemon holds the lock and is not ready waits no longer than its limit', async (t) => {
+  const home = await temporaryFolder()
+  const holder = spawn(process.execPath, [entry, '--home', home], {
+    env: { ...process.env, STAND_IN_WRONG: 'never listens' },
+    stdio: 'ignore',
+  })
+  t.after(() => holder.kill('SIGKILL'))
+  await once(holder, 'spawn')
+  while (!isHeld(home)) {
+    await new Promise((resolve) => {
+      setImmediate(resolve)
+    })
+  }
+  await assert.rejects(
+    connectOrStart(options(home, { limitMs: 2500 })),
+    (why) => isLonghaulError(why, 'DAEMON_UNAVAILABLE') && /not become ready in time/.test(why.message),
+  )
+})
+
+test('a refusal by the daemon ends the search at once, and nothing is started', async (t) => {
+  const home = await temporaryFolder()
+  const facts = await connectOrStart(options(home))
+  endAfter(t, [facts.pid])
+  const refusal = new LonghaulError('PROTOCOL_MISMATCH', 'another version')
+  await assert.rejects(
+    connectOrStart(options(home, { connect: () => Promise.reject(refusal) })),
+    (why) => why === refusal,
+  )
+})
+
+test('with start never a missing daemon is an error and none is made', async () => {
+  const home = await temporaryFolder()
+  await assert.rejects(
+    connectOrStart(options(home, { start: 'never' })),
+    (why) => isLonghaulError(why, 'DAEMON_UNAVAILABLE') && why.retryable,
+  )
+})
+
+test('an aborted search rejects with its reason', async () => {
+  const home = await temporaryFolder()
+  const signal = AbortSignal.abort(new Error('enough'))
+  await assert.rejects(connectOrStart(options(home, { signal })), /enough/)
+})
