@@ -54,9 +54,10 @@ export class Attempt {
     this.assignment = assignment
     this.report = report
     this.signal = signal
-    void this.outcome.promise.then(() => {
+    const end = (): void => {
       this.ended = true
-    })
+    }
+    this.outcome.promise.then(end, end)
   }
 
   get task(): TaskId {
@@ -277,7 +278,7 @@ export class House {
       identifier,
       configuration,
       strictConfiguration: false,
-      own: { methods: [], takeover: false },
+      own: { methods: ['didWriteData', 'didRetry', 'didComplete'], takeover: false },
     })
   }
 

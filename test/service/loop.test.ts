@@ -177,7 +177,7 @@ test('Retry-After beyond the deadline fails the task at once and says so', async
   const { error, state } = await it.get(id)
   assert.equal(state, 'completed')
   assert.equal(error?.code, 'TIMED_OUT')
-  assert.match(error!.message, /asked to wait 120 s/)
+  assert.match(error.message, /asked to wait 120 s/)
 })
 
 test('the deadline ends a running attempt, and its cause is the error of the attempt before', async () => {
@@ -190,7 +190,7 @@ test('the deadline ends a running attempt, and its cause is the error of the att
   assert.ok(attempt.signal.aborted)
   const { error } = await it.get(id)
   assert.equal(error?.code, 'TIMED_OUT')
-  assert.equal((error?.cause as { code?: string }).code, 'NETWORK_CONNECTION_LOST')
+  assert.ok(error?.cause !== undefined && 'code' in error.cause && error.cause.code === 'NETWORK_CONNECTION_LOST')
 })
 
 test('the deadline stands still while a task is suspended', async () => {
@@ -348,11 +348,11 @@ test('an idle daemon has no timer', async () => {
   assert.ok(it.clock.nextAt! - it.clock.steady() <= 60_000)
 })
 
-test('thousands of tasks are worked through in turn without ever standing still', async () => {
+test('a thousand tasks are worked through in turn without ever standing still', async () => {
   const it = await open()
   const ids: TaskId[] = []
-  for (let batch = 0; batch < 3; batch++) {
-    const tasks = Array.from({ length: 1000 }, (_, i) =>
+  for (let batch = 0; batch < 2; batch++) {
+    const tasks = Array.from({ length: 500 }, (_, i) =>
       it.newTask({ request: { url: `https://host${i % 50}.test/${batch}`, method: 'GET', headers: [] } }),
     )
     ids.push(...(await it.call('task.add', { session: 'com.example', tasks })).tasks.map(({ task }) => task.id))
