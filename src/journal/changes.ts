@@ -42,7 +42,8 @@ export function change(
   })
   for (const task of found.rows) {
     // As it is now: an earlier one of this step may have changed it (a dependant of a cancelled one).
-    const row = work.store.get<TaskRow>('select * from task where id = ?', task.id)
+    const stale = work.changed.has(task.uid)
+    const row = stale ? work.store.get<TaskRow>('select * from task where id = ?', task.id) : task
     if (row !== undefined && changeTask(work, row, input.change, at)) changed += 1
   }
   return found.next === undefined ? { changed } : goOn({ ...input, progress: { after: found.next, changed } })

@@ -6,7 +6,7 @@ import { invalidateEnded, sweep } from './endings.ts'
 import type { GoOn } from './go-on.ts'
 import { flush } from './lanes.ts'
 import { openLife, saveClock } from './life.ts'
-import { acknowledge, queueDidFinishEvents, takeEvents } from './outbox.ts'
+import { acknowledge, flushNumbers, queueDidFinishEvents, takeEvents } from './outbox.ts'
 import * as reads from './reads.ts'
 import { owed, paid, retire } from './retention.ts'
 import * as sessions from './sessions.ts'
@@ -83,6 +83,7 @@ export function runCommand(
   if (at !== undefined) sweep(work, sweptAtOnce, at)
   flush(work)
   if (at !== undefined) invalidateEnded(work, work.sessions, at)
+  flushNumbers(work)
   return { output, consequences: work.consequences }
 }
 

@@ -4,7 +4,7 @@
  * Dependants may be many, so an end only notes that they are to be looked at; {@link sweep} does that in steps, the first of
  * them in the same command.
  */
-import { LonghaulError, type ErrorJson } from '../contract/errors.ts'
+import type { ErrorJson } from '../contract/errors.ts'
 import type { DurableBodies } from '../contract/events.ts'
 import type { TaskMetricsJson, TransactionJson } from '../contract/metrics.ts'
 import type { TaskResult } from '../contract/task.ts'
@@ -12,8 +12,10 @@ import type { AttemptMeasure, Moment, SessionId, StopReason } from './journal.ts
 import { owePart, partRow } from './files.ts'
 import { settle, type TaskChanges } from './lanes.ts'
 import { loseSession, publish } from './outbox.ts'
-import { parse } from './records.ts'
+import { maybe, parse, textOf } from './records.ts'
+import { errorOf } from './plain-error.ts'
 import type { SessionRow, TaskRow } from './rows.ts'
+import type { Store } from './store.ts'
 import type { Work } from './work.ts'
 
 /** Attempts of a task whose history is kept. */
@@ -118,9 +120,7 @@ export function metricsOf(work: Work, task: TaskRow): TaskMetricsJson {
 }
 
 export function cancelledError(task: TaskRow): ErrorJson {
-  return new LonghaulError('CANCELLED', 'The task was cancelled; its destination is as it was.', {
-    task: task.uid,
-  }).toJSON()
+  return errorOf('CANCELLED', 'The task was cancelled; its destination is as it was.', { task: task.uid })
 }
 
 /** Cancels now, or, once a publish intent is recorded, remembers it: the file may be in its place already. */
@@ -179,15 +179,7 @@ function releaseSome(work: Work, needed: number, most: number, at: Moment): numb
     store.run('delete from dependency where needs = ? and task = ?', needed, task.id)
     if (need?.outcome === 'succeeded') settle(work, task, { blockers: Math.max(0, task.blockers - 1) }, at)
     else {
-      const cause = store.get<{ error: string | null }>('select error from task_text where task = ?', needed)?.error
-      const error = new LonghaulError(
-        'DEPENDENCY_FAILED',
-        `Task ${need?.uid ?? 'that it needs'} had to succeed before this one and did not; this one was not tried.`,
-        {
-          task: task.uid,
-          ...(typeof cause === 'string' && { cause: LonghaulError.fromJSON(parse<ErrorJson>(cause)) }),
-        },
-      ).toJSON()
+      const error = dependencyError(store, task, need)
       endTask(work, task, closeAttempt(work, task, at, { cause: error, stop: 'cancelled' }), at, {
         outcome: 'failed',
         error,
@@ -195,6 +187,12 @@ function releaseSome(work: Work, needed: number, most: number, at: Moment): numb
     }
   }
   return rows.length
+}
+
+export function dependencyError(store: Store, task: TaskRow, needed: TaskRow | undefined): ErrorJson {
+  const cause = needed === undefined ? undefined : maybe<ErrorJson>(textOf(store, needed.id).error)
+  const message = `Task ${needed?.uid ?? 'that it needs'} had to succeed before this one and did not; this one was not tried.`
+  return errorOf('DEPENDENCY_FAILED', message, { task: task.uid, cause })
 }
 
 /** `didBecomeInvalid` for sessions whose last task has ended; one that keeps no events goes at once. Needs true tallies. */

@@ -38,7 +38,7 @@ function deadlineRuns(gate: Gate): boolean {
 }
 
 /** Steady ms. Publishing is finished first, whatever the deadline says. */
-function wakeAt(task: TaskRow): number | null {
+function wakeAt(task: Pick<TaskRow, 'gate' | 'wait_until' | 'deadline_at'>): number | null {
   if (task.gate === 'active') return task.deadline_at
   if (task.gate !== 'backoff' && task.gate !== 'disk' && task.gate !== 'destination') return null
   return Math.min(task.wait_until ?? Infinity, task.deadline_at ?? Infinity)
@@ -52,15 +52,18 @@ export type TaskChanges = Partial<
 /** Writes changed facts of a task with all that follows from them. */
 export function settle(work: Work, row: TaskRow, changes: TaskChanges, at: Moment): TaskRow {
   const facts = { ...row, ...changes }
-  const next = withDerived(work.store, { ...facts, gate: gateOf(facts) }, at)
-  write(work.store, row, next)
+  const written = { ...changes, ...derive(work.store, { ...facts, gate: gateOf(facts) }, at) }
+  const next = { ...facts, ...written }
+  write(work.store, row, written)
   account(work, row, next)
   return next
 }
 
-function withDerived(store: Store, task: TaskRow, at: Moment): TaskRow {
-  const { gate } = task
-  if (gate === 'done') return { ...task, lane: null, deadline_at: null, budget_left: null, wake_at: null }
+type Derived = Pick<TaskRow, 'gate' | 'lane' | 'deadline_at' | 'budget_left' | 'wake_at'>
+
+function derive(store: Store, task: TaskRow, at: Moment): Derived {
+  const { gate, lane } = task
+  if (gate === 'done') return { gate, lane: null, deadline_at: null, budget_left: null, wake_at: null }
   let { deadline_at, budget_left } = task
   if (deadlineRuns(gate)) {
     deadline_at ??= at.steadyMs + (budget_left ?? deadlineMs(store, task))
@@ -69,8 +72,7 @@ function withDerived(store: Store, task: TaskRow, at: Moment): TaskRow {
     budget_left = Math.max(0, deadline_at - at.steadyMs)
     deadline_at = null
   }
-  const timed = { ...task, deadline_at, budget_left }
-  return { ...timed, wake_at: wakeAt(timed) }
+  return { gate, lane, deadline_at, budget_left, wake_at: wakeAt({ gate, wait_until: task.wait_until, deadline_at }) }
 }
 
 function deadlineMs(store: Store, task: TaskRow): number {
@@ -85,14 +87,16 @@ function deadlineMs(store: Store, task: TaskRow): number {
   return (JSON.parse(stored!.body) as ResolvedConfiguration).timeoutIntervalForResourceMs
 }
 
-function write(store: Store, row: TaskRow, next: TaskRow): void {
+function write(store: Store, row: TaskRow, written: Partial<TaskRow>): void {
   const before = row as unknown as Readonly<Record<string, Value>>
-  const changed = Object.entries(next as unknown as Readonly<Record<string, Value>>).filter(
-    ([column, value]) => before[column] !== value,
-  )
-  if (changed.length === 0) return
-  const columns = changed.map(([column]) => `${column} = ?`).join(', ')
-  store.run(`update task set ${columns} where id = ?`, ...changed.map(([, value]) => value), row.id)
+  let columns = ''
+  const values: Value[] = []
+  for (const [column, value] of Object.entries(written)) {
+    if (before[column] === value) continue
+    columns += `${columns === '' ? '' : ', '}${column} = ?`
+    values.push(value)
+  }
+  if (values.length > 0) store.run(`update task set ${columns} where id = ?`, ...values, row.id)
 }
 
 /** Notes what a change of a row means for its lanes, its tally, and those who watch. */

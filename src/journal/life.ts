@@ -2,11 +2,12 @@
  * The lives of the daemon. Each opens with what the one before left: attempts that nobody runs any more are ended, and their
  * tasks are ready at once with the bytes of their last checkpoint; publishing that was under way is finished first.
  */
-import { LonghaulError, type ErrorJson } from '../contract/errors.ts'
+import type { ErrorJson } from '../contract/errors.ts'
 import type { TaskId } from '../contract/words.ts'
 import type { CommandInput, CommandOutput, SessionId } from './journal.ts'
 import { closeAttempt } from './endings.ts'
 import { recompute, settle } from './lanes.ts'
+import { errorOf } from './plain-error.ts'
 import type { TaskRow } from './rows.ts'
 import type { Store } from './store.ts'
 import type { Work } from './work.ts'
@@ -75,10 +76,10 @@ function timesInterrupted(store: Store, task: number): number {
 }
 
 function interruptedError(task: TaskRow): ErrorJson {
-  return new LonghaulError('DAEMON_UNAVAILABLE', 'The daemon ended while this attempt ran; it goes on by itself.', {
+  return errorOf('DAEMON_UNAVAILABLE', 'The daemon ended while this attempt ran; it goes on by itself.', {
     task: task.uid,
     hint: 'Nothing to do; it goes on from the last checkpoint.',
-  }).toJSON()
+  })
 }
 
 export function saveClock(work: Work, input: CommandInput<'saveClock'>): CommandOutput<'saveClock'> {

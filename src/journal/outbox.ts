@@ -32,17 +32,12 @@ export function publish<K extends DurableKind>(
   at: Moment,
   event: { readonly kind: K; readonly task: number | null; readonly body: DurableBodies[K] },
 ): void {
-  const numbered = work.store.get<{ sequence: number }>(
-    `update session set next_sequence = next_sequence + 1, events = events + 1, waiting_tasks = waiting_tasks + ? where id = ? and keeps_events = 1
-     returning next_sequence - 1 as sequence`,
-    event.kind === 'didComplete' ? 1 : 0,
-    session,
-  )
-  if (numbered === undefined) return
+  const sequence = takeNumber(work, session, event.kind)
+  if (sequence === undefined) return
   work.store.run(
     'insert into event(session, sequence, task, kind, body, time) values (?, ?, ?, ?, ?, ?)',
     session,
-    numbered.sequence,
+    sequence,
     event.task,
     event.kind,
     JSON.stringify(event.body),
@@ -50,6 +45,37 @@ export function publish<K extends DurableKind>(
   )
   work.events.add(session)
   work.sessions.add(session)
+}
+
+function takeNumber(work: Work, session: SessionId, kind: DurableKind): number | undefined {
+  let numbers = work.numbers.get(session)
+  if (numbers === undefined) {
+    const row = work.store.get<{ next: number }>(
+      'select next_sequence as next from session where id = ? and keeps_events = 1',
+      session,
+    )
+    numbers = row === undefined ? 'none' : { next: row.next, taken: 0, completions: 0 }
+    work.numbers.set(session, numbers)
+  }
+  if (numbers === 'none') return undefined
+  numbers.taken += 1
+  if (kind === 'didComplete') numbers.completions += 1
+  return numbers.next++
+}
+
+/** Writes which numbers were taken. Last act of every command, with `flush` of the lanes. */
+export function flushNumbers(work: Work): void {
+  for (const [session, numbers] of work.numbers) {
+    if (numbers === 'none') continue
+    work.store.run(
+      'update session set next_sequence = ?, events = events + ?, waiting_tasks = waiting_tasks + ? where id = ?',
+      numbers.next,
+      numbers.taken,
+      numbers.completions,
+      session,
+    )
+  }
+  work.numbers.clear()
 }
 
 export function owns(work: Work, session: SessionId, fence: number): boolean {

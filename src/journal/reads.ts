@@ -43,7 +43,7 @@ export function schedule(work: Work, input: CommandInput<'schedule'>): CommandOu
   ])
   const active = store
     .all<{ uid: TaskId; session: number; origin: string }>(
-      `select uid, task.session, origin from task join lane on lane.id = task.lane where running is not null order by task.id`,
+      `select uid, task.session, origin from task join lane on lane.id = task.lane where running is not null`,
     )
     .map(({ uid, session, origin }): ActiveTask => ({ task: uid, session, origin }))
   const wakeAtMs = nextWake(store, input.at)

@@ -4,7 +4,7 @@ import type { Destination, NewTask, RequestFacts, TaskRecord } from '../contract
 import type { AddedTask } from '../contract/verbs.ts'
 import type { TaskId } from '../contract/words.ts'
 import type { CommandInput, CommandOutput, Moment } from './journal.ts'
-import { endTask } from './endings.ts'
+import { dependencyError, endTask } from './endings.ts'
 import { pathKey } from './files.ts'
 import { enter, laneOf, settle } from './lanes.ts'
 import { findRecord, findTask, maybe, parse, recordOf, textOf, type RecordRow, type TaskOptions } from './records.ts'
@@ -168,7 +168,8 @@ function insertTask(batch: Batch, task: NewTask, earlier: Earlier | undefined): 
     if (needed.outcome === null) store.run('insert or ignore into dependency values (?, ?)', needed.id, row.id)
   if (earlier !== undefined) adopt(work, earlier.row, row, at)
   const failed = needs.find((needed) => needed.outcome === 'failed' || needed.outcome === 'cancelled')
-  if (failed !== undefined) endForFailed(work, row, failed, at)
+  if (failed !== undefined)
+    endTask(work, row, {}, at, { outcome: 'failed', error: dependencyError(store, row, failed) })
   if (earlier !== undefined || failed !== undefined) return findRecord(store, 't.id = ?', row.id)!
   const record: RecordRow = {
     ...row,
@@ -219,11 +220,11 @@ function reserveAtEnqueue(store: Store, row: TaskRow, path: string, task: Pick<N
 
 /** Reserves a path for a task. @returns the task that has it already */
 export function reserve(store: Store, path: string, task: number): TaskId | undefined {
+  if (store.run('insert or ignore into destination values (?, ?)', path, task) > 0) return undefined
   const holder = store.get<{ id: number; uid: TaskId }>(
     'select task.id, uid from destination join task on task.id = destination.task where path = ?',
     path,
   )
-  if (holder === undefined) store.run('insert into destination values (?, ?)', path, task)
   return holder === undefined || holder.id === task ? undefined : holder.uid
 }
 
@@ -231,15 +232,6 @@ export function reserve(store: Store, path: string, task: number): TaskId | unde
 function adopt(work: Work, from: TaskRow, to: TaskRow, at: Moment): void {
   if (work.store.run('update part set task = ? where task = ?', to.id, from.id) === 0) return
   settle(work, to, { received: from.received, best: from.best, total: from.total }, at)
-}
-
-function endForFailed(work: Work, row: TaskRow, needed: TaskRow, at: Moment): void {
-  const error = new LonghaulError(
-    'DEPENDENCY_FAILED',
-    `Task ${needed.uid} had to succeed before this one and did not; this one was not tried.`,
-    { task: row.uid },
-  ).toJSON()
-  endTask(work, row, {}, at, { outcome: 'failed', error })
 }
 
 export function retryTask(work: Work, input: CommandInput<'retryTask'>): CommandOutput<'retryTask'> {

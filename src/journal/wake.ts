@@ -1,9 +1,10 @@
 /** What time and the network change by themselves. At most 1,000 tasks a call; `more` says that there is more to do now. */
-import { LonghaulError, type ErrorJson } from '../contract/errors.ts'
+import type { ErrorJson } from '../contract/errors.ts'
 import type { CommandInput, CommandOutput, Moment } from './journal.ts'
 import { closeAttempt, endTask, sweep } from './endings.ts'
 import { settle } from './lanes.ts'
 import { parse } from './records.ts'
+import { errorOf } from './plain-error.ts'
 import type { TaskRow } from './rows.ts'
 import { goOn, type GoOn } from './go-on.ts'
 import type { Work } from './work.ts'
@@ -40,13 +41,14 @@ function timeOut(work: Work, task: TaskRow, at: Moment): void {
     'select cause from attempt where task = ? and cause is not null order by number desc limit 1',
     task.id,
   )
-  const error = new LonghaulError(
+  const what = 'The deadline of the task (timeoutIntervalForResource) passed'
+  const error = errorOf(
     'TIMED_OUT',
     last === undefined
-      ? 'The deadline of the task (timeoutIntervalForResource) passed before it was whole; its bytes are kept.'
-      : 'The deadline of the task (timeoutIntervalForResource) passed; the cause is the error of its last attempt. Its bytes are kept.',
-    { task: task.uid, ...(last !== undefined && { cause: LonghaulError.fromJSON(parse<ErrorJson>(last.cause)) }) },
-  ).toJSON()
+      ? `${what} before it was whole; its bytes are kept.`
+      : `${what}; the cause is the error of its last attempt. Its bytes are kept.`,
+    { task: task.uid, cause: last === undefined ? undefined : parse<ErrorJson>(last.cause) },
+  )
   const closed = closeAttempt(work, task, at, { cause: error, stop: 'deadline' })
   endTask(work, task, closed, at, { outcome: 'failed', error })
 }

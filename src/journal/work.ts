@@ -12,6 +12,9 @@ export class Work {
   readonly lanes: Map<number, { ready: number; tasks: number }> = new Map()
   readonly tally: Map<SessionId, Map<Gate, number>> = new Map()
 
+  /** Sessions whose numbers were taken: the next one, how many, and how many of them are `didComplete`. */
+  readonly numbers: Map<SessionId, { next: number; taken: number; completions: number } | 'none'> = new Map()
+
   schedule = false
   owed = false
   readonly events: Set<SessionId> = new Set()
