@@ -34,7 +34,7 @@ import { type Connection } from './connection.ts'
 import { failureOf } from './failures.ts'
 import { type Framing, framingOf, headSize, headerList } from './framing.ts'
 
-/** curl, browsers and we agree that nobody honest sends more. */
+/** Far more than any honest server sends. */
 const maximumInterimAnswers = 50
 
 type Outcome = { readonly end: BodyEnd } | { readonly error: unknown }

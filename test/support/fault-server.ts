@@ -10,11 +10,11 @@
  *     assert.equal(second.headers.range, 'bytes=1000000-')
  *
  * Each request for a file takes the next step of its script (see `behaviours.ts`); after the last one it is served well.
- * Good service means ranges, If-Range, HEAD, keep-alive.
+ * Good service means ranges, If-Range, HEAD, keep-alive. Requests must have no body.
  */
 import { once } from 'node:events'
 import { type AddressInfo, type Server, type Socket, createServer } from 'node:net'
-import { TLSSocket, createSecureContext } from 'node:tls'
+import { type SecureContext, TLSSocket, createSecureContext } from 'node:tls'
 import { type FileOptions, planAnswer } from './answer-plan.ts'
 import { AnswerWriter, type Line } from './answer-writer.ts'
 import { type Behaviour } from './behaviours.ts'
@@ -71,6 +71,7 @@ export class FaultServer {
   readonly #sockets = new Set<Socket>()
   readonly #watchers = new Set<() => void>()
   #server: Server | undefined
+  #secureContext: SecureContext | undefined
   #port = 0
   #connections = 0
   #released = Promise.withResolvers<void>()
@@ -255,7 +256,11 @@ export class FaultServer {
     this.#happened()
     let clear = tcp
     if (this.#options.certificate !== undefined) {
-      const secureContext = createSecureContext({ ...testCertificate(this.#options.certificate), ...this.#options.tls })
+      this.#secureContext ??= createSecureContext({
+        ...testCertificate(this.#options.certificate),
+        ...this.#options.tls,
+      })
+      const secureContext = this.#secureContext
       clear = new TLSSocket(tcp, { isServer: true, secureContext })
       clear.on('error', () => tcp.destroy())
     }
