@@ -15,13 +15,13 @@ export class InboxDriver {
   readonly #last: ReadonlyMap<string | undefined, number>
   readonly running: number[] = []
   readonly paused: number[] = []
-  readonly refused = new Set<number>()
+  readonly refused: Set<number> = new Set()
   /** Sent to the daemon, not committed. */
   readonly sent: number[] = []
-  readonly committed = new Set<number>()
+  readonly committed: Set<number> = new Set()
   readonly order: number[] = []
-  readonly runs = new Map<number, number>()
-  readonly settled = new Set<number>()
+  readonly runs: Map<number, number> = new Map()
+  readonly settled: Set<number> = new Set()
   readonly reports: { readonly sequence: number; readonly running: boolean }[] = []
   readonly pauses: number[] = []
   delivered = 0

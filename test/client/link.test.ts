@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { linkTo } from '../../src/client/links.ts'
+import type { Link, Resident } from '../../src/client/link.ts'
+import { isLonghaulError, LonghaulError } from '../../src/contract/errors.ts'
+import { ScriptedDaemon } from './scripted-daemon.ts'
+
+const counts = { suspended: 0, held: 0, queued: 0, waiting: 0, active: 0, completed: 7 }
+
+async function scripted(t: { after(run: () => Promise<void>): void }): Promise<{ daemon: ScriptedDaemon; link: Link }> {
+  const daemon = await ScriptedDaemon.start()
+  t.after(() => daemon.stop())
+  return { daemon, link: linkTo(daemon.daemon) }
+}
+
+test('without a daemon, and told to start none, a call says that none runs', async (t) => {
+  const { daemon, link } = await scripted(t)
+  await daemon.stop()
+  await assert.rejects(link.call('session.list', {}), (error) => isLonghaulError(error, 'DAEMON_UNAVAILABLE'))
+})
+
+test('calls that are made at once share one connection', async (t) => {
+  const { daemon, link } = await scripted(t)
+  t.after(link.retain())
+  await Promise.all(Array.from({ length: 5 }, () => link.call('session.counts', {})))
+  assert.equal(daemon.connections, 1)
+})
+
+test('the connection is closed when nobody needs it any more', async (t) => {
+  const { daemon, link } = await scripted(t)
+  const release = link.retain()
+  await link.call('session.counts', {})
+  assert.equal(link.attached, true)
+  release()
+  assert.equal(link.attached, false)
+  await link.call('session.counts', {})
+  assert.equal(daemon.connections, 2)
+})
+
+test('a question whose answer was lost is asked again on the next connection', async (t) => {
+  const { daemon, link } = await scripted(t)
+  let asked = 0
+  daemon.answer({
+    'session.counts': () => {
+      if (++asked > 1) return counts
+      daemon.cut()
+      return counts
+    },
+  })
+  assert.deepEqual(await link.call('session.counts', {}), counts)
+  assert.equal(asked, 2)
+})
+
+test('a change that must not be made twice rejects when its answer was lost, and says that the outcome is not known', async (t) => {
+  const { daemon, link } = await scripted(t)
+  daemon.answer({
+    'session.drop': () => {
+      daemon.cut()
+      return { events: 1, files: 1 }
+    },
+  })
+  await assert.rejects(link.call('session.drop', { identifier: 'x' }), (error) => {
+    assert.ok(isLonghaulError(error, 'DAEMON_UNAVAILABLE'))
+    assert.match(error.message, /not known/)
+    return true
+  })
+  assert.equal(daemon.callsOf('session.drop').length, 1)
+})
+
+test('a call that seems to kill every daemon is given up', async (t) => {
+  const { daemon, link } = await scripted(t)
+  daemon.answer({
+    'session.counts': () => {
+      daemon.cut()
+      return counts
+    },
+  })
+  await assert.rejects(link.call('session.counts', {}), (error) => isLonghaulError(error, 'DAEMON_UNAVAILABLE'))
+  assert.ok(daemon.callsOf('session.counts').length <= 5)
+})
+
+test("the daemon's own refusal is passed on and not asked again", async (t) => {
+  const { daemon, link } = await scripted(t)
+  daemon.answer({
+    'session.counts': () => {
+      throw new LonghaulError('SESSION_INVALIDATED', 'gone')
+    },
+  })
+  await assert.rejects(link.call('session.counts', {}), (error) => isLonghaulError(error, 'SESSION_INVALIDATED'))
+  assert.equal(daemon.callsOf('session.counts').length, 1)
+})
+
+test('a wait goes on over a restart of the daemon', async (t) => {
+  const { daemon, link } = await scripted(t)
+  daemon.answer({ 'session.counts': () => new Promise(() => {}) })
+  const waiting = link.call('session.counts', {})
+  await daemon.came('session.counts')
+  daemon.answer({ 'session.counts': () => counts })
+  await daemon.stop()
+  await daemon.listen()
+  assert.deepEqual(await waiting, counts)
+})
+
+test('a signal ends a wait with its own reason, and the daemon is told', async (t) => {
+  const { daemon, link } = await scripted(t)
+  const told = Promise.withResolvers<void>()
+  daemon.answer({
+    'session.counts': (_, signal) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => {
+          told.resolve()
+          reject(new LonghaulError('CANCELLED', 'x'))
+        })
+      }),
+  })
+  t.after(link.retain())
+  const abort = new AbortController()
+  const waiting = link.call('session.counts', {}, { signal: abort.signal })
+  await daemon.came('session.counts')
+  const reason = new Error('enough')
+  abort.abort(reason)
+  await assert.rejects(waiting, (error) => error === reason)
+  await told.promise
+})
+
+test('residents speak on each new connection before any other call goes out', async (t) => {
+  const { daemon, link } = await scripted(t)
+  const resident: Resident = {
+    again: async (ask) => {
+      await ask('session.list', {})
+    },
+    failed: () => assert.fail('the link must not give up'),
+    note: () => {},
+  }
+  link.addOwner('s', resident)
+  t.after(() => link.removeOwner('s', resident))
+  await link.call('session.counts', {})
+  daemon.cut()
+  await daemon.came('session.list', 2)
+  await link.call('session.counts', {})
+  assert.deepEqual(
+    daemon.calls.map((call) => call.verb),
+    ['session.list', 'session.counts', 'session.list', 'session.counts'],
+  )
+})
+
+test('an unknown daemon option is refused with the right one', () => {
+  assert.throws(
+    () => linkTo({ hoem: '/x' } as object),
+    (error) => isLonghaulError(error, 'INVALID_ARGUMENT') && error.message.includes("'home'"),
+  )
+})
