@@ -104,6 +104,7 @@ class Composition implements Service {
       facts,
       limits,
       loop: this.#loop,
+      housekeeping: this.#housekeeping,
       transfers: this.#transfers,
       progress: this.#progress,
       watching: this.#watching,

@@ -43,6 +43,12 @@ export class Housekeeping {
     this.#working ??= this.#work()
   }
 
+  /** A session is gone: its rows and files are given up now, not at the next sweep. */
+  sweep(): void {
+    this.#sweptMs = -Infinity
+    this.nudge()
+  }
+
   /** After each turn of the loop. */
   turned({ busy }: { readonly busy: boolean }): void {
     const { clock, journal } = this.#parts
@@ -51,6 +57,11 @@ export class Housekeeping {
     if (!busy || this.#stopped || steady - this.#savedMs < saveClockEveryMs) return
     this.#savedMs = steady
     journal.saveClock({ at: now(clock), cleanEnd: false }).catch((error: unknown) => this.#failed(error))
+  }
+
+  /** Resolves when what was begun is done. */
+  async idle(): Promise<void> {
+    await this.#working
   }
 
   async stop(): Promise<void> {

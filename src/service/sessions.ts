@@ -21,7 +21,7 @@ export type SessionVerb =
   | 'event.slow'
 
 export function sessionVerbs(inside: Inside): Verbs<SessionVerb> {
-  const { world, journal, delivery } = inside
+  const { world, journal, delivery, housekeeping } = inside
   const named = (identifier: string): Promise<SessionFacts> => sessionNamed(journal, identifier)
   return {
     'session.open': (params, asking) => open(inside, params, asking),
@@ -35,8 +35,11 @@ export function sessionVerbs(inside: Inside): Verbs<SessionVerb> {
       if (session !== undefined && fence !== undefined) await delivery.close(caller, session, fence)
       return null
     },
-    'session.finish': async ({ identifier, how }) =>
-      journal.invalidate({ session: (await named(identifier)).id, how, at: now(world.clock) }),
+    'session.finish': async ({ identifier, how }) => {
+      const answer = await journal.invalidate({ session: (await named(identifier)).id, how, at: now(world.clock) })
+      housekeeping.sweep()
+      return answer
+    },
     'session.drop': async ({ identifier }) => {
       const session = await named(identifier)
       const ownerPid = delivery.ownerPid(session.id)
@@ -46,7 +49,9 @@ export function sessionVerbs(inside: Inside): Verbs<SessionVerb> {
           `The session '${identifier}' is owned by the process ${ownerPid}. Nothing was dropped; end that process first, or let it invalidate the session.`,
           { ownerPid },
         )
-      return journal.dropSession({ session: session.id, at: now(world.clock) })
+      const dropped = await journal.dropSession({ session: session.id, at: now(world.clock) })
+      housekeeping.sweep()
+      return dropped
     },
     'session.hold': async ({ identifier, held }) =>
       journal.holdSession({ session: (await named(identifier)).id, held }),
@@ -79,8 +84,13 @@ export function sessionVerbs(inside: Inside): Verbs<SessionVerb> {
       delivery.stillWorking(caller, await named(identifier), { foreground })
       return null
     },
-    'event.acknowledge': async ({ session, fence, sequences }, { caller }) =>
-      delivery.acknowledge(caller, await named(session), fence, sequences),
+    'event.acknowledge': async ({ session, fence, sequences }, { caller }) => {
+      const facts = await named(session)
+      const answer = await delivery.acknowledge(caller, facts, fence, sequences)
+      // Its last event may have been among them.
+      if (facts.state !== 'open') housekeeping.sweep()
+      return answer
+    },
     'event.refuse': async ({ session, fence, sequence, reason }, { caller }) => {
       delivery.refuse(caller, await named(session), fence, sequence, reason)
       return null

@@ -1,0 +1,171 @@
+// Files that are owed, what is old, the saved clock.
+import assert from 'node:assert/strict'
+import { access, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { test } from 'node:test'
+import type { Journal, OwedFile } from '../../src/journal/journal.ts'
+import { createFileSystem } from '../../src/platform/files.ts'
+import { Housekeeping } from '../../src/service/housekeeping.ts'
+import { silentLog } from '../../src/world/log.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
+import { settle, VirtualClock } from '../support/virtual-clock.ts'
+import { House } from './house.ts'
+
+/** Of the journal only what owes and pays; rows are taken away when they are paid, as there. */
+function ledger(rows: OwedFile[]): { readonly journal: Journal; readonly rows: OwedFile[]; readonly saved: number[] } {
+  const saved: number[] = []
+  const journal = {
+    owed: ({ limit }: { limit: number }) => Promise.resolve(rows.slice(0, limit)),
+    paid: ({ ids }: { ids: readonly number[] }) => {
+      for (const id of ids)
+        rows.splice(
+          rows.findIndex((row) => row.id === id),
+          1,
+        )
+      return Promise.resolve(null)
+    },
+    retire: () => Promise.resolve({ retired: 0, more: false }),
+    saveClock: ({ at }: { at: { steadyMs: number } }) => {
+      saved.push(at.steadyMs)
+      return Promise.resolve(null)
+    },
+  }
+  return { journal: journal as unknown as Journal, rows, saved }
+}
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  )
+
+async function identityOf(path: string): Promise<NonNullable<OwedFile['identity']>> {
+  const folder = await createFileSystem().folder(dirname(path))
+  const found = await folder.look(basename(path))
+  await folder.close()
+  assert.ok(found !== undefined)
+  return { inode: found.inode, birthMs: found.birthMs, device: found.device }
+}
+
+async function pay(rows: OwedFile[], writes: (name: string) => boolean = () => false): Promise<OwedFile[]> {
+  const { journal } = ledger(rows)
+  const housekeeping = new Housekeeping({
+    clock: new VirtualClock(),
+    files: createFileSystem(),
+    journal,
+    log: silentLog,
+    writes: (_folder, name) => writes(name),
+  })
+  housekeeping.nudge()
+  await housekeeping.idle()
+  return rows
+}
+
+test('an owed file is unlinked and its row is gone', async () => {
+  const folder = await temporaryFolder()
+  await writeFile(join(folder, 'part'), 'x')
+  const identity = await identityOf(join(folder, 'part'))
+  assert.deepEqual(await pay([{ id: 1, folder, name: 'part', identity }]), [])
+  assert.equal(await exists(join(folder, 'part')), false)
+})
+
+test('another file under the name of an owed one is left alone', async () => {
+  const folder = await temporaryFolder()
+  await writeFile(join(folder, 'part'), 'someone else')
+  const identity = await identityOf(join(folder, 'part'))
+  const rows = await pay([
+    { id: 1, folder, name: 'part', identity: { ...identity, inode: '1' } },
+    { id: 2, folder, name: 'part', identity: { ...identity, birthMs: identity.birthMs - 1 } },
+  ])
+  assert.deepEqual(rows, [])
+  assert.equal(await exists(join(folder, 'part')), true)
+})
+
+test('a part that was named and never written down is unlinked, unless a newer attempt writes to it', async () => {
+  const folder = await temporaryFolder()
+  await writeFile(join(folder, 'old'), 'x')
+  await writeFile(join(folder, 'used'), 'x')
+  const rows = await pay(
+    [
+      { id: 1, folder, name: 'old' },
+      { id: 2, folder, name: 'used' },
+    ],
+    (name) => name === 'used',
+  )
+  assert.deepEqual(rows, [])
+  assert.equal(await exists(join(folder, 'old')), false)
+  assert.equal(await exists(join(folder, 'used')), true)
+})
+
+test('files of a folder that is gone are paid, and many are worked off', async () => {
+  const folder = await temporaryFolder()
+  const many = Array.from({ length: 250 }, (_, id) => ({ id, folder: join(folder, 'gone'), name: `part-${id}` }))
+  assert.deepEqual(await pay(many), [])
+})
+
+test('a file that cannot be unlinked stays owed and does not hold up the others', async () => {
+  const folder = await temporaryFolder()
+  await writeFile(join(folder, 'part'), 'x')
+  const identity = await identityOf(join(folder, 'part'))
+  const real = createFileSystem()
+  const rows: OwedFile[] = [
+    { id: 1, folder: '/locked', name: 'part', identity },
+    { id: 2, folder, name: 'part', identity },
+  ]
+  const { journal } = ledger(rows)
+  const housekeeping = new Housekeeping({
+    clock: new VirtualClock(),
+    files: {
+      folder: (path) => (path === '/locked' ? Promise.reject(new Error('no permission')) : real.folder(path)),
+    },
+    journal,
+    log: silentLog,
+    writes: () => false,
+  })
+  housekeeping.nudge()
+  await housekeeping.idle()
+  assert.deepEqual(
+    rows.map(({ id }) => id),
+    [1],
+  )
+  assert.equal(await exists(join(folder, 'part')), false)
+})
+
+test('the clock is saved once a minute while there is work, and never while there is none', async () => {
+  const clock = new VirtualClock()
+  const { journal, saved } = ledger([])
+  const housekeeping = new Housekeeping({
+    clock,
+    files: createFileSystem(),
+    journal,
+    log: silentLog,
+    writes: () => false,
+  })
+  for (let minute = 0; minute < 10; minute++) {
+    await clock.advance(30_000)
+    housekeeping.turned({ busy: minute < 6 })
+  }
+  assert.equal(saved.length, 3)
+  await housekeeping.stop()
+})
+
+test('a dropped session leaves no part behind', async () => {
+  const house = await House.open()
+  await house.openSession()
+  const folder = await temporaryFolder()
+  const id = await house.add({ destination: { kind: 'file', folder, name: 'file' } })
+  const attempt = house.engine.of(id)
+  const part = join(folder, `.${id.slice(-8)}.longhaul-part`)
+  await attempt.reserve()
+  await writeFile(part, 'bytes')
+  const identity = await identityOf(part)
+  await attempt.report.checkpoint({ identity, ranges: [[0, 5]], representation: { acceptsRanges: true } })
+  // A cancelled task keeps its bytes, for a retry.
+  await house.change(id, 'cancel')
+  assert.equal(await exists(part), true)
+  house.life.service.gone(house.caller)
+  await house.call('session.drop', { identifier: 'com.example' })
+  for (let i = 0; i < 5000 && (await exists(part)); i++) await settle()
+  await house.close()
+  assert.equal(await exists(part), false)
+})
