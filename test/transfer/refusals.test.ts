@@ -1,0 +1,173 @@
+/** Answers that are not the file, redirects over real sockets, and lengths that do not agree. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { badChunk, excess, redirect, resetAfter, status } from '../support/fault-server.ts'
+import { Bench, expectKind } from './support/bench.ts'
+
+test('a status that passes is tried again, and one that does not is final with the beginning of its body', async () => {
+  await using bench = await Bench.open()
+  for (const code of [408, 425, 429, 500, 502, 503, 504]) {
+    const outcome = expectKind(await bench.run(bench.server.answers(`/${code}`, status(code))), 'failed')
+    assert.equal(outcome.error.code, 'HTTP_STATUS')
+    assert.equal(outcome.error.status, code)
+    assert.equal(outcome.error.retryable, true)
+    assert.deepEqual(outcome.failure, { kind: 'network' })
+  }
+  const url = bench.server.answers('/404', status(404, {}, 'x'.repeat(100_000)))
+  const outcome = expectKind(await bench.run(url), 'failed')
+  assert.equal(outcome.error.code, 'HTTP_STATUS')
+  assert.equal(outcome.error.body?.length, 65_536)
+  assert.deepEqual(outcome.failure, { kind: 'final' })
+  assert.deepEqual(await bench.names(), [])
+})
+
+test('Retry-After of 429 and 503 is for the whole server, of others for the one address', async () => {
+  await using bench = await Bench.open()
+  const ask = async (code: number, value: string): Promise<unknown> => {
+    const url = bench.server.answers(`/${code}`, status(code, { 'Retry-After': value }))
+    return expectKind(await bench.run(url), 'failed').failure
+  }
+  assert.deepEqual(await ask(503, '7'), { kind: 'network', retryAfterMs: 7000, originWide: true })
+  assert.deepEqual(await ask(429, '0'), { kind: 'network', retryAfterMs: 0, originWide: true })
+  assert.deepEqual(await ask(500, '7'), { kind: 'network', retryAfterMs: 7000 })
+  assert.deepEqual(await ask(503, 'whenever'), { kind: 'network' })
+})
+
+test('a 401 wants credentials and shows what the server said', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.answers('/401', status(401, { 'WWW-Authenticate': 'Basic realm="x"' }, 'no'))
+  const outcome = expectKind(await bench.run(url), 'failed')
+  assert.equal(outcome.error.code, 'USER_AUTHENTICATION_REQUIRED')
+  assert.equal(outcome.error.status, 401)
+  assert.equal(Buffer.from(outcome.error.body!).toString(), 'no')
+  assert.deepEqual(outcome.failure, { kind: 'final' })
+})
+
+test('with any status acceptable an error page is a finished download', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.answers('/404', status(404, {}, 'no such thing'))
+  const outcome = expectKind(await bench.run(url, { policy: { acceptableStatusCodes: 'any' } }), 'finished')
+  assert.equal(outcome.response?.status, 404)
+  assert.equal(String(await bench.read()), 'no such thing')
+})
+
+test('follows redirects, counts them, and gives the final address and every transaction', async () => {
+  await using bench = await Bench.open()
+  const last = bench.server.file('/real/name.bin', { size: 1000 })
+  bench.server.answers('/2', redirect('/real/name.bin', 307))
+  const url = bench.server.answers('/1', redirect('/2', 301))
+  const outcome = expectKind(await bench.run(url, { name: undefined }), 'finished')
+  assert.equal(outcome.response?.url, last)
+  assert.equal(outcome.measure.redirects, 2)
+  assert.deepEqual(
+    outcome.measure.transactions.map(({ request, response }) => [new URL(request.url).pathname, response?.status]),
+    [
+      ['/1', 301],
+      ['/2', 307],
+      ['/real/name.bin', 200],
+    ],
+  )
+  assert.equal(outcome.measure.transactions[2]?.bodyBytesReceived, 1000)
+  assert.equal(outcome.result.path, bench.path('name.bin'))
+})
+
+test('credentials stay behind when the origin changes, over real sockets', async () => {
+  await using bench = await Bench.open()
+  await using target = await Bench.open()
+  const final = target.server.file('/x', { size: 10 })
+  const url = bench.server.answers('/1', redirect(final))
+  const headers = [
+    ['Authorization', 'Bearer secret'],
+    ['X-Api-Key', 'secret'],
+    ['Accept-Language', 'de'],
+  ] as const
+  expectKind(await bench.run(url, { headers }), 'finished')
+  const first = await bench.server.received(1)
+  assert.equal(first.headers['authorization'], 'Bearer secret')
+  const second = await target.server.received(1)
+  assert.equal(second.headers['authorization'], undefined)
+  assert.equal(second.headers['x-api-key'], undefined)
+  assert.equal(second.headers['accept-language'], 'de')
+})
+
+test('the name and password of an address become a header and leave the address', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file('/x', { size: 10 }).replace('http://', 'http://me:p%40ss@')
+  const outcome = expectKind(await bench.run(url), 'finished')
+  const expected = `Basic ${Buffer.from('me:p@ss').toString('base64')}`
+  assert.equal((await bench.server.received(1)).headers['authorization'], expected)
+  assert.ok(!JSON.stringify(outcome.response).includes('ss@'))
+})
+
+test('the twenty-first redirect is one too many', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.answers('/loop', redirect('/loop'))
+  const outcome = expectKind(await bench.run(url), 'failed')
+  assert.equal(outcome.error.code, 'TOO_MANY_REDIRECTS')
+  assert.deepEqual(outcome.failure, { kind: 'final' })
+  assert.equal(bench.server.requests.length, 21)
+})
+
+test('a length that is not the one expected is found before a byte is laid', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file('/x', { size: 1000 })
+  const outcome = expectKind(await bench.run(url, { expectedLength: 999 }), 'failed')
+  assert.equal(outcome.error.code, 'LENGTH_MISMATCH')
+  assert.deepEqual(outcome.failure, { kind: 'final' })
+  assert.deepEqual(bench.said, [])
+})
+
+test('a chunked body of another length than expected is refused either way', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file('/x', { size: 100_000, framing: 'chunked' })
+  for (const expectedLength of [99_999, 100_001]) {
+    const outcome = expectKind(await bench.run(url, { expectedLength }), 'failed')
+    assert.equal(outcome.error.code, 'LENGTH_MISMATCH')
+    assert.deepEqual(outcome.failure, { kind: 'final' })
+  }
+  expectKind(await bench.run(url, { expectedLength: 100_000 }), 'finished')
+})
+
+test('rubbish behind the body does not reach the file', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file('/x', { size: 1000, script: [excess(50)] })
+  const outcome = await bench.run(url)
+  if (outcome.kind === 'finished') assert.deepEqual(await bench.read(), bench.server.bytes('/x'))
+  else assert.deepEqual(await bench.names(), [])
+})
+
+test('broken framing is a malformed answer', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file('/x', { size: 100_000, script: [badChunk(50_000)] })
+  const outcome = expectKind(await bench.run(url), 'failed')
+  assert.equal(outcome.error.code, 'BAD_SERVER_RESPONSE')
+  assert.deepEqual(outcome.failure, { kind: 'malformed' })
+})
+
+test('a body that ends by a reset is not whole, with or without a length', async () => {
+  await using bench = await Bench.open()
+  for (const framing of ['length', 'close'] as const) {
+    const url = bench.server.file(`/${framing}`, { size: 100_000, framing, script: [resetAfter(50_000)] })
+    const outcome = expectKind(await bench.run(url), 'failed')
+    assert.equal(outcome.error.code, 'NETWORK_CONNECTION_LOST', framing)
+    assert.deepEqual(outcome.failure, { kind: 'network' })
+  }
+})
+
+test('a server that is not there is told in the words of the table', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file('/x', { size: 10 })
+  await bench.server.stop()
+  const outcome = expectKind(await bench.run(url), 'failed')
+  assert.equal(outcome.error.code, 'CANNOT_CONNECT_TO_HOST')
+  assert.deepEqual(outcome.failure, { kind: 'network' })
+  assert.deepEqual(outcome.measure.transactions, [])
+})
+
+test('a range of the user is refused rather than half obeyed', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file('/x', { size: 10 })
+  const outcome = expectKind(await bench.run(url, { headers: [['Range', 'bytes=0-4']] }), 'failed')
+  assert.equal(outcome.error.code, 'INVALID_ARGUMENT')
+  assert.equal(bench.server.requests.length, 0)
+})
