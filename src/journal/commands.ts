@@ -11,7 +11,7 @@ import * as reads from './reads.ts'
 import { owed, paid, retire } from './retention.ts'
 import * as sessions from './sessions.ts'
 import type { Store } from './store.ts'
-import { addTasks, retryTask } from './tasks.ts'
+import { addTasks, enqueueTasks, retryTask } from './tasks.ts'
 import { networkChanged, wakeDue } from './wake.ts'
 import { Work } from './work.ts'
 
@@ -29,6 +29,7 @@ const commands: { readonly [N in CommandName]: Command<N> } = {
   dropSession: sessions.dropSession,
   holdSession: sessions.holdSession,
   addTasks,
+  enqueueTasks,
   change,
   retryTask,
   wakeDue,
@@ -68,9 +69,6 @@ export interface Request {
   readonly input: unknown
 }
 
-/** Dependants and cancels that are written out in the command that caused them; the rest waits for `wakeDue`. */
-const sweptAtOnce = 1000
-
 /** Runs one command inside the open transaction. @throws LonghaulError when it is refused */
 export function runCommand(
   store: Store,
@@ -80,7 +78,7 @@ export function runCommand(
   const run = commands[request.name] as (work: Work, input: unknown) => unknown
   const output = run(work, request.input)
   const at = momentOf(request.input)
-  if (at !== undefined) sweep(work, sweptAtOnce, at)
+  if (at !== undefined && work.sweepNoted) sweep(work, at)
   flush(work)
   if (at !== undefined) invalidateEnded(work, work.sessions, at)
   flushNumbers(work)
@@ -94,6 +92,6 @@ function momentOf(input: unknown): Moment | undefined {
 
 /** About how many rows a command writes; groups are filled by it. */
 export function weightOf({ name, input }: Request): number {
-  if (name === 'addTasks') return (input as CommandInput<'addTasks'>).tasks.length
+  if (name === 'addTasks' || name === 'enqueueTasks') return (input as CommandInput<'addTasks'>).tasks.length
   return name === 'change' || name === 'wakeDue' || name === 'retire' ? 500 : 1
 }

@@ -87,8 +87,10 @@ export function endTask(work: Work, task: TaskRow, changes: TaskChanges, at: Mom
   // A part without bytes is of no use to a retry.
   const part = partRow(store, task.id)
   if (part !== undefined && part.ranges === '[]') owePart(work, task.id, at.steadyMs)
-  if (store.get('select 1 from dependency where needs = ? limit 1', task.id) !== undefined)
+  if (store.get('select 1 from dependency where needs = ? limit 1', task.id) !== undefined) {
     store.run(`insert or ignore into sweep values ('dependents', ?)`, task.id)
+    work.sweepNoted = true
+  }
   if (ending.outcome === 'succeeded')
     publish(work, task.session, at, { kind: 'didFinishDownloading', task: task.id, body: ending.finished })
   publish(work, task.session, at, {
@@ -138,23 +140,22 @@ export function cancelTask(work: Work, task: TaskRow, at: Moment): boolean {
   return true
 }
 
-/** Writes out big changes that were noted. @returns how many tasks it changed; fewer than `most` when nothing is left */
-export function sweep(work: Work, most: number, at: Moment): number {
+/** Writes out big changes that were noted, as far as this command may. @returns how many tasks it changed */
+export function sweep(work: Work, at: Moment): number {
   const { store } = work
-  let done = 0
-  while (done < most) {
+  let swept = 0
+  while (work.sweepLeft > 0) {
     const next = store.get<{ kind: 'dependents' | 'cancel'; subject: number }>(
       `select * from sweep where kind in ('dependents', 'cancel') limit 1`,
     )
     if (next === undefined) break
-    const step =
-      next.kind === 'cancel'
-        ? cancelSome(work, next.subject, most - done, at)
-        : releaseSome(work, next.subject, most - done, at)
-    if (done + step < most) store.run('delete from sweep where kind = ? and subject = ?', next.kind, next.subject)
-    done += step
+    const step = next.kind === 'cancel' ? cancelSome : releaseSome
+    const changed = step(work, next.subject, work.sweepLeft, at)
+    if (changed < work.sweepLeft) store.run('delete from sweep where kind = ? and subject = ?', next.kind, next.subject)
+    work.sweepLeft -= changed
+    swept += changed
   }
-  return done
+  return swept
 }
 
 function cancelSome(work: Work, session: SessionId, most: number, at: Moment): number {

@@ -307,6 +307,11 @@ export interface Commands {
     input: { readonly session: SessionId; readonly tasks: readonly NewTask[]; readonly at: Moment }
     output: { readonly tasks: readonly AddedTask[] }
   }
+  /** As `addTasks`, for many rows whose records nobody reads. */
+  enqueueTasks: {
+    input: { readonly session: SessionId; readonly tasks: readonly NewTask[]; readonly at: Moment }
+    output: { readonly tasks: readonly { readonly id: TaskId; readonly isNew: boolean }[] }
+  }
   /** Nesting counts of suspend; a person's hold; cancel (before the intent: at once; after it: remembered). */
   change: {
     input: { readonly targets: Targets; readonly change: Change; readonly at: Moment }

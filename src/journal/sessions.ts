@@ -10,7 +10,6 @@ import {
 import type { TaskCounts } from '../contract/task.ts'
 import type { Gate, TaskId } from '../contract/words.ts'
 import type { CommandInput, CommandOutput, LaunchState, SessionFacts, SessionId } from './journal.ts'
-import { sweep } from './endings.ts'
 import { loseSession, oweSpooled, owns } from './outbox.ts'
 import { groupOf, json, maybe, parse } from './records.ts'
 import type { SessionRow } from './rows.ts'
@@ -196,7 +195,7 @@ export function invalidate(work: Work, input: CommandInput<'invalidate'>): Comma
   } else {
     if (row.state !== 'invalid') store.run(`update session set state = 'invalid' where id = ?`, row.id)
     store.run(`insert or ignore into sweep values ('cancel', ?)`, row.id)
-    sweep(work, 1000, input.at)
+    work.sweepNoted = true
     work.schedule = true
   }
   work.sessions.add(row.id)

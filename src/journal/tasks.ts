@@ -1,7 +1,6 @@
 /** New tasks: enqueued, found again by their key or id, or made to retry one that has ended. */
 import { LonghaulError } from '../contract/errors.ts'
 import type { Destination, NewTask, RequestFacts, TaskRecord } from '../contract/task.ts'
-import type { AddedTask } from '../contract/verbs.ts'
 import type { TaskId } from '../contract/words.ts'
 import type { CommandInput, CommandOutput, Moment } from './journal.ts'
 import { dependencyError, endTask } from './endings.ts'
@@ -29,7 +28,22 @@ interface Batch {
   nextNumber: number
 }
 
+/** A task of a call, and its record for whoever wants it: of a thousand rows nobody does, and to write them out costs. */
+interface Added {
+  readonly id: TaskId
+  readonly isNew: boolean
+  readonly record: () => TaskRecord
+}
+
 export function addTasks(work: Work, input: CommandInput<'addTasks'>): CommandOutput<'addTasks'> {
+  return { tasks: addAll(work, input).map(({ isNew, record }) => ({ task: record(), isNew })) }
+}
+
+export function enqueueTasks(work: Work, input: CommandInput<'enqueueTasks'>): CommandOutput<'enqueueTasks'> {
+  return { tasks: addAll(work, input).map(({ id, isNew }) => ({ id, isNew })) }
+}
+
+function addAll(work: Work, input: CommandInput<'addTasks'>): readonly Added[] {
   const { store } = work
   const session = neededSession(store, input.session)
   const batch: Batch = { work, session, at: input.at, lanes: new Map(), nextNumber: session.next_number }
@@ -41,35 +55,39 @@ export function addTasks(work: Work, input: CommandInput<'addTasks'>): CommandOu
     }
   })
   store.run('update session set next_number = ? where id = ?', batch.nextNumber, session.id)
-  return { tasks }
+  return tasks
 }
 
 function withIndex(error: LonghaulError, index: number): LonghaulError {
   return LonghaulError.fromJSON({ ...error.toJSON(), index })
 }
 
-function addTask(batch: Batch, task: NewTask): AddedTask {
+function addTask(batch: Batch, task: NewTask): Added {
   const { store } = batch.work
   const repeated = store.get<{ session: number }>('select session from task where uid = ?', task.id)
   if (repeated !== undefined) {
     const record = repeated.session === batch.session.id ? findRecord(store, 't.uid = ?', task.id) : undefined
-    if (record !== undefined) return { task: record, isNew: false }
+    if (record !== undefined) return { id: task.id, isNew: false, record: () => record }
     throw new LonghaulError(
       'INVALID_ARGUMENT',
       `id: ${task.id} is the id of a task in another session. Nothing was added.`,
     )
   }
-  if (task.key === undefined) return { task: insertTask(batch, task, undefined), isNew: true }
+  if (task.key === undefined) return newOne(batch, task, undefined)
   const row = store.get<TaskRow>('select * from task where session = ? and key = ?', batch.session.id, task.key)
-  if (row === undefined) return { task: insertTask(batch, task, undefined), isNew: true }
+  if (row === undefined) return newOne(batch, task, undefined)
   checkSameKey(store, row, task)
   const again = task.again === true
   const retries = row.outcome === 'failed' || (again && row.outcome !== null)
   if (!retries) {
     if (row.outcome === null) refresh(batch, row, task.request)
-    return { task: findRecord(store, 't.id = ?', row.id)!, isNew: false }
+    return { id: row.uid, isNew: false, record: () => findRecord(store, 't.id = ?', row.id)! }
   }
-  return { task: insertTask(batch, task, { row, revalidates: row.outcome === 'succeeded' }), isNew: true }
+  return newOne(batch, task, { row, revalidates: row.outcome === 'succeeded' })
+}
+
+function newOne(batch: Batch, task: NewTask, earlier: Earlier | undefined): Added {
+  return { id: task.id, isNew: true, record: insertTask(batch, task, earlier) }
 }
 
 /** Fresh headers and a fresh query are welcome; another file is not. */
@@ -112,7 +130,7 @@ function refresh(batch: Batch, row: TaskRow, request: RequestFacts): void {
   batch.work.changed.add(row.uid)
 }
 
-function insertTask(batch: Batch, task: NewTask, earlier: Earlier | undefined): TaskRecord {
+function insertTask(batch: Batch, task: NewTask, earlier: Earlier | undefined): () => TaskRecord {
   const { work, session, at } = batch
   const { store } = work
   if (session.state !== 'open')
@@ -170,7 +188,7 @@ function insertTask(batch: Batch, task: NewTask, earlier: Earlier | undefined): 
   const failed = needs.find((needed) => needed.outcome === 'failed' || needed.outcome === 'cancelled')
   if (failed !== undefined)
     endTask(work, row, {}, at, { outcome: 'failed', error: dependencyError(store, row, failed) })
-  if (earlier !== undefined || failed !== undefined) return findRecord(store, 't.id = ?', row.id)!
+  if (earlier !== undefined || failed !== undefined) return () => findRecord(store, 't.id = ?', row.id)!
   const record: RecordRow = {
     ...row,
     ...text,
@@ -182,7 +200,7 @@ function insertTask(batch: Batch, task: NewTask, earlier: Earlier | undefined): 
     identifier: session.identifier,
     retried: null,
   }
-  return recordOf(record)
+  return () => recordOf(record)
 }
 
 function laneFor(batch: Batch, origin: string): number {
@@ -264,7 +282,7 @@ export function retryTask(work: Work, input: CommandInput<'retryTask'>): Command
     start: true,
     ...(row.give_up_after !== null && { giveUpAfterMs: row.give_up_after }),
   }
-  const record = insertTask(batch, task, { row, revalidates: false })
+  const record = insertTask(batch, task, { row, revalidates: false })()
   store.run('update session set next_number = ? where id = ?', batch.nextNumber, session.id)
   return { task: record, isNew: true }
 }

@@ -45,7 +45,6 @@ export async function openJournalThread(path: string, died?: (why: LonghaulError
   const worker = new Worker(new URL(import.meta.url), {
     workerData: { mark, path },
     name: mark,
-    execArgv: process.execArgv,
   })
   const opened = Promise.withResolvers<number>()
   const failed = (error: unknown): void => {

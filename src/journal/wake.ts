@@ -13,7 +13,7 @@ const most = 1000
 
 export function wakeDue(work: Work, { at }: CommandInput<'wakeDue'>): CommandOutput<'wakeDue'> {
   const { store } = work
-  let woken = sweep(work, most, at)
+  let woken = sweep(work, at)
   const due = store.all<TaskRow>(
     'select * from task where wake_at <= ? order by wake_at limit ?',
     at.steadyMs,

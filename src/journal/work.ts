@@ -15,6 +15,10 @@ export class Work {
   /** Sessions whose numbers were taken: the next one, how many, and how many of them are `didComplete`. */
   readonly numbers: Map<SessionId, { next: number; taken: number; completions: number } | 'none'> = new Map()
 
+  /** Tasks that this command may still change beside the ones that it names; the rest waits for `wakeDue`. */
+  sweepLeft = 1000
+  /** A big change was noted: its first step is taken at once. */
+  sweepNoted = false
   schedule = false
   owed = false
   readonly events: Set<SessionId> = new Set()
