@@ -76,7 +76,7 @@ export async function enqueueRows<M>(
     if (batch.length === 0) return
     options.signal?.throwIfAborted()
     try {
-      const { tasks } = await link.call('task.add', { session, tasks: batch })
+      const { tasks } = await link.call('task.enqueue', { session, tasks: batch })
       for (const task of tasks) {
         if (task.isNew) added++
         else existing++

@@ -75,6 +75,7 @@ const repeatable: Readonly<Record<Verb, boolean>> = {
   'session.launchCompleted': true,
   'session.stillWorking': true,
   'task.add': true,
+  'task.enqueue': true,
   'task.get': true,
   'task.find': true,
   'task.page': true,

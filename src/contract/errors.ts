@@ -420,13 +420,14 @@ const brand: symbol = Symbol.for('longhaul.LonghaulError')
 export class LonghaulError extends Error {
   override readonly name = 'LonghaulError'
   readonly code: ErrorCode
-  readonly urlErrorCode?: number
-  readonly task?: string
-  readonly status?: number
-  readonly body?: Uint8Array
-  readonly index?: number
-  readonly added?: number
-  readonly ownerPid?: number
+  // Declared only: what is not known must not be there, not even as undefined, when an error is printed.
+  declare readonly urlErrorCode?: number
+  declare readonly task?: string
+  declare readonly status?: number
+  declare readonly body?: Uint8Array
+  declare readonly index?: number
+  declare readonly added?: number
+  declare readonly ownerPid?: number
   readonly retryable: boolean
   readonly hint: string
 

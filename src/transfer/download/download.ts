@@ -13,7 +13,7 @@ import { ask } from '../http/request.ts'
 import { Measures } from '../measures.ts'
 import { type Attempt, Progress, restart, type TransferWorld } from './attempt.ts'
 import { deliver, type Finished, finishPublishing, notModified, skipped } from './delivery.ts'
-import { type Kept, keptPart, knownName, revalidation } from './kept.ts'
+import { type Kept, keptPart, knownName, ownFile, revalidation } from './kept.ts'
 import { Laying } from './laying.ts'
 import { openBytes, type Opening } from './opening.ts'
 
@@ -35,7 +35,16 @@ export async function download(
     progress.phase('connecting')
     const folder = await openDestination(world.files, assignment.folder)
     try {
-      ending = await tell({ assignment, report, world, measures, progress, folder, signal, state })
+      ending = await tell({
+        assignment: await ownFile(assignment, folder),
+        report,
+        world,
+        measures,
+        progress,
+        folder,
+        signal,
+        state,
+      })
     } finally {
       await folder.close()
     }

@@ -1,7 +1,9 @@
 /** What is there before the first question: bytes of an earlier attempt, a file of an earlier task. */
-import type { ByteRanges, Representation } from '../../contract/bytes.ts'
+import type { ByteRanges, Delivered, Representation } from '../../contract/bytes.ts'
 import { LonghaulError } from '../../contract/errors.ts'
 import type { HeaderPairs } from '../../contract/task.ts'
+import type { Folder } from '../../world/file-system.ts'
+import type { Assignment } from '../assignment.ts'
 import { AttemptFailed } from '../endings.ts'
 import { isSameFile, PartFile } from '../files/part-file.ts'
 import { prefixLength } from '../ranges.ts'
@@ -50,6 +52,24 @@ export function knownName({
   return delivered?.file.folder === folder ? delivered.file.name : undefined
 }
 
+/**
+ * The file that an earlier task of this key delivered, untouched since, is this download's own: the newest bytes may take
+ * its place whatever `ifExists` says of files in general. Where it was touched or removed, `ifExists` decides.
+ */
+export async function ownFile(assignment: Assignment, folder: Folder): Promise<Assignment> {
+  const { delivered, name } = assignment
+  if (delivered === undefined || assignment.ifExists === 'revalidate') return assignment
+  const { file } = delivered
+  if (file.folder !== assignment.folder || (name !== undefined && name !== file.name)) return assignment
+  return (await isUntouched(file, folder)) ? { ...assignment, ifExists: 'revalidate' } : assignment
+}
+
+async function isUntouched(file: Delivered, folder: Folder): Promise<boolean> {
+  const there = await folder.look(file.name)
+  if (there === undefined || !isSameFile(file.identity, there)) return false
+  return there.size === file.size && there.modifiedMs === file.modifiedMs
+}
+
 /** The conditional fields for the file that an earlier task delivered, if nobody has touched it since. */
 export async function revalidation(attempt: Attempt): Promise<HeaderPairs> {
   const { ifExists, delivered, expectedDigests, folder } = attempt.assignment
@@ -57,9 +77,7 @@ export async function revalidation(attempt: Attempt): Promise<HeaderPairs> {
   const { file, representation } = delivered
   if (file.folder !== folder || file.name !== knownName(attempt)) return []
   if (expectedDigests.some(({ hex }) => delivered.digest !== `sha-256:${hex}`)) return []
-  const there = await attempt.folder.look(file.name)
-  if (there === undefined || !isSameFile(file.identity, there)) return []
-  if (there.size !== file.size || there.modifiedMs !== file.modifiedMs) return []
+  if (!(await isUntouched(file, attempt.folder))) return []
   if (representation.etag !== undefined) return [['if-none-match', representation.etag]]
   if (representation.lastModified !== undefined) return [['if-modified-since', representation.lastModified]]
   return []
