@@ -87,6 +87,8 @@ export function nextAttempt(
       if (history.restarts + 1 >= maximumRestarts) return fail(unstable(error, history.restarts + 1))
       break
     case 'network':
+      // It started over that often and then lost the connection each time: the sixth would be no better.
+      if (history.restarts >= maximumRestarts && !history.progressed) return fail(unstable(error, history.restarts))
       break
   }
   const { policy } = history

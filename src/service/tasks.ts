@@ -7,7 +7,14 @@ import { checkDestinations } from './destinations.ts'
 import { type Inside, sessionNamed, type Verbs } from './inside.ts'
 import { now } from './moment.ts'
 
-export type TaskVerb = 'task.add' | 'task.change' | 'task.retry' | 'task.wait' | 'watch.start' | 'watch.stop'
+export type TaskVerb =
+  | 'task.add'
+  | 'task.enqueue'
+  | 'task.change'
+  | 'task.retry'
+  | 'task.wait'
+  | 'watch.start'
+  | 'watch.stop'
 
 /** How many tasks of a session are shown at the start of a watch; the rest is told as it changes. */
 const watchedAtOnce = 500
@@ -21,6 +28,11 @@ export function taskVerbs(inside: Inside): Verbs<TaskVerb> {
       await checkRows(inside, tasks)
       const added = await journal.addTasks({ session: id, tasks, at: now(world.clock) })
       return { tasks: added.tasks.map(shown) }
+    },
+    'task.enqueue': async ({ session, tasks }) => {
+      const { id } = await sessionNamed(journal, session)
+      await checkRows(inside, tasks)
+      return journal.enqueueTasks({ session: id, tasks, at: now(world.clock) })
     },
     'task.change': async ({ targets, change }) => {
       const at = now(world.clock)

@@ -157,6 +157,20 @@ test('the session with the fewest active tasks is served first, then the one uns
   assert.deepEqual(plan(given).start, ['3', '2'])
 })
 
+test('a session that was just served in this plan is behind one with as many active tasks', () => {
+  const given = schedule({
+    limits: { maximumActiveTasks: 3, maximumConnectionsPerOrigin: 8 },
+    sessions: [share(1, { lastStart: 1 }), share(2, { lastStart: 2 })],
+    lanes: [
+      head(1, 'https://a.test', { task: '1a' }),
+      head(1, 'https://b.test', { task: '1b' }),
+      head(2, 'https://a.test', { task: '2a' }),
+    ],
+    active: [{ session: 2, origin: 'https://c.test' }],
+  })
+  assert.deepEqual(plan(given).start, ['1a', '2a'])
+})
+
 test('an origin that asked us to wait is left alone until then, and is looked at again at that time', () => {
   const given = schedule({
     sessions: [share(1)],

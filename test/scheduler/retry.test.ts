@@ -142,6 +142,15 @@ test('the fifth restart in a row without gain gives the task up', () => {
   assert.ok(end.kind === 'fail' && end.error.code === 'REPRESENTATION_UNSTABLE')
 })
 
+test('five restarts whose connections were lost as well give the task up, unless it got further', () => {
+  const decide = (restarts: number, progressed: boolean): ReturnType<typeof nextAttempt> =>
+    nextAttempt(history({ restarts, progressed }), network, lost, nowMs, drawing(0))
+  assert.equal(decide(maximumRestarts - 1, false).kind, 'retry')
+  assert.equal(decide(maximumRestarts, true).kind, 'retry')
+  const end = decide(maximumRestarts, false)
+  assert.ok(end.kind === 'fail' && end.error.code === 'REPRESENTATION_UNSTABLE' && end.error.cause === lost)
+})
+
 test('maximumAttempts counts failed attempts', () => {
   const few = { ...policy, maximumAttempts: 3 }
   assert.equal(nextAttempt(history({ policy: few, failed: 1 }), network, lost, nowMs, drawing(0)).kind, 'retry')

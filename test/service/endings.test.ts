@@ -18,7 +18,7 @@ afterEach(async () => {
 })
 
 /** A journal whose disk can be filled: nothing can be written then, as the real one says it. */
-function fillable(): { full: boolean; writes: number; readonly wrap: (journal: Journal) => Journal } {
+function fillable(): { full: boolean; readonly refused: string[]; readonly wrap: (journal: Journal) => Journal } {
   const reads = new Set([
     'schedule',
     'getTask',
@@ -31,7 +31,7 @@ function fillable(): { full: boolean; writes: number; readonly wrap: (journal: J
   ])
   const disk = {
     full: false,
-    writes: 0,
+    refused: [] as string[],
     wrap: (journal: Journal): Journal =>
       new Proxy(journal, {
         get: (target, name: keyof Journal) => {
@@ -40,7 +40,7 @@ function fillable(): { full: boolean; writes: number; readonly wrap: (journal: J
           if (typeof value !== 'function' || name === 'watch' || name === 'close' || reads.has(name)) return value
           return (input: unknown) => {
             if (disk.full) {
-              disk.writes++
+              disk.refused.push(name)
               return Promise.reject(new LonghaulError('DISK_FULL', 'the journal could not be written'))
             }
             return (value as (given: unknown) => unknown)(input)
@@ -59,7 +59,8 @@ test('while the journal cannot be written nothing new starts, and it goes on by 
   disk.full = true
   await it.engine.of(first).finish()
   await it.clock.advance(10_000)
-  assert.ok(disk.writes >= 10 && disk.writes <= 40, `tried about once a second, not ${disk.writes} times`)
+  const tries = disk.refused.length
+  assert.ok(tries >= 10 && tries <= 40, `tried about once a second, not ${tries} times`)
   assert.ok(!it.engine.isRunning(second))
   const status = await it.call('daemon.status', {})
   assert.equal(status.journalWritable, false)
@@ -69,6 +70,39 @@ test('while the journal cannot be written nothing new starts, and it goes on by 
   assert.equal((await it.get(first)).state, 'completed')
   assert.ok(it.engine.isRunning(second))
   assert.equal((await it.call('daemon.status', {})).journalWritable, true)
+})
+
+test('in trouble one small write a second tries the journal, not everything that might start', async () => {
+  const disk = fillable()
+  const it = await open({ wrap: disk.wrap })
+  await it.call('session.hold', { identifier: 'com.example', held: true })
+  for (let i = 0; i < 10; i++) await it.add({ request: { url: `https://h${i}.test/`, method: 'GET', headers: [] } })
+  const session = await it.life.journal.findSession({ identifier: 'com.example' })
+  const released = it.life.journal.holdSession({ session: session!.id, held: false })
+  disk.full = true
+  await released
+  await it.clock.advance(10_000)
+  assert.deepEqual([...new Set(disk.refused)], ['saveClock'])
+  assert.ok(disk.refused.length <= 11)
+  disk.full = false
+  await it.clock.advance(1000)
+  assert.equal(it.engine.running.length, 10)
+})
+
+test('a journal that refuses starts only is not hammered by every commit that succeeds', async () => {
+  let starts = 0
+  const wrap = (journal: Journal): Journal =>
+    new Proxy(journal, {
+      get: (target, name: keyof Journal) =>
+        name === 'startAttempt'
+          ? () => (starts++, Promise.reject(new LonghaulError('DISK_FULL', 'the journal could not be written')))
+          : target[name],
+    })
+  const it = await open({ wrap })
+  for (let i = 0; i < 50; i++) await it.add({ request: { url: `https://h${i}.test/`, method: 'GET', headers: [] } })
+  assert.equal(starts, 1)
+  await it.clock.advance(1000)
+  assert.equal(starts, 17)
 })
 
 test('a start that the journal could not record is tried again each second', async () => {

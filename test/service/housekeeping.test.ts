@@ -169,3 +169,24 @@ test('a dropped session leaves no part behind', async () => {
   await house.close()
   assert.equal(await exists(part), false)
 })
+
+test('a part that is given up before its first checkpoint is not unlinked under the attempt that takes its name again', async () => {
+  const house = await House.open()
+  await house.openSession()
+  const folder = await temporaryFolder()
+  const id = await house.add({ destination: { kind: 'file', folder, name: 'file' } })
+  const attempt = house.engine.of(id)
+  const part = join(folder, `.${id.slice(-8)}.longhaul-part`)
+  await attempt.reserve()
+  await writeFile(part, 'bytes')
+  await attempt.report.restart('the server has other bytes now')
+  await attempt.reserve()
+  const paid = async (): Promise<boolean> => {
+    const at = { steadyMs: house.clock.steady(), wallMs: house.clock.wall() }
+    return (await house.life.journal.owed({ limit: 10, at })).length === 0
+  }
+  for (let i = 0; i < 5000 && !(await paid()); i++) await settle()
+  assert.equal(await paid(), true)
+  assert.equal(await exists(part), true)
+  await house.close()
+})

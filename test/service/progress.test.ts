@@ -1,8 +1,10 @@
 // Live numbers: in every record, to the owner, to those who watch.
 import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
+import { LonghaulError } from '../../src/contract/errors.ts'
 import type { PassingEventJson } from '../../src/contract/events.ts'
 import type { TaskId } from '../../src/contract/words.ts'
+import type { Journal } from '../../src/journal/journal.ts'
 import { settle } from '../support/virtual-clock.ts'
 import { House, type HouseOptions, Listener } from './house.ts'
 
@@ -90,6 +92,27 @@ test('nothing is said of a task after its outcome', async () => {
   await it.clock.advance(1000)
   assert.equal(it.caller.told.slice(before).filter(({ name }) => name === 'passing').length, 0)
   assert.equal(it.clock.armed, 0)
+})
+
+test('while its end waits for the journal, a task says nothing more', async () => {
+  let full = false
+  const it = await open({
+    wrap: (journal) =>
+      new Proxy(journal, {
+        get: (target, name: keyof Journal) =>
+          name === 'finish' && full ? () => Promise.reject(new LonghaulError('DISK_FULL', 'no room')) : target[name],
+      }),
+  })
+  const id = await it.add()
+  const attempt = it.engine.of(id)
+  full = true
+  await attempt.finish()
+  attempt.report.progress({ phase: 'transferring', received: 3000 })
+  await it.clock.advance(500)
+  assert.deepEqual(passed(it), [])
+  full = false
+  await it.clock.advance(1000)
+  assert.equal((await it.get(id)).state, 'completed')
 })
 
 test('bytes of an attempt that starts from zero are counted from zero', async () => {
