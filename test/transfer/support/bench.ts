@@ -15,6 +15,7 @@ import { createHasher, type HashingThread } from '../../../src/platform/hashing.
 import type { Assignment, Outcome, Report } from '../../../src/transfer/assignment.ts'
 import { createEngine } from '../../../src/transfer/engine.ts'
 import type { TransferWorld } from '../../../src/transfer/download/attempt.ts'
+import { realFile } from './watched-files.ts'
 import { silentLog } from '../../../src/world/log.ts'
 import { FaultServer, type FaultServerOptions } from '../../support/fault-server.ts'
 
@@ -104,7 +105,10 @@ export class Bench {
     } = {},
   ): Promise<Outcome> {
     this.#attempt++
-    const engine = createEngine({ ...this.world, ...options.world })
+    const hasher = {
+      digest: (file, ...rest) => this.world.hasher.digest(realFile.get(file) ?? file, ...rest),
+    } satisfies TransferWorld['hasher']
+    const engine = createEngine({ ...this.world, hasher, ...options.world })
     const report = { ...this.report(), ...options.report }
     return engine.run(this.assignment(url, wishes), report, options.signal ?? new AbortController().signal)
   }
