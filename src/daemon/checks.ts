@@ -176,6 +176,7 @@ const checks = {
   'session.launchCompleted': z.object({ identifier, launchToken: text(256) }),
   'session.stillWorking': z.object({ identifier, foreground: flag }),
   'task.add': z.object({ session: identifier, tasks: list(newTask, 1000) }),
+  'task.enqueue': z.object({ session: identifier, tasks: list(newTask, 1000) }),
   'task.get': z.union([z.object({ id: text(256) }), z.object({ session: identifier, taskIdentifier: count(0) })]),
   'task.find': z.object({ text: text(4096) }),
   'task.page': z.object({
@@ -220,7 +221,10 @@ export function checkParams<V extends Verb>(verb: V, params: unknown): Params<V>
   const result = (checks[verb] as unknown as z.ZodType<Params<V>>).safeParse(params)
   if (result.success) return result.data
   const { path, message, code } = firstIssue(result.error.issues)
-  const index = verb === 'task.add' && path[0] === 'tasks' && typeof path[1] === 'number' ? path[1] : undefined
+  const index =
+    (verb === 'task.add' || verb === 'task.enqueue') && path[0] === 'tasks' && typeof path[1] === 'number'
+      ? path[1]
+      : undefined
   throw new LonghaulError(code, `${placeOf(verb, path)}: ${message}. Nothing was changed.`, { index })
 }
 

@@ -151,6 +151,7 @@ const usualAnswers: Answers = {
   'event.slow': () => null,
   'watch.stop': () => null,
   'task.change': () => ({ changed: 1 }),
+  'task.enqueue': ({ tasks }) => ({ tasks: tasks.map(({ id }) => ({ id, isNew: true })) }),
   'task.add': ({ session, tasks }) => ({
     tasks: tasks.map((task, at) => ({ task: recordOf(task, { session, taskIdentifier: at + 1 }), isNew: true })),
   }),
@@ -168,6 +169,7 @@ const verbs: readonly Verb[] = [
   'session.launchCompleted',
   'session.stillWorking',
   'task.add',
+  'task.enqueue',
   'task.get',
   'task.find',
   'task.page',
