@@ -44,6 +44,11 @@ export async function connectLocal(path: string): Promise<Channel> {
 export interface ListenOptions {
   /** Gets each connection; must call `channel.on` before it returns. */
   readonly connected: (channel: Channel) => void
+  /**
+   * The socket vanished and could not be made again (its folder is gone, as after a logout): listen at another place.
+   * Only what the system reports is noticed here; call `relisten` from time to time as well.
+   */
+  readonly lost?: (why: unknown) => void
   /** @default nothing is logged */
   readonly log?: Log
 }
@@ -132,7 +137,7 @@ class SocketListener implements LocalListener {
           throw refused(
             folder,
             `could not be made (${error.message})`,
-            'Make it yourself with mode 0700, or set XDG_RUNTIME_DIR or LONGHAUL_HOME to another place.',
+            'Look at the folder above it, or set XDG_RUNTIME_DIR or LONGHAUL_HOME to another place.',
             error,
           )
       })
@@ -151,6 +156,7 @@ class SocketListener implements LocalListener {
     const look = (): void => {
       this.relisten().catch((error: unknown) => {
         this.#log.error('the socket vanished and could not be made again', { path: this.path, error })
+        this.#options.lost?.(error)
       })
     }
     try {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, chown, lstat, mkdir, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { chmod, chown, lstat, mkdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -156,6 +156,18 @@ test('a socket that vanishes is missed without being asked', options, async (t) 
   await rm(path)
   await made.promise
   assert.equal((await lstat(path)).isSocket(), true)
+})
+
+test('a socket whose place is gone for good is reported', options, async (t) => {
+  const runtime = join(await temporaryFolder(), 'runtime')
+  await mkdir(join(runtime, 'longhaul'), { recursive: true, mode: 0o700 })
+  const lost = Promise.withResolvers<unknown>()
+  const listener = await listenLocal(join(runtime, 'longhaul', 's'), { connected: () => {}, lost: lost.resolve })
+  t.after(() => listener.close())
+  await rename(runtime, `${runtime}.gone`)
+  await rm(join(`${runtime}.gone`, 'longhaul', 's'))
+  assert.ok(isLonghaulError(await lost.promise, 'DAEMON_UNAVAILABLE'))
+  await assert.rejects(listener.relisten())
 })
 
 test('closing removes the socket', options, async () => {
