@@ -87,6 +87,7 @@ export function startAttempt(work: Work, input: CommandInput<'startAttempt'>): C
       deadlineAtMs: task.deadline_at ?? undefined,
       giveUpAfterMs: task.give_up_after ?? undefined,
       lastProgressAtMs: task.last_progress_at ?? task.first_started_at ?? at.steadyMs,
+      bestBytes: task.best,
     },
   }
 }

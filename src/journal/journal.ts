@@ -138,6 +138,8 @@ export interface StartedAttempt {
     readonly giveUpAfterMs: number | undefined
     /** Steady ms at which bytes last became safe, else of the first start; this start if there was none. */
     readonly lastProgressAtMs: number
+    /** The most bytes that were ever safe at once; what an attempt has to exceed to have gained something. */
+    readonly bestBytes: number
   }
 }
 

@@ -16,6 +16,8 @@ export interface ReportParts {
   readonly started: StartedAttempt
   readonly assignment: Assignment
   progress(facts: ProgressFacts): void
+  /** So many bytes are recorded as safe. */
+  safe(bytes: number): void
   /** This path is the attempt's from now on. */
   writes(part: { readonly folder: string; readonly name: string }): void
 }
@@ -47,8 +49,11 @@ export function createReport(parts: ReportParts): Report {
     },
     resumed: async (facts) =>
       (await recording.record(() => journal.resumed({ ...own(), ...facts })))?.found ?? 'fenced',
-    checkpoint: async (facts) =>
-      (await recording.record(() => journal.checkpoint({ ...own(), ...facts })))?.found ?? 'fenced',
+    checkpoint: async (facts) => {
+      const answer = await recording.record(() => journal.checkpoint({ ...own(), ...facts }))
+      if (answer?.found === 'recorded') parts.safe(facts.ranges.reduce((sum, [from, to]) => sum + to - from, 0))
+      return answer?.found ?? 'fenced'
+    },
     restart: async (why) => (await recording.record(() => journal.restart({ ...own(), why })))?.found ?? 'fenced',
     intent: async (intent) => {
       const answer = await recording.record(() => journal.intent({ ...own(), intent }))

@@ -32,6 +32,8 @@ export interface TransferParts {
 interface Run {
   readonly stopping: AbortController
   settled: Promise<void>
+  /** The most bytes that it recorded as safe. */
+  safeBytes: number
   /** The file it writes, once it has named it. */
   part?: { readonly folder: string; readonly name: string }
 }
@@ -63,7 +65,7 @@ export class Transfers {
   async start(task: TaskId): Promise<boolean> {
     const { journal, world } = this.#parts
     const earlier = this.#runs.get(task)
-    const run: Run = { stopping: new AbortController(), settled: Promise.resolve() }
+    const run: Run = { stopping: new AbortController(), settled: Promise.resolve(), safeBytes: 0 }
     // Known before the commit is: a cancel in the same commit finds it.
     this.#runs.set(task, run)
     const started = await journal.startAttempt({ task, at: now(world.clock) }).catch((error: unknown) => {
@@ -106,7 +108,7 @@ export class Transfers {
     try {
       const outcome = await this.#attempt(started, assignment, run)
       progress.close(task, fence)
-      await this.#end(started, outcome)
+      await this.#end(started, outcome, run)
     } catch (error) {
       // Only a mistake of ours gets here. The task stays as it is until the next life looks at it.
       world.log.error('the end of an attempt could not be recorded', { task, error: String(error) })
@@ -125,6 +127,9 @@ export class Transfers {
       started,
       assignment,
       progress: (facts) => progress.report(started.task, started.fence, facts),
+      safe: (bytes) => {
+        run.safeBytes = Math.max(run.safeBytes, bytes)
+      },
       writes: (part) => {
         run.part = part
       },
@@ -147,7 +152,7 @@ export class Transfers {
     }
   }
 
-  async #end(started: StartedAttempt, outcome: Outcome): Promise<void> {
+  async #end(started: StartedAttempt, outcome: Outcome, run: Run): Promise<void> {
     const { world, journal, recording } = this.#parts
     const { task, fence } = started
     switch (outcome.kind) {
@@ -172,14 +177,17 @@ export class Transfers {
         return
       }
       case 'failed':
-        await this.#fail(started, outcome)
+        await this.#fail(started, outcome, run)
     }
   }
 
-  async #fail(started: StartedAttempt, outcome: Extract<Outcome, { kind: 'failed' }>): Promise<void> {
+  async #fail(started: StartedAttempt, outcome: Extract<Outcome, { kind: 'failed' }>, run: Run): Promise<void> {
     const { world, delivery } = this.#parts
-    const { error, failure, progressed, measure } = outcome
+    const { error, failure, measure } = outcome
     const { past, configuration, policy } = started
+    // A server without ranges that always breaks at the same place gives bytes each time and nothing new: that is no
+    // progress, or it would be asked for all of them again each second.
+    const progressed = outcome.progressed && run.safeBytes > past.bestBytes
     const at = now(world.clock)
     const next = nextAttempt(
       {

@@ -82,9 +82,21 @@ test('a failed attempt is tried again after its back-off, which doubles until by
     await it.clock.advance(1 + 10)
     assert.ok(it.engine.isRunning(id), `after ${delay} ms`)
   }
-  await it.engine.of(id).fail(lost, { kind: 'network' }, { progressed: true })
+  const gains = async (bytes: number): Promise<void> => {
+    await it.engine.of(id).reserve()
+    await it.engine.of(id).checkpoint(bytes, 1000)
+    await it.engine.of(id).fail(lost, { kind: 'network' }, { progressed: true })
+  }
+  await gains(400)
   await it.clock.advance(511)
   assert.ok(it.engine.isRunning(id), 'progress starts it anew')
+  await gains(400)
+  await it.clock.advance(511)
+  assert.ok(!it.engine.isRunning(id), 'the same bytes once more are none')
+  await it.clock.advance(500)
+  await gains(401)
+  await it.clock.advance(511)
+  assert.ok(it.engine.isRunning(id))
 })
 
 test('the back-off goes on over a restart of the daemon, neither shorter nor from the beginning', async () => {
