@@ -1,6 +1,7 @@
 /**
  * Any number of downloads in transactions of at most 1,000 rows and 900 KiB. One bad row refuses its transaction and is
- * named by its index; earlier transactions stand. Rows are read no faster than they are sent.
+ * named by its index; earlier transactions stand. Rows are read no faster than they are sent: the next transaction is made
+ * while one is under way, but only sent when that one is on disk, so that nothing behind a bad row is ever added.
  */
 import { asLonghaulError, LonghaulError } from '../contract/errors.ts'
 import type { BatchRow, DownloadOptions, NewTask, WaitOptions } from '../contract/task.ts'
@@ -72,18 +73,26 @@ export async function enqueueRows<M>(
   let batch: NewTask[] = []
   let bytes = 0
 
-  const send = async (): Promise<void> => {
-    if (batch.length === 0) return
-    options.signal?.throwIfAborted()
+  /** The transaction under way; its failure is met by whoever awaits it next. */
+  let sending: Promise<void> = Promise.resolve()
+
+  const sendNow = async (tasks: readonly NewTask[], first: number): Promise<void> => {
     try {
-      const { tasks } = await link.call('task.enqueue', { session, tasks: batch })
-      for (const task of tasks) {
+      const answer = await link.call('task.enqueue', { session, tasks })
+      for (const task of answer.tasks) {
         if (task.isNew) added++
         else existing++
       }
     } catch (error) {
-      throw rowError(error, index, added + existing)
+      throw rowError(error, first, added + existing)
     }
+  }
+  const send = async (): Promise<void> => {
+    await sending
+    if (batch.length === 0) return
+    options.signal?.throwIfAborted()
+    sending = sendNow(batch, index)
+    sending.catch(() => {})
     index += batch.length
     batch = []
     bytes = 0
@@ -91,7 +100,11 @@ export async function enqueueRows<M>(
   const take = async (window: readonly BatchRow<M>[]): Promise<void> => {
     const made = await Promise.allSettled(window.map((row) => makeRow(row, making)))
     for (const one of made) {
-      if (one.status === 'rejected') throw rowError(one.reason, index, added + existing, batch.length)
+      if (one.status === 'rejected') {
+        // How many stand before it is known only once they do.
+        await sending
+        throw rowError(one.reason, index, added + existing, batch.length)
+      }
       const size = Buffer.byteLength(JSON.stringify(one.value)) + 1
       if (batch.length >= rowsPerCall || bytes + size > bytesPerCall) await send()
       batch.push(one.value)
@@ -108,6 +121,7 @@ export async function enqueueRows<M>(
   }
   await take(window)
   await send()
+  await sending
   return { added, existing }
 }
 

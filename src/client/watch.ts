@@ -38,6 +38,8 @@ class TaskWatch implements Resident {
   readonly #id: string
   readonly #options: WatchOptions
   readonly #number: number
+  /** Notes that came; one of them is newer than the answer that it overtook in the same turn. */
+  #notes = 0
   #latest: ProgressJson | undefined
   #over = false
   #failure: { readonly reason: unknown } | undefined
@@ -67,6 +69,7 @@ class TaskWatch implements Resident {
   }
 
   async again(ask: Ask): Promise<void> {
+    const before = this.#notes
     try {
       const { tasks } = await ask('watch.start', {
         watch: this.#number,
@@ -75,7 +78,7 @@ class TaskWatch implements Resident {
       })
       const record = tasks.find((each) => each.id === this.#id)
       if (record === undefined) this.#fail(unknownTask(this.#id))
-      else this.#see(record)
+      else if (this.#notes === before) this.#see(record)
     } catch (error) {
       if (isLonghaulError(error, 'DAEMON_UNAVAILABLE')) throw error
       this.#fail(error)
@@ -89,6 +92,7 @@ class TaskWatch implements Resident {
   note<N extends keyof Notes>(name: N, params: Notes[N]): void {
     if (name !== 'progress') return
     const { task, progress } = params as Notes['progress']
+    this.#notes++
     if (task !== undefined) this.#see(task)
     this.#latest = progress
     this.#wake?.()

@@ -106,12 +106,12 @@ export interface Verbs {
   'session.launchCompleted': { params: { readonly identifier: string; readonly launchToken: string }; result: null }
   'session.stillWorking': { params: { readonly identifier: string; readonly foreground: boolean }; result: null }
 
-  /** At most 1,000 rows and 1 MiB a call; all or none. A refused row names its `index` in the error. */
   /** As `task.add`, for many rows: the answer stays small. */
   'task.enqueue': {
     params: { readonly session: string; readonly tasks: readonly NewTask[] }
     result: { readonly tasks: readonly { readonly id: TaskId; readonly isNew: boolean }[] }
   }
+  /** At most 1,000 rows and 1 MiB a call; all or none. A refused row names its `index` in the error. */
   'task.add': {
     params: { readonly session: string; readonly tasks: readonly NewTask[] }
     result: { readonly tasks: readonly AddedTask[] }
