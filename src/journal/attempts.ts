@@ -10,7 +10,7 @@ import type { ErrorCode } from '../contract/errors.ts'
 import type { RequestFacts, ResponseJson } from '../contract/task.ts'
 import type { CommandInput, CommandOutput, Fenced, Moment, Recorded, StartedAttempt } from './journal.ts'
 import { cancelledError, closeAttempt, endTask } from './endings.ts'
-import { currentBoot, identityIn, owe, owePart, partOf, partRow, pathKey, type StoredIntent } from './files.ts'
+import { currentBoot, identityIn, owe, owePart, partOf, partRow, pathKey, reclaim, type StoredIntent } from './files.ts'
 import { settle, type TaskChanges } from './lanes.ts'
 import { publish, type StoredDelivered } from './outbox.ts'
 import { findTask, maybe, parse, textOf, type TaskOptions } from './records.ts'
@@ -158,6 +158,7 @@ export function reserve(work: Work, input: CommandInput<'reserve'>): CommandOutp
   // A file of the same name is written over from its start; it must not be unlinked under the attempt.
   if (part !== undefined && pathKey(part.folder, part.name) !== pathKey(input.part.folder, input.part.name))
     owe(work, part, at.steadyMs)
+  reclaim(store, input.part.folder, input.part.name)
   store.run(
     `insert or replace into part(task, folder, name, ranges, representation) values (?, ?, ?, '[]', ?)`,
     task.id,

@@ -62,6 +62,11 @@ export function owe(work: Work, file: OwedRow, dueMs: number): void {
   work.owed = true
 }
 
+/** A name that is used again is owed no longer: whoever takes it now answers for the file. */
+export function reclaim(store: Store, folder: string, name: string): void {
+  store.run('delete from owed where folder = ? and name = ?', folder, name)
+}
+
 /** Gives up the part of a task with its bytes. */
 export function owePart(work: Work, task: number, dueMs: number): void {
   const row = partRow(work.store, task)

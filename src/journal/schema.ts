@@ -82,6 +82,7 @@ create index dependency_task on dependency(task);
 create table owed(
   id integer primary key, folder text not null, name text not null, identity text, boot text, due integer not null);
 create index owed_due on owed(due);
+create index owed_name on owed(folder, name);
 -- Big changes, written out in steps: 'dependents' of a task that ended, 'cancel' all of a session, 'gone': delete its rows.
 create table sweep(kind text not null, subject integer not null, primary key(kind, subject)) without rowid;
 create table life(

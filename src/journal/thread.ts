@@ -45,6 +45,8 @@ export async function openJournalThread(path: string, died?: (why: LonghaulError
   const worker = new Worker(new URL(import.meta.url), {
     workerData: { mark, path },
     name: mark,
+    // Nothing that this process was started with is meant for the thread (`--input-type`, `--test`).
+    execArgv: [],
   })
   const opened = Promise.withResolvers<number>()
   const failed = (error: unknown): void => {

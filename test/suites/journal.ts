@@ -1112,6 +1112,16 @@ export function journalSuite(form: string, open: OpenJournal): void {
       )
     })
 
+    check('are not robbed of a name that was owed when they take it again', async (s) => {
+      const { session } = await s.owned()
+      const id = await s.addOne(session)
+      const attempt = await s.startWithBytes(id)
+      await s.journal.restart({ task: id, fence: attempt.fence, at: s.at, why: 'changed' })
+      assert.equal((await s.journal.owed({ limit: 9, at: s.at })).length, 1)
+      await s.reserve(attempt)
+      assert.deepEqual(await s.journal.owed({ limit: 9, at: s.at }), [])
+    })
+
     check('end a wrong digest once more only', async (s) => {
       const { session } = await s.owned()
       const id = await s.addOne(session)
