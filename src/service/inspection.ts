@@ -61,7 +61,8 @@ async function explainTask(inside: Inside, id: string): Promise<ExplanationJson>
       ...(untilMs !== undefined && { untilMs: toWall(at, untilMs) }),
       ...(of !== undefined && { of }),
     })),
-    ...delivery.blockers(session.id, id),
+    // A launch waits for the events of tasks that have ended; it holds back no transfer.
+    ...delivery.blockers(session.id, id).filter(({ code }) => code !== 'launchWait' || gate === 'done'),
   ]
   const waits = found.phase === 'queued' || found.phase === 'waiting'
   const nextWakeUpMs =

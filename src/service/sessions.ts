@@ -21,7 +21,7 @@ export type SessionVerb =
   | 'event.slow'
 
 export function sessionVerbs(inside: Inside): Verbs<SessionVerb> {
-  const { world, journal, delivery, housekeeping } = inside
+  const { world, journal, delivery, housekeeping, transfers } = inside
   const named = (identifier: string): Promise<SessionFacts> => sessionNamed(journal, identifier)
   return {
     'session.open': (params, asking) => open(inside, params, asking),
@@ -53,8 +53,14 @@ export function sessionVerbs(inside: Inside): Verbs<SessionVerb> {
       housekeeping.sweep()
       return dropped
     },
-    'session.hold': async ({ identifier, held }) =>
-      journal.holdSession({ session: (await named(identifier)).id, held }),
+    'session.hold': async ({ identifier, held }) => {
+      const { id } = await named(identifier)
+      await journal.holdSession({ session: id, held })
+      // After the commit: nothing of it starts from then on. One that publishes is finished first.
+      if (held) transfers.holdSession(id)
+      else transfers.releaseSession(id)
+      return null
+    },
     'session.counts': async ({ identifier, filter }) =>
       journal.counts({
         ...(identifier !== undefined && { session: (await named(identifier)).id }),

@@ -8,7 +8,7 @@
 import { asLonghaulError, LonghaulError } from '../contract/errors.ts'
 import type { TaskId } from '../contract/words.ts'
 import type { Delivery } from '../delivery/delivery.ts'
-import type { AttemptEnd, Journal, StartedAttempt, StopReason } from '../journal/journal.ts'
+import type { AttemptEnd, Journal, SessionId, StartedAttempt, StopReason } from '../journal/journal.ts'
 import { nextAttempt } from '../scheduler/retry.ts'
 import type { Assignment, Engine, Measure, Outcome } from '../transfer/assignment.ts'
 import type { World } from '../world/world.ts'
@@ -31,6 +31,7 @@ export interface TransferParts {
 
 interface Run {
   readonly stopping: AbortController
+  session?: SessionId
   settled: Promise<void>
   /** The most bytes that it recorded as safe. */
   safeBytes: number
@@ -46,6 +47,8 @@ const stopWithinMs = 5000
 export class Transfers {
   readonly #parts: TransferParts
   readonly #runs = new Map<TaskId, Run>()
+  /** Held in this life: a start that was decided before the hold and committed after it is stopped by this. */
+  readonly #held = new Set<SessionId>()
 
   constructor(parts: TransferParts) {
     this.#parts = parts
@@ -76,12 +79,24 @@ export class Transfers {
       this.#forget(task, run, earlier)
       return false
     }
+    run.session = started.session
+    if (this.#held.has(started.session)) this.stop(task, 'held')
     run.settled = this.#run(started, run, earlier).finally(() => this.#forget(task, run, undefined))
     return true
   }
 
   stop(task: TaskId, why: StopReason): void {
     this.#runs.get(task)?.stopping.abort(new LonghaulError('CANCELLED', `The attempt was stopped: ${why}.`, { task }))
+  }
+
+  /** Its attempts end at a checkpoint; their tasks are ready again, and start when the session is released. */
+  holdSession(session: SessionId): void {
+    this.#held.add(session)
+    for (const [task, run] of this.#runs) if (run.session === session) this.stop(task, 'held')
+  }
+
+  releaseSession(session: SessionId): void {
+    this.#held.delete(session)
   }
 
   /** All attempts end at a checkpoint; those that do not within 5 s are left to the next life, which finds their last one. */

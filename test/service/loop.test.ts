@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
 import { LonghaulError } from '../../src/contract/errors.ts'
 import type { TaskId } from '../../src/contract/words.ts'
+import type { CommandInput, Journal } from '../../src/journal/journal.ts'
 import { settle } from '../support/virtual-clock.ts'
 import { House, type HouseOptions, lost } from './house.ts'
 
@@ -306,6 +307,46 @@ test('a held session starts nothing until it is released', async () => {
   assert.deepEqual(remedies, ['release', 'cancel'])
   await it.call('session.hold', { identifier: 'com.example', held: false })
   assert.ok(it.engine.isRunning(id))
+})
+
+test('holding a session stops its attempts at a checkpoint, and no other session', async () => {
+  const it = await open()
+  await it.openSession('com.other')
+  const id = await it.add()
+  const other = await it.add({}, 'com.other')
+  await it.call('session.hold', { identifier: 'com.example', held: true })
+  assert.deepEqual(
+    it.engine.running.map(({ task }) => task),
+    [other],
+  )
+  assert.deepEqual(await it.blockers(id), ['sessionHeld'])
+  assert.deepEqual(await it.life.service.keptBy(), ['1 task not yet completed'])
+  await it.call('session.hold', { identifier: 'com.example', held: false })
+  assert.ok(it.engine.isRunning(id))
+})
+
+test('a start that was decided before its session was held, and committed after it, is stopped', async () => {
+  let gate: Promise<unknown> | undefined
+  const it = await open({
+    wrap: (journal) =>
+      new Proxy(journal, {
+        get: (target, name: keyof Journal) =>
+          name === 'startAttempt'
+            ? async (input: CommandInput<'startAttempt'>) => {
+                await gate
+                return target.startAttempt(input)
+              }
+            : target[name],
+      }),
+  })
+  const blocked = Promise.withResolvers<void>()
+  gate = blocked.promise
+  const id = await it.add()
+  await it.call('session.hold', { identifier: 'com.example', held: true })
+  blocked.resolve()
+  await settle()
+  assert.deepEqual(it.engine.running, [])
+  assert.deepEqual(await it.blockers(id), ['sessionHeld'])
 })
 
 test('cancel stops a running attempt, and its outcome changes nothing any more', async () => {
