@@ -326,21 +326,19 @@ test('holding a session stops its attempts at a checkpoint, and no other session
 })
 
 test('a start that was decided before its session was held, and committed after it, is stopped', async () => {
-  let gate: Promise<unknown> | undefined
+  const blocked = Promise.withResolvers<void>()
   const it = await open({
     wrap: (journal) =>
       new Proxy(journal, {
         get: (target, name: keyof Journal) =>
           name === 'startAttempt'
             ? async (input: CommandInput<'startAttempt'>) => {
-                await gate
+                await blocked.promise
                 return target.startAttempt(input)
               }
             : target[name],
       }),
   })
-  const blocked = Promise.withResolvers<void>()
-  gate = blocked.promise
   const id = await it.add()
   await it.call('session.hold', { identifier: 'com.example', held: true })
   blocked.resolve()
