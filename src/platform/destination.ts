@@ -6,7 +6,7 @@
  * `to`, and to make its missing folders.
  */
 import { constants } from 'node:fs'
-import { access, lstat, mkdir, realpath, stat } from 'node:fs/promises'
+import { access, lstat, mkdir, readdir, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { LonghaulError } from '../contract/errors.ts'
@@ -38,6 +38,7 @@ export function resolveDestination(to: string | URL, options: ResolveOptions = {
 }
 
 export function createDestinationResolver(): DestinationResolver {
+  const looks = createLook()
   /** By the path as it was written: the resolved folder, proven to be writable. */
   const folders = new Map<string, Promise<string>>()
   const folderAt = (path: string): Promise<string> => {
@@ -54,7 +55,7 @@ export function createDestinationResolver(): DestinationResolver {
       const path = resolve(options.cwd ?? '.', written)
       const asFolder = endsInSeparator(written)
       if (asFolder && options.want !== 'file') return { kind: 'folder', folder: await folderAt(path) }
-      const found = await look(path)
+      const found = await looks(path)
       if (asFolder || found === 'folder') {
         if (options.want !== 'file') return { kind: 'folder', folder: await folderAt(path) }
         throw new LonghaulError(
@@ -101,6 +102,36 @@ function pathOf(to: string | URL): string {
 function endsInSeparator(path: string): boolean {
   // '.' and '..' mean folders too; they exist, so `look` finds that out.
   return path.endsWith('/') || path.endsWith(sep)
+}
+
+/** So many looks into one folder, and it is read whole: a hundred thousand files to one folder are one reading, not as many calls. */
+const looksPerFolder = 32
+
+/** Looks at paths; names that a folder did not have when it was read are nothing, all others are looked at one by one. */
+function createLook(): typeof look {
+  const counts = new Map<string, number>()
+  const listings = new Map<string, Promise<ReadonlySet<string> | undefined>>()
+  return async (path) => {
+    const folder = dirname(path)
+    const count = (counts.get(folder) ?? 0) + 1
+    counts.set(folder, count)
+    // Where names fold, a name that is not in the listing may still lead to something.
+    if (count > looksPerFolder && process.platform === 'linux') {
+      let listing = listings.get(folder)
+      // A folder that cannot be read may still be one that can be written.
+      if (listing === undefined)
+        listings.set(
+          folder,
+          (listing = readdir(folder).then(
+            (names) => new Set(names),
+            () => undefined,
+          )),
+        )
+      const names = await listing
+      if (names !== undefined && !names.has(basename(path))) return 'nothing'
+    }
+    return look(path)
+  }
 }
 
 /** What stands at a path. A link to a folder is a folder; any other link is a file in the way, which is never followed. */

@@ -73,7 +73,8 @@ test(
     const facts = await connectOrStart(options(home, { env: { EXTRA: 'x', NODE_OPTIONS: '--no-warnings' } }))
     endAfter(t, [facts.pid])
     assert.equal(facts.cwd, '/')
-    assert.deepEqual(facts.execArgv, [])
+    // The daemon's own choice of a heap, and nothing of ours.
+    assert.deepEqual(facts.execArgv, ['--max-semi-space-size=1'])
     const { LONGHAUL_HOME, LC_ALL, https_proxy, SSL_CERT_FILE, EXTRA, PATH } = facts.env
     assert.deepEqual(
       { LONGHAUL_HOME, LC_ALL, https_proxy, SSL_CERT_FILE, EXTRA, PATH },
