@@ -68,8 +68,12 @@ const en: Sentences = {
     discretionary: () => 'It gives way to other transfers.',
     callback: ({ of }) =>
       `The app's callback ${of ?? ''} has not returned or has failed; later events wait for it.`.replace('  ', ' '),
-    launchWait: ({ until }) =>
-      `The app could not be started; the next try is ${until === undefined ? 'later' : `at ${until}`}.`,
+    launchWait: ({ until, of }) =>
+      until === undefined
+        ? `Its events wait for ${of ?? 'their app'}.`
+        : of === undefined
+          ? `Its app is launched at ${until}.`
+          : `The last launch of its app came to nothing (${of}); the next is at ${until}.`,
     crashLoop: ({ until }) =>
       `The daemon ended three times while it ran, so it is parked${until === undefined ? '' : ` until ${until}`}.`,
   },
@@ -114,7 +118,12 @@ const zh: Sentences = {
     power: () => '正在等待外接电源。',
     discretionary: () => '正在为其他传输让路。',
     callback: ({ of }) => `应用的回调${of === undefined ? '' : ` ${of} `}尚未返回或已失败，之后的事件在等它。`,
-    launchWait: ({ until }) => `应用启动失败，${until === undefined ? '稍后' : `${until} `}再试。`,
+    launchWait: ({ until, of }) =>
+      until === undefined
+        ? `其事件正在等待${of === undefined ? '应用' : ` ${of}`}。`
+        : of === undefined
+          ? `应用将于 ${until} 启动。`
+          : `上次启动应用未成功（${of}），将于 ${until} 再试。`,
     crashLoop: ({ until }) => `守护进程在其运行期间三次异常结束，因此暂缓${until === undefined ? '' : `到 ${until}`}。`,
   },
   ended: { well: '已完成。', withCause: (cause) => `已结束：${cause}` },

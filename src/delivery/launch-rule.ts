@@ -15,8 +15,8 @@ export type Verdict =
   | { readonly kind: 'not wanted' }
   /** Events wait, and tasks that are not completed keep the app from being launched. */
   | { readonly kind: 'blocked'; readonly by: LaunchFacts['blocking'] }
-  /** Wanted from this steady ms on. `backOff`: a launch that failed is why it is not sooner. */
-  | { readonly kind: 'wanted'; readonly atMs: number; readonly backOff: boolean }
+  /** Wanted from this steady ms on. `afterFailure`: how the launch went that is why it is not sooner. */
+  | { readonly kind: 'wanted'; readonly atMs: number; readonly afterFailure?: string }
 
 export function judgeLaunch(facts: LaunchFacts, now: Moment): Verdict {
   const { session, events, unfinished, state } = facts
@@ -24,7 +24,14 @@ export function judgeLaunch(facts: LaunchFacts, now: Moment): Verdict {
     return { kind: 'not wanted' }
   const atMs = unfinished === 0 ? now.steadyMs : earlier(facts, now)
   if (atMs === undefined) return { kind: 'blocked', by: facts.blocking }
-  return { kind: 'wanted', atMs: Math.max(atMs, state.notBeforeMs), backOff: state.notBeforeMs > atMs }
+  if (state.notBeforeMs <= atMs) return { kind: 'wanted', atMs }
+  return { kind: 'wanted', atMs: state.notBeforeMs, afterFailure: failureOf(state) }
+}
+
+function failureOf({ last }: LaunchState): string {
+  const problem = last?.problem ?? 'it failed'
+  if (last?.exitCode !== undefined) return `${problem}: exit code ${last.exitCode}`
+  return last?.signal === undefined ? problem : `${problem}: ${last.signal}`
 }
 
 /** `launchWhen`, while tasks are not completed: steady ms, or undefined when it does not ask for earlier. */

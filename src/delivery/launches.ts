@@ -140,9 +140,12 @@ export class Launches {
       const pid = launch.pid === undefined ? '' : ` (process ${launch.pid})`
       return [{ code: 'launchWait', of: `its app${pid}, which was launched` }]
     }
-    const untilMs = this.nextLaunchMs(session)
-    if (untilMs !== undefined) return [{ code: 'launchWait', untilMs }]
     const verdict = this.#verdicts.get(session)
+    const untilMs = this.nextLaunchMs(session)
+    if (untilMs !== undefined) {
+      const of = verdict?.kind === 'wanted' ? verdict.afterFailure : undefined
+      return [{ code: 'launchWait', untilMs, ...(of !== undefined && { of }) }]
+    }
     if (verdict?.kind !== 'blocked') return []
     return verdict.by
       .filter(({ gate }) => gate === 'held' || gate === 'suspended' || gate === 'time')

@@ -124,7 +124,11 @@ test('an app that ends without opening its session is launched again after 1, 2,
     assert.equal(facts?.state.last?.exitCode, 7)
     assert.match(facts?.state.last?.problem ?? '', /without opening/)
     assert.deepEqual(stage.delivery.blockers(session.id, 'x'), [
-      { code: 'launchWait', untilMs: stage.clock.wall() + pause },
+      {
+        code: 'launchWait',
+        untilMs: stage.clock.wall() + pause,
+        of: 'the app ended without opening the session: exit code 7',
+      },
     ])
     assert.equal(stage.delivery.nextLaunchMs(session.id), stage.clock.wall() + pause)
     assert.equal(stage.delivery.keptBy().length, 1)
