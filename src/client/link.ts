@@ -52,9 +52,11 @@ export interface CallOptions {
 }
 
 /** Ms of pause before each further try, when a daemon that was there cannot be reached. The last holds for all that follow. */
-const pausesMs: readonly number[] = [0, 100, 250, 500, 1000, 2000, 5000, 15_000, 30_000]
-/** Failures in a row after which calls that wait reject; residents go on trying. */
-const patience = 5
+const pausesMs: readonly number[] = [0, 100, 250, 500, 1000]
+/** Ms after which calls that wait for a daemon that was there reject. */
+const patienceMs = 15_000
+/** Ms of pause of residents, who go on trying after that. */
+const longPausesMs: readonly number[] = [2000, 5000, 15_000, 30_000]
 /** A call that was lost this often may well be what kills the daemon. */
 const repeatLimit = 5
 
@@ -133,7 +135,12 @@ export class Link {
 
   /** Resolves once there is a connection on which all residents have spoken. */
   async ready(signal?: AbortSignal): Promise<void> {
-    await this.#connected(signal)
+    const release = this.keepAlive.hold()
+    try {
+      await this.#connected(signal)
+    } finally {
+      release()
+    }
   }
 
   /**
@@ -272,7 +279,7 @@ export class Link {
             for (const resident of this.#residents) resident.failed(why)
             return
           }
-          await this.clock.sleep(pausesMs[Math.min(round + patience, pausesMs.length - 1)] ?? 0)
+          await this.clock.sleep(longPausesMs[Math.min(round, longPausesMs.length - 1)]!)
         }
       }
     } finally {
