@@ -16,6 +16,7 @@ import type { Assignment, Outcome, Report } from '../../../src/transfer/assignme
 import { createEngine } from '../../../src/transfer/engine.ts'
 import type { TransferWorld } from '../../../src/transfer/download/attempt.ts'
 import { realFile } from './watched-files.ts'
+import type { Transport } from '../../../src/world/transport.ts'
 import { silentLog } from '../../../src/world/log.ts'
 import { FaultServer, type FaultServerOptions } from '../../support/fault-server.ts'
 
@@ -45,6 +46,8 @@ export class Bench {
   reserved: { readonly names: readonly string[]; readonly response: ResponseJson } | undefined
   representation: Representation | undefined
   #attempt = 0
+  #delivered = 0
+  readonly #waiting = new Set<() => void>()
 
   static async open(options: FaultServerOptions = {}): Promise<Bench> {
     const server = await FaultServer.start(options)
@@ -55,7 +58,7 @@ export class Bench {
     this.server = server
     this.folder = folder
     this.world = {
-      transport: createTransport(),
+      transport: counting(createTransport(), (bytes) => this.#count(bytes)),
       files: createFileSystem(),
       clock: createClock(),
       hasher: createHasher(),
@@ -155,6 +158,23 @@ export class Bench {
     }
   }
 
+  /** Resolves when so many bytes of bodies, over all attempts, were handed to the engine. */
+  async handedOver(bytes: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const look = (): void => {
+      if (this.#delivered >= bytes) resolve()
+    }
+    this.#waiting.add(look)
+    look()
+    await promise
+    this.#waiting.delete(look)
+  }
+
+  #count(bytes: number): void {
+    this.#delivered += bytes
+    for (const look of this.#waiting) look()
+  }
+
   path(name = 'file.bin'): string {
     return join(this.folder, name)
   }
@@ -176,6 +196,29 @@ export class Bench {
     await this.world.transport.close()
     await this.world.hasher.close()
     await rm(this.folder, { recursive: true, force: true })
+  }
+}
+
+/** The transport, and how much of bodies it hands over. */
+function counting(transport: Transport, handed: (bytes: number) => void): Transport {
+  return {
+    open: async (request, signal) => {
+      const exchange = await transport.open(request, signal)
+      return {
+        head: exchange.head,
+        get facts() {
+          return exchange.facts
+        },
+        close: () => exchange.close(),
+        receive: (sink) =>
+          exchange.receive((bytes) => {
+            const taken = sink(bytes)
+            handed(bytes.byteLength)
+            return taken
+          }),
+      }
+    },
+    close: () => transport.close(),
   }
 }
 

@@ -1,0 +1,155 @@
+/** Which name a file gets, and what happens to one that is there already. */
+import assert from 'node:assert/strict'
+import { mkdir } from 'node:fs/promises'
+import { test } from 'node:test'
+import type { Delivered } from '../../src/contract/bytes.ts'
+import { cutAfter } from '../support/fault-server.ts'
+import { Bench, expectKind, taskId } from './support/bench.ts'
+
+const size = 50_000
+
+test('without a name the safe name of the server is taken', async () => {
+  await using bench = await Bench.open()
+  const headers = { 'Content-Disposition': 'attachment; filename="../../.evil.txt"' }
+  const url = bench.server.file('/a', { size, headers })
+  const outcome = expectKind(await bench.run(url, { name: undefined, ifExists: 'fail' }), 'finished')
+  assert.equal(outcome.result.path, bench.path('evil.txt'))
+  assert.equal(outcome.response?.suggestedFilename, 'evil.txt')
+})
+
+test('a name that a server chose replaces no file', async () => {
+  await using bench = await Bench.open()
+  await bench.write('a', 'mine')
+  const url = bench.server.file('/a', { size })
+  const failed = expectKind(await bench.run(url, { name: undefined, ifExists: 'fail' }), 'failed')
+  assert.equal(failed.error.code, 'DESTINATION_EXISTS')
+  assert.deepEqual(bench.said, [])
+  assert.equal(String(await bench.read('a')), 'mine')
+})
+
+test('fail, skip and a folder in the place need no request when the name is known', async () => {
+  await using bench = await Bench.open()
+  await bench.write('file.bin', 'mine')
+  await mkdir(bench.path('folder'))
+  const url = bench.server.file('/a', { size })
+  assert.equal(expectKind(await bench.run(url, { ifExists: 'fail' }), 'failed').error.code, 'DESTINATION_EXISTS')
+  const skipped = expectKind(await bench.run(url, { ifExists: 'skip' }), 'finished')
+  assert.equal(skipped.result.skipped, true)
+  assert.equal(skipped.result.bytes, 4)
+  assert.equal(expectKind(await bench.run(url, { name: 'folder' }), 'failed').error.code, 'CANNOT_MOVE_FILE')
+  assert.equal(bench.server.requests.length, 0)
+})
+
+test('keepBoth takes the first number that is free', async () => {
+  await using bench = await Bench.open()
+  for (const name of ['file.bin', 'file (1).bin']) await bench.write(name, 'mine')
+  const url = bench.server.file('/a', { size })
+  const outcome = expectKind(await bench.run(url, { ifExists: 'keepBoth' }), 'finished')
+  assert.equal(outcome.result.path, bench.path('file (2).bin'))
+  assert.equal(bench.reserved?.names[0], 'file (2).bin')
+})
+
+test('a name that another task holds is busy', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file('/a', { size })
+  const report = { reserve: async () => ({ busyWith: 'OTHER' }) }
+  const failed = expectKind(await bench.run(url, {}, { report }), 'failed')
+  assert.equal(failed.error.code, 'DESTINATION_BUSY')
+  assert.match(failed.error.message, /OTHER/)
+  assert.deepEqual(await bench.names(), [])
+})
+
+test('in the spool the name begins with the task', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file('/photos/cat.jpg', { size })
+  const outcome = expectKind(await bench.run(url, { name: undefined, spooled: true }), 'finished')
+  assert.equal(outcome.result.path, bench.path(`${taskId.slice(-8)}-cat.jpg`))
+  assert.equal(bench.intent?.how, 'link')
+})
+
+test('a part in another folder is not gone on from', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file('/a', { size, etag: '"v1"', script: [cutAfter(20_000)] })
+  expectKind(await bench.run(url), 'failed')
+  await mkdir(bench.path('new'))
+  expectKind(await bench.run(url, { folder: bench.path('new') }), 'finished')
+  assert.deepEqual(bench.restarts, ['the destination is in another folder now'])
+  assert.ok((await bench.read('new/file.bin')).equals(bench.server.bytes('/a')))
+})
+
+async function deliveredOnce(bench: Bench, url: string): Promise<NonNullable<Parameters<Bench['run']>[1]>> {
+  const first = expectKind(await bench.run(url), 'finished')
+  const file: Delivered = first.delivered!
+  bench.part = undefined
+  bench.intent = undefined
+  bench.said.length = 0
+  return {
+    ifExists: 'revalidate',
+    delivered: { file, response: first.response!, representation: bench.representation!, digest: 'sha-256:aa' },
+  }
+}
+
+test('a file delivered before that has not changed is asked for conditionally and not fetched', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file('/a', { size, etag: 'W/"v1"' })
+  const wishes = await deliveredOnce(bench, url)
+  const outcome = expectKind(await bench.run(url, { ...wishes, name: undefined }), 'finished')
+  assert.deepEqual(outcome.result, {
+    path: bench.path(),
+    bytes: size,
+    lengthVerified: true,
+    notModified: true,
+    digest: 'sha-256:aa',
+  })
+  assert.equal(outcome.response?.status, 200)
+  assert.equal((await bench.server.received(2)).headers['if-none-match'], 'W/"v1"')
+  assert.deepEqual(bench.said, [])
+})
+
+test('a file delivered before that has changed on the server is fetched into its place', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file('/a', { size, etag: '"v1"' })
+  const wishes = await deliveredOnce(bench, url)
+  bench.server.change('/a', { seed: 'new', etag: '"v2"' })
+  const outcome = expectKind(await bench.run(url, wishes), 'finished')
+  assert.equal(outcome.result.notModified, false)
+  assert.ok((await bench.read()).equals(bench.server.bytes('/a')))
+})
+
+test('a file delivered before that was changed here is fetched without a condition', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file('/a', { size, etag: '"v1"' })
+  const wishes = await deliveredOnce(bench, url)
+  await bench.write('file.bin', 'edited')
+  expectKind(await bench.run(url, wishes), 'finished')
+  assert.equal((await bench.server.received(2)).headers['if-none-match'], undefined)
+  assert.ok((await bench.read()).equals(bench.server.bytes('/a')))
+})
+
+test('by the date a file is revalidated as well', async () => {
+  await using bench = await Bench.open()
+  const lastModified = 'Wed, 01 Jan 2020 00:00:00 GMT'
+  const url = bench.server.file('/a', { size, lastModified })
+  const wishes = await deliveredOnce(bench, url)
+  bench.server.change('/a', { script: [{ status: 304 }] })
+  assert.equal(expectKind(await bench.run(url, wishes), 'finished').result.notModified, true)
+  assert.equal((await bench.server.received(2)).headers['if-modified-since'], lastModified)
+})
+
+test('a 304 that was not asked for is a refusal', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file('/a', { size, script: [{ status: 304 }] })
+  const failed = expectKind(await bench.run(url), 'failed')
+  assert.equal(failed.error.code, 'HTTP_STATUS')
+  assert.equal(failed.error.status, 304)
+})
+
+test('progress tells phases in order, and not more than ten times a second', async () => {
+  await using bench = await Bench.open()
+  const { ManualClock } = await import('../support/manual-clock.ts')
+  const url = bench.server.file('/a', { size: 5_000_000 })
+  expectKind(await bench.run(url, {}, { world: { clock: new ManualClock() } }), 'finished')
+  const phases = bench.progress.map(({ phase }) => phase)
+  assert.deepEqual(phases, ['connecting', 'transferring', 'verifying', 'delivering'])
+  assert.deepEqual(bench.progress.at(-1), { phase: 'delivering', received: 5_000_000, total: 5_000_000 })
+})
