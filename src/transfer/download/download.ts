@@ -188,6 +188,7 @@ async function keptEnd(attempt: Attempt, laying: Laying, thrown: unknown): Promi
   } catch (error) {
     // After the intent only its own end counts.
     if (error instanceof AttemptFenced && !attempt.state.intentRecorded) return error
+    if (error instanceof AttemptFailed && error.failure.kind === 'changed') return error
     attempt.world.log.warn('the last bytes could not be kept', { task: attempt.assignment.task, error: String(error) })
   }
   return thrown
