@@ -8,6 +8,9 @@ export interface Flag {
   readonly short?: string
   /** Shown in help; absent: a switch without value. */
   readonly value?: string
+  /** The only values there are. */
+  readonly choices?: readonly string[]
+  /** May be given more than once. */
   readonly many?: boolean
   readonly help: string
 }
@@ -48,9 +51,11 @@ export interface Context {
   readonly quiet: boolean
   readonly verbose: boolean
   readonly words: Words
+  /** Wall time, ms. */
+  readonly wallMs: () => number
   readonly cwd: string
   readonly env: Readonly<Record<string, string | undefined>>
-  readonly stdin: NodeJS.ReadableStream
+  readonly stdin: NodeJS.ReadableStream & { readonly isTTY?: boolean }
   /** Connects, starting the daemon if there is none. One for the run; `main` closes it. */
   daemon(): Promise<Link>
   /** Connects only to a daemon that runs already. */

@@ -2,29 +2,29 @@
  * The command line. stdout carries the answer, stderr progress, hints and errors. Leaving (Ctrl-C, SIGTERM, a closed terminal
  * or reader) never touches the transfers; the daemon does the work.
  */
-import { linkTo } from '../client/links.ts'
-import { asLonghaulError, isLonghaulError } from '../contract/errors.ts'
-import { nearest } from '../contract/nearest.ts'
+import { isLonghaulError } from '../contract/errors.ts'
 import { parseArguments } from './arguments.ts'
-import type { Command, Context } from './command.ts'
+import type { Command } from './command.ts'
+import { add } from './commands/add.ts'
 import { cancel, hold, release } from './commands/change.ts'
 import { daemon } from './commands/daemon.ts'
 import { explain } from './commands/explain.ts'
-import { add, get } from './commands/get.ts'
-import { findCommand, helpCommand, helpText, overview } from './commands/help.ts'
+import { get } from './commands/get.ts'
+import { findCommand, helpCommand, helpText, noSuchCommand } from './commands/help.ts'
 import { ls } from './commands/ls.ts'
 import { retry } from './commands/retry.ts'
 import { show } from './commands/show.ts'
 import { version } from './commands/version.ts'
 import { wait } from './commands/wait.ts'
 import { watch } from './commands/watch.ts'
-import { exitCodeOf, exitCodes } from './exit-codes.ts'
+import { exitCodeOf, exitCodeOfSignal, exitCodes } from './exit-codes.ts'
 import { errorText } from './render/error.ts'
 import { jsonLine } from './render/json-view.ts'
-import { languageOf, terminalOf } from './render/terminal.ts'
-import { wordsOf } from './render/words.ts'
+import { terminalOf } from './render/terminal.ts'
+import { wordsIn } from './render/words-in.ts'
+import { openRun } from './run.ts'
 import { NotFound } from './selection.ts'
-import { exitCodeOfSignal } from './viewer.ts'
+import { isAddress } from './translate.ts'
 
 export const commands: readonly Command[] = [
   get,
@@ -45,120 +45,67 @@ export const commands: readonly Command[] = [
 
 /** Runs one command line and gives its exit code. Signals are caught while it runs. */
 export async function main(argv: readonly string[]): Promise<number> {
-  const { command, rest } = commandOf(argv)
-  if (command === undefined) return unknown(argv[0]!)
-  const left = new AbortController()
-  const leave = (name: string) => (): void => left.abort(name)
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'].map((name) => [name, leave(name)] as const)
-  for (const [name, caught] of signals) process.on(name, caught)
-  // A reader that went away (`longhaul ls | head`) ends this process, not the work.
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', leave('SIGPIPE'))
-
-  /** Lets go of the connection, so that the process can end by itself. */
-  const releases: (() => void)[] = []
-  let json = rest.includes('--json')
+  const run = openRun()
   try {
+    const { command, rest } = commandOf(argv)
     const { input, notes } = parseArguments(command, rest)
-    const plain = input.has('plain')
-    const color = colorOf(input.value('color'))
-    const { env } = process
-    json = input.has('json')
-    const context: Context = {
-      out: (text) => void process.stdout.write(text),
-      err: (text) => void process.stderr.write(text),
-      terminal: terminalOf({ stream: process.stderr, env, plain, color }),
-      output: terminalOf({ stream: process.stdout, env, plain, color }),
-      json,
-      quiet: input.has('quiet'),
-      verbose: input.has('verbose'),
-      words: wordsOf(languageOf(env)),
-      cwd: process.cwd(),
-      env,
-      stdin: process.stdin,
-      daemon: async () => {
-        const link = linkTo(undefined)
-        await link.ready(left.signal)
-        releases.push(link.retain())
-        return link
-      },
-      runningDaemon: async () => {
-        const link = linkTo({ start: 'never' })
-        try {
-          await link.ready(left.signal)
-          releases.push(link.retain())
-          return link
-        } catch (error) {
-          if (isLonghaulError(error, 'DAEMON_UNAVAILABLE')) return undefined
-          throw error
-        }
-      },
-      left: left.signal,
-    }
+    const context = run.contextFor(input)
     if (context.verbose) for (const note of notes) context.err(`${note}\n`)
     if (input.has('help')) {
       context.out(helpText(command, Math.min(context.output.columns, 100)))
       return exitCodes.done
     }
     const code = await command.run(input, context)
-    return left.signal.reason === 'SIGPIPE' ? exitCodes.readerClosed : code
+    return run.left.reason === 'SIGPIPE' ? exitCodes.readerClosed : code
   } catch (error) {
-    if (left.signal.aborted) return exitCodeOfSignal(String(left.signal.reason))
-    return failed(error, json)
+    if (run.left.aborted) return exitCodeOfSignal(String(run.left.reason))
+    return failed(error, argv.includes('--json'))
   } finally {
-    for (const release of releases) release()
-    for (const [name, caught] of signals) process.off(name, caught)
+    run.close()
   }
 }
 
-/** Bare: the list. An address: `get`. */
-function commandOf(argv: readonly string[]): {
-  readonly command: Command | undefined
-  readonly rest: readonly string[]
-} {
+/** Bare: the list. An address, or flags around one: `get`. @throws INVALID_ARGUMENT */
+export function commandOf(argv: readonly string[]): { readonly command: Command; readonly rest: readonly string[] } {
   const [first, ...rest] = argv
   if (first === undefined) return { command: ls, rest: [] }
-  if (first === '--help' || first === '-h') return { command: findCommand(commands, 'help'), rest }
+  if (first === '--help' || first === '-h') return { command: findCommand(commands, 'help')!, rest }
   if (first === '--version' || first === '-V') return { command: version, rest }
-  const command = findCommand(commands, first)
-  if (command !== undefined) return { command, rest }
-  if (/^https?:\/\//i.test(first) || first.startsWith('-'))
-    return { command: first.startsWith('-') && !argv.some((word) => /^https?:\/\//i.test(word)) ? ls : get, rest: argv }
-  return { command: undefined, rest }
+  const named = findCommand(commands, first)
+  if (named === get) return fetching(rest)
+  if (named !== undefined) return { command: named, rest }
+  if (isAddress(first)) return fetching(argv)
+  if (!first.startsWith('-')) throw noSuchCommand(commands, first)
+  const fetches = argv.some((word) => isAddress(word) || /^(?:-i|--input(?:-file)?)(?:=|$)/.test(word))
+  return fetches ? fetching(argv) : { command: ls, rest: argv }
 }
 
-function unknown(word: string): number {
-  const names = commands.flatMap((command) => [command.name, ...(command.aliases ?? [])])
-  const guess = nearest(word, names)
-  process.stderr.write(
-    `longhaul: there is no command '${word}'.${guess === undefined ? '' : ` Did you mean: longhaul ${guess}`}\n\n${guess === undefined ? overview(commands) : 'longhaul help lists all of them.\n'}`,
-  )
-  return exitCodes.usage
-}
-
-function colorOf(value: string | undefined): 'auto' | 'always' | 'never' {
-  return value === 'always' || value === 'never' ? value : 'auto'
+/** wget's `-b`: in the background. */
+function fetching(words: readonly string[]): { readonly command: Command; readonly rest: readonly string[] } {
+  const rest = words.filter((word) => word !== '-b' && word !== '--background')
+  return { command: rest.length === words.length ? get : add, rest }
 }
 
 function failed(error: unknown, json: boolean): number {
-  if (error instanceof NotFound) {
-    if (json) process.stdout.write(jsonLine('error', Date.now(), { message: error.message }))
-    process.stderr.write(`${error.message}\n`)
-    return exitCodes.notFound
-  }
   const isOurs = isLonghaulError(error)
-  const told = asLonghaulError(error, 'DAEMON_UNAVAILABLE')
-  if (json)
-    process.stdout.write(
-      jsonLine('error', Date.now(), { ...(isOurs ? { ...told.toJSON() } : { message: told.message }) }),
-    )
+  const isNotFound = error instanceof NotFound
+  const exit = isNotFound ? exitCodes.notFound : isOurs ? exitCodeOf(error.code) : exitCodes.bug
+  if (json) {
+    const fields = isOurs ? { ...error.toJSON() } : { message: error instanceof Error ? error.message : String(error) }
+    process.stdout.write(jsonLine('error', Date.now(), fields) + jsonLine('summary', Date.now(), { exit }))
+  }
+  const terminal = terminalOf({ stream: process.stderr, env: process.env, plain: false, color: 'auto' })
   process.stderr.write(
     isOurs
-      ? errorText(
-          told,
-          terminalOf({ stream: process.stderr, env: process.env, plain: false, color: 'auto' }),
-          wordsOf(languageOf(process.env)),
-        )
-      : `longhaul: this is a bug in Longhaul.\n${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+      ? errorText(error, terminal, wordsIn(terminal.language))
+      : isNotFound
+        ? `longhaul: ${error.message}\n`
+        : bugText(error),
   )
-  return isOurs ? exitCodeOf(told.code) : exitCodes.bug
+  return exit
+}
+
+function bugText(error: unknown): string {
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  return `longhaul: this is a bug in Longhaul; please report it. Transfers are not touched by it.\n${text}\n`
 }

@@ -3,18 +3,18 @@ import type { Link } from '../client/link.ts'
 import { LonghaulError } from '../contract/errors.ts'
 import type { TaskCounts, TaskFilter, TaskRecord } from '../contract/task.ts'
 import type { Flag, Input } from './command.ts'
-import { nameOf, shortCode } from './render/row.ts'
+import { nameOf, shortCodes } from './render/task-name.ts'
+
+const groups: readonly (keyof TaskCounts)[] = ['suspended', 'held', 'queued', 'waiting', 'active', 'completed']
 
 export const filterFlags: readonly Flag[] = [
   { name: 'session', value: 'NAME', help: 'only tasks of this session' },
-  { name: 'state', value: 'STATE', help: 'suspended, held, queued, waiting, active or completed' },
+  { name: 'state', value: 'STATE', choices: groups, help: `only those that are ${groups.join(', ')}` },
   { name: 'host', value: 'HOST', help: 'only tasks of this host' },
   { name: 'match', value: 'GLOB', help: 'file name or address, with * and ?' },
   { name: 'tag', value: 'TAG', help: 'only tasks with this tag' },
   { name: 'failed', help: 'only those that failed' },
 ]
-
-const groups: readonly (keyof TaskCounts)[] = ['suspended', 'held', 'queued', 'waiting', 'active', 'completed']
 
 export interface Selection {
   readonly session: string | undefined
@@ -23,17 +23,9 @@ export interface Selection {
   readonly narrowed: boolean
 }
 
-/** @throws INVALID_ARGUMENT for an unknown state */
 export function selectionOf(input: Input): Selection {
-  const state = input.value('state')
-  if (state !== undefined && !groups.includes(state as keyof TaskCounts)) {
-    throw new LonghaulError(
-      'INVALID_ARGUMENT',
-      `--state ${state}: there is no such state. States: ${groups.join(', ')}.`,
-    )
-  }
   const filter: TaskFilter = {
-    group: state as keyof TaskCounts | undefined,
+    group: input.value('state') as keyof TaskCounts | undefined,
     host: input.value('host'),
     match: input.value('match'),
     tag: input.value('tag'),
@@ -49,21 +41,32 @@ export async function findTask(link: Link, text: string): Promise<TaskRecord> {
   const found = await link.call('task.find', { text })
   if (found.length === 0) throw new NotFound(text)
   if (found.length > 1) {
-    const ids = found.map((task) => task.id)
-    const list = found.slice(0, 5).map((task) => `  ${shortCode(task.id, ids)}  ${nameOf(task)}`)
+    const codeOf = shortCodes(found.map((task) => task.id))
+    const list = found.slice(0, 5).map((task) => `  ${codeOf(task.id)}  ${nameOf(task)}`)
     throw new LonghaulError(
       'INVALID_ARGUMENT',
-      `'${text}' names ${found.length} tasks. Name one of them:\n${list.join('\n')}`,
+      `'${text}' names ${found.length} tasks. Nothing was done; name one of them:\n${list.join('\n')}`,
     )
   }
   return found[0]!
 }
 
+/** The tasks that the words name, each once. */
+export async function findTasks(link: Link, words: readonly string[]): Promise<readonly TaskRecord[]> {
+  const found = new Map<string, TaskRecord>()
+  for (const word of words) {
+    const task = await findTask(link, word)
+    found.set(task.id, task)
+  }
+  return [...found.values()]
+}
+
 /** No such task; its own exit code. */
 export class NotFound extends Error {
   override readonly name = 'NotFound'
-  constructor(text: string) {
-    super(`There is no task '${text}'. longhaul ls -a lists all of them.`)
+  /** @param message what is not there, and where to look */
+  constructor(text: string, message?: string) {
+    super(message ?? `There is no task '${text}'. longhaul ls -a lists all of them.`)
   }
 }
 
@@ -81,4 +84,12 @@ export async function* allTasks(link: Link, selection: Selection, completed: boo
     yield* page.tasks
     cursor = page.cursor
   } while (cursor !== undefined)
+}
+
+/** Of the words if there are any, else of the filter (without one: of everything) that has not ended. */
+export async function idsOf(link: Link, input: Input): Promise<readonly string[]> {
+  if (input.words.length > 0) return (await findTasks(link, input.words)).map((task) => task.id)
+  const ids: string[] = []
+  for await (const task of allTasks(link, selectionOf(input), false)) ids.push(task.id)
+  return ids
 }

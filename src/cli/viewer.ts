@@ -3,17 +3,12 @@
  * the transfers: this process is only a viewer.
  */
 import type { Link } from '../client/link.ts'
-import { sentenceOf } from '../client/explain.ts'
-import type { ProgressJson } from '../contract/task.ts'
-import type { TaskRecord } from '../contract/task.ts'
+import type { ProgressJson, TaskRecord } from '../contract/task.ts'
 import type { Context } from './command.ts'
-import { exitCodeOfAll, exitCodes } from './exit-codes.ts'
-import { JsonView } from './render/json-view.ts'
-import { LineView } from './render/line-view.ts'
-import { LiveView } from './render/live-view.ts'
+import { exitCodeOfAll, exitCodeOfSignal } from './exit-codes.ts'
 import type { ProgressView, Seen } from './render/progress-view.ts'
-import { terminalOf } from './render/terminal.ts'
 import { watchRecords } from './task-watch.ts'
+import { openView } from './view.ts'
 
 export interface Viewing {
   readonly ids: readonly string[]
@@ -31,97 +26,112 @@ export interface Viewed {
   readonly exitCode: number
 }
 
-export function viewOf(context: Context, options: { readonly timestamps?: boolean } = {}): ProgressView {
-  const wallMs = (): number => Date.now()
-  if (context.json) return new JsonView({ write: context.out, wallMs })
-  if (context.quiet) return { begins() {}, changed() {}, progressed() {}, ends() {} }
-  if (context.terminal.live) {
-    const terminal = (): ReturnType<typeof terminalOf> => ({
-      ...context.terminal,
-      columns: process.stderr.columns,
-      rows: process.stderr.rows,
-    })
-    return new LiveView({ terminal, words: context.words, write: context.err, wallMs })
-  }
-  return new LineView({ words: context.words, write: context.err, wallMs, timestamps: options.timestamps === true })
-}
-
 export async function watchTasks(context: Context, link: Link, viewing: Viewing): Promise<Viewed> {
-  const view = viewOf(context, viewing)
-  const seen = new Map<string, Seen>()
-  const ended = new Map<string, TaskRecord>()
   const done = Promise.withResolvers<string | undefined>()
-  const enough = (): boolean => ended.size >= (viewing.until === 'first' ? 1 : viewing.ids.length)
-
-  const explained = async (one: Seen): Promise<void> => {
-    const explanation = await link.call('task.explain', { id: one.task.id })
-    one.why = { explanation, sentence: sentenceOf(explanation, context.terminal.language) }
-  }
-  const take = async (task: TaskRecord): Promise<void> => {
-    if (ended.has(task.id)) return
-    const known = seen.get(task.id)
-    const now: Seen = known ?? { task, lastByteMs: Date.now() }
-    const before = now.task
-    now.task = task
-    if (task.progress.received !== before.progress.received) now.lastByteMs = Date.now()
-    now.why = undefined
-    // Without a reason the line says only that it waits; the next record brings another chance.
-    if (task.phase === 'waiting') await explained(now).catch(() => {})
-    if (known === undefined) {
-      seen.set(task.id, now)
-      view.begins(now, viewing.fresh?.has(task.id) ?? false)
-    } else view.changed(now, before)
-    if (task.state === 'completed') ended.set(task.id, task)
-    if (enough()) done.resolve(undefined)
-  }
-  const progressed = (id: string, progress: ProgressJson): void => {
-    const one = seen.get(id)
-    if (one === undefined || ended.has(id)) return
-    if (progress.received !== one.task.progress.received) one.lastByteMs = Date.now()
-    one.task = { ...one.task, progress }
-    view.progressed(one)
-  }
-
-  // One after the other: an explanation that is fetched for one record must not let a newer one overtake it.
-  let order: Promise<void> = Promise.resolve()
+  const opened = openView(context, { timestamps: viewing.timestamps === true })
+  const follower = new Follower(context, link, opened.view, viewing, done)
   const release = link.keepAlive.hold()
-  const stop = await watchRecords(link, {
-    ids: viewing.ids,
-    intervalMs: context.json ? 500 : 100,
-    record: (task) => {
-      order = order.then(() => take(task))
-    },
-    progress: (id, progress) => {
-      order = order.then(() => progressed(id, progress))
-    },
-    failed: (error) => done.reject(error),
-  })
   const leave = (): void => done.resolve(String(context.left.reason))
   context.left.addEventListener('abort', leave, { once: true })
   if (context.left.aborted) leave()
-
+  let stop = (): void => {}
   try {
+    stop = await watchRecords(link, {
+      ids: viewing.ids,
+      intervalMs: context.json ? 500 : 100,
+      record: (task) => follower.record(task),
+      progress: (id, progress) => follower.progress(id, progress),
+      failed: (error) => done.reject(error),
+    })
     const left = await done.promise
-    const records = [...ended.values()]
-    const failures = records.flatMap((task) => (task.error === undefined ? [] : [task.error.code]))
+    const ended = follower.ended
+    const failures = ended.flatMap((task) => (task.error === undefined ? [] : [task.error.code]))
     const exitCode = left === undefined ? exitCodeOfAll(failures) : exitCodeOfSignal(left)
-    view.ends(
+    opened.view.ends(
       left === undefined
-        ? { summary: { succeeded: records.length - failures.length, failed: failures.length, exitCode } }
+        ? { summary: { succeeded: ended.length - failures.length, failed: failures.length, exitCode } }
         : { left },
     )
-    return { ended: records, left, exitCode }
+    return { ended, left, exitCode }
   } catch (error) {
-    view.ends({ left: 'error' })
+    opened.view.ends({ left: 'error' })
     throw error
   } finally {
+    opened.close()
     context.left.removeEventListener('abort', leave)
     stop()
     release()
   }
 }
 
-export function exitCodeOfSignal(name: string): number {
-  if (name === 'SIGTERM' || name === 'SIGHUP') return exitCodes.terminated
-  return name === 'SIGPIPE' ? exitCodes.readerClosed : exitCodes.interrupted
+/** Turns reports into what a view is told, each task's in order. */
+class Follower {
+  readonly #context: Context
+  readonly #link: Link
+  readonly #view: ProgressView
+  readonly #viewing: Viewing
+  readonly #done: PromiseWithResolvers<string | undefined>
+  readonly #seen = new Map<string, Seen>()
+  readonly #ended = new Map<string, TaskRecord>()
+  /** One after the other: an explanation that is fetched for one record must not let a newer one overtake it. */
+  #order: Promise<void> = Promise.resolve()
+
+  constructor(
+    context: Context,
+    link: Link,
+    view: ProgressView,
+    viewing: Viewing,
+    done: PromiseWithResolvers<string | undefined>,
+  ) {
+    this.#context = context
+    this.#link = link
+    this.#view = view
+    this.#viewing = viewing
+    this.#done = done
+  }
+
+  get ended(): readonly TaskRecord[] {
+    return [...this.#ended.values()]
+  }
+
+  record(task: TaskRecord): void {
+    this.#next(() => this.#take(task))
+  }
+
+  progress(id: string, progress: ProgressJson): void {
+    this.#next(() => {
+      const one = this.#seen.get(id)
+      if (one === undefined || this.#ended.has(id)) return
+      if (progress.received !== one.task.progress.received) one.lastByteMs = this.#context.wallMs()
+      one.task = { ...one.task, progress }
+      this.#view.progressed(one)
+    })
+  }
+
+  #next(run: () => void | Promise<void>): void {
+    this.#order = this.#order.then(run).catch(this.#done.reject)
+  }
+
+  async #take(task: TaskRecord): Promise<void> {
+    if (this.#ended.has(task.id)) return
+    const known = this.#seen.get(task.id)
+    const now: Seen = known ?? { task, lastByteMs: this.#context.wallMs() }
+    const before = now.task
+    now.task = task
+    // A new attempt has its own silence.
+    if (task.progress.received !== before.progress.received || task.phase !== before.phase)
+      now.lastByteMs = this.#context.wallMs()
+    now.explanation = undefined
+    // Without a reason the line says only that it waits; the next record brings another chance.
+    if (task.phase === 'waiting')
+      now.explanation = await this.#link.call('task.explain', { id: task.id }).catch(() => undefined)
+    if (known === undefined) {
+      this.#seen.set(task.id, now)
+      this.#view.begins(now, this.#viewing.fresh?.has(task.id) ?? false)
+    } else this.#view.changed(now, before)
+    if (task.state !== 'completed') return
+    this.#ended.set(task.id, task)
+    const wanted = this.#viewing.until === 'first' ? 1 : this.#viewing.ids.length
+    if (this.#ended.size >= wanted) this.#done.resolve(undefined)
+  }
 }

@@ -1,25 +1,26 @@
 /** `hold`, `release` and `cancel`: the same shape, another verb. */
-import type { Change } from '../../contract/verbs.ts'
+import type { Link } from '../../client/link.ts'
 import { LonghaulError } from '../../contract/errors.ts'
 import type { Command, Context, Input } from '../command.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { jsonLine } from '../render/json-view.ts'
-import { ask } from '../render/question.ts'
-import { allTasks, filterFlags, findTask, selectionOf } from '../selection.ts'
+import { ask } from '../question.ts'
+import { filterFlags, idsOf, selectionOf } from '../selection.ts'
+
+type Kind = 'hold' | 'release' | 'cancel'
 
 const askAbove = 20
+/** The daemon takes at most so many ids a call. */
+const idsPerCall = 1000
 
-function command(
-  kind: 'hold' | 'release' | 'cancel',
-  about: Pick<Command, 'summary' | 'details' | 'aliases'>,
-): Command {
+function command(kind: Kind, about: Pick<Command, 'summary' | 'details' | 'aliases'>): Command {
   return {
     name: kind,
     ...about,
     usage: 'TASK… | FILTER | --all',
     flags: [
       ...filterFlags,
-      { name: 'all', help: 'every task that has not completed' },
+      { name: 'all', short: 'a', help: 'every task that has not completed' },
       { name: 'yes', short: 'y', help: `do not ask above ${askAbove} tasks` },
     ],
     examples: [`longhaul ${kind} 7K2M`, `longhaul ${kind} --session com.example.photos`],
@@ -42,33 +43,29 @@ export const cancel: Command = command('cancel', {
   details: ['`longhaul retry TASK` starts a cancelled one again from the bytes that were kept.'],
 })
 
-async function change(kind: 'hold' | 'release' | 'cancel', input: Input, context: Context): Promise<number> {
-  const link = await context.daemon()
-  const selection = selectionOf(input)
-  let ids: string[] = []
-  if (input.words.length > 0) {
-    for (const word of input.words) ids.push((await findTask(link, word)).id)
-  } else if (selection.narrowed || input.has('all')) {
-    for await (const task of allTasks(link, selection, false)) ids.push(task.id)
-    if (
-      ids.length > askAbove &&
-      !input.has('yes') &&
-      context.terminal.live &&
-      !(await ask(context, `${kind} ${ids.length} tasks?`))
-    )
-      ids = []
-  } else {
+async function change(kind: Kind, input: Input, context: Context): Promise<number> {
+  const { narrowed } = selectionOf(input)
+  if (input.words.length === 0 && !narrowed && !input.has('all'))
     throw new LonghaulError(
       'INVALID_ARGUMENT',
       `longhaul ${kind} wants a task, a filter or --all. longhaul ls shows the tasks. Nothing was changed.`,
     )
-  }
-  const verb: Change = { kind }
-  let changed = 0
-  for (let at = 0; at < ids.length; at += 1000) {
-    changed += (await link.call('task.change', { targets: { ids: ids.slice(at, at + 1000) }, change: verb })).changed
-  }
-  if (context.json) context.out(jsonLine('summary', Date.now(), { changed, ids }))
-  else if (!context.quiet) context.out(`${context.words.changed[kind](changed)}\n`)
+  const link = await context.daemon()
+  const ids = await idsOf(link, input)
+  const isMany = input.words.length === 0 && ids.length > askAbove && !input.has('yes')
+  const goesOn = !isMany || context.stdin.isTTY !== true || (await ask(context, context.words.sure(kind, ids.length)))
+  const changed = goesOn ? await changeAll(link, kind, ids) : 0
+  if (context.json) context.out(jsonLine('summary', context.wallMs(), { changed, ids: goesOn ? ids : [] }))
+  else if (!context.quiet)
+    context.out(`${changed === 0 && goesOn ? context.words.nothingChanged : context.words.changed[kind](changed)}\n`)
   return exitCodes.done
+}
+
+async function changeAll(link: Link, kind: Kind, ids: readonly string[]): Promise<number> {
+  let changed = 0
+  for (let at = 0; at < ids.length; at += idsPerCall) {
+    const targets = { ids: ids.slice(at, at + idsPerCall) }
+    changed += (await link.call('task.change', { targets, change: { kind } })).changed
+  }
+  return changed
 }

@@ -1,20 +1,26 @@
-import { sentenceOf } from '../../client/explain.ts'
+import type { Link } from '../../client/link.ts'
+import { snapshotOf } from '../../client/snapshot.ts'
+import { LonghaulError } from '../../contract/errors.ts'
 import type { TaskRecord } from '../../contract/task.ts'
 import type { Command, Context, Input } from '../command.ts'
 import { exitCodes } from '../exit-codes.ts'
-import { shortCode, row } from '../render/row.ts'
-import { paint } from '../render/terminal.ts'
 import { rate } from '../render/numbers.ts'
+import { row } from '../render/row.ts'
+import { nameOf, shortCodes } from '../render/task-name.ts'
+import { cutMark, paint } from '../render/terminal.ts'
+import { cut, width } from '../render/text.ts'
 import { allTasks, filterFlags, selectionOf } from '../selection.ts'
-import { snapshotOf } from '../../client/snapshot.ts'
+import type { Selection } from '../selection.ts'
 
 const defaultLimit = 100
+/** Each explanation is a question to the daemon: no more than a person reads. */
+const explained = 50
 
 export const ls: Command = {
   name: 'ls',
   aliases: ['list', 'status'],
   usage: '[FILTER]',
-  summary: 'list tasks: active and waiting ones, or all with -a',
+  summary: 'list tasks: those that run or wait, or all with -a',
   flags: [
     ...filterFlags,
     { name: 'all', short: 'a', help: 'completed ones too' },
@@ -22,63 +28,70 @@ export const ls: Command = {
   ],
   examples: ['longhaul ls', 'longhaul ls -a --failed', "longhaul ls --match '*.iso' --json"],
   run: async (input, context) => {
-    const link = await context.daemon()
-    const selection = selectionOf(input)
-    const completed =
-      input.has('all') || selection.filter.group === 'completed' || selection.filter.outcome !== undefined
     const limit = limitOf(input)
+    const selection = selectionOf(input)
+    const { group, outcome } = selection.filter
+    const completed = input.has('all') || group === 'completed' || outcome !== undefined
+    const link = await context.daemon()
     const tasks: TaskRecord[] = []
-    let more = false
+    let isCut = false
     for await (const task of allTasks(link, selection, completed)) {
-      if (tasks.length >= limit) {
-        more = true
-        break
-      }
+      isCut = tasks.length >= limit
+      if (isCut || context.left.aborted) break
+      // A stream: it may be long, and its reader may have seen enough.
       if (context.json) context.out(`${JSON.stringify(snapshotOf(task))}\n`)
       else if (context.quiet) context.out(`${task.id}\n`)
       tasks.push(task)
     }
     if (context.json || context.quiet) return exitCodes.done
-    await print(context, tasks, { more, limit })
-    const counts = await link.call(
-      'session.counts',
-      selection.session === undefined ? {} : { identifier: selection.session },
-    )
-    const { active, waiting, queued, held, suspended, completed: ended } = counts
-    const speed = tasks.reduce((sum, task) => sum + task.progress.rate, 0)
-    if (active + waiting + queued + held + suspended + ended > 0) {
-      const totals = { active, waiting, queued, held: held + suspended, done: ended, failed: 0 }
-      context.out(`${paint(context.output, 'dim', context.words.totals(totals, rate(speed), undefined))}\n`)
-    }
+    if (tasks.length > 0) await print(context, link, tasks)
+    if (isCut) context.out(`${context.words.more(tasks.length)}\n`)
+    await total(context, link, selection, tasks)
     return exitCodes.done
   },
 }
 
+/** @throws INVALID_ARGUMENT */
 function limitOf(input: Input): number {
-  const given = Number(input.value('limit') ?? defaultLimit)
-  return given === 0 ? Number.POSITIVE_INFINITY : given
+  const given = input.value('limit') ?? String(defaultLimit)
+  if (!/^\d{1,9}$/.test(given))
+    throw new LonghaulError('INVALID_ARGUMENT', `--limit ${given}: write a whole number; 0 means no limit.`)
+  return given === '0' ? Number.POSITIVE_INFINITY : Number(given)
 }
 
-async function print(
+async function print(context: Context, link: Link, tasks: readonly TaskRecord[]): Promise<void> {
+  const codeOf = shortCodes(tasks.map((task) => task.id))
+  const layout = {
+    terminal: context.output,
+    words: context.words,
+    codeCells: Math.max(...tasks.map((task) => codeOf(task.id).length)),
+    nameCells: Math.max(...tasks.map((task) => width(nameOf(task)))),
+  }
+  let waiting = 0
+  for (const task of tasks) {
+    const isExplained = task.phase === 'waiting' && waiting++ < explained
+    const explanation = isExplained ? await link.call('task.explain', { id: task.id }) : undefined
+    context.out(`${row({ task, explanation, wallMs: context.wallMs() }, layout, codeOf(task.id))}\n`)
+  }
+}
+
+/** Of all that the session or the home has, not only of what is listed. */
+async function total(
   context: Context,
+  link: Link,
+  { session }: Selection,
   tasks: readonly TaskRecord[],
-  cut: { readonly more: boolean; readonly limit: number },
 ): Promise<void> {
-  if (tasks.length === 0) {
-    context.out(`${context.words.nothingHere}\n`)
+  const { words, output } = context
+  const counts = await link.call('session.counts', session === undefined ? {} : { identifier: session })
+  const { active, waiting, queued, held, suspended, completed } = counts
+  if (active + waiting + queued + held + suspended + completed === 0) {
+    context.out(`${words.nothingHere}\n`)
     return
   }
-  const link = await context.daemon()
-  const ids = tasks.map((task) => task.id)
-  let explained = 0
-  for (const task of tasks) {
-    let why
-    // Only as many as a person reads; each asks the daemon.
-    if (task.phase === 'waiting' && explained++ < 50) {
-      const explanation = await link.call('task.explain', { id: task.id })
-      why = { explanation, sentence: sentenceOf(explanation, context.output.language) }
-    }
-    context.out(`${row({ task, why, wallMs: Date.now() }, context.output, context.words, shortCode(task.id, ids))}\n`)
-  }
-  if (cut.more) context.out(`… more: longhaul ls --limit 0 shows all of them.\n`)
+  if (tasks.length === 0 && active + waiting + queued + held + suspended === 0) context.out(`${words.nothingRuns}\n`)
+  const speed = tasks.reduce((sum, task) => sum + (task.phase === 'transferring' ? task.progress.rate : 0), 0)
+  const totals = { active, waiting, queued, held: held + suspended, done: completed, failed: 0 }
+  const text = cut(words.totals(totals, rate(speed), undefined), output.columns - 1, cutMark(output))
+  context.out(`${paint(output, 'dim', text)}\n`)
 }

@@ -1,18 +1,26 @@
-import { makeTaskId } from '../../contract/words.ts'
+import { randomBytes } from 'node:crypto'
+import type { Link } from '../../client/link.ts'
+import { changedRequest } from '../../client/requests.ts'
 import { LonghaulError } from '../../contract/errors.ts'
 import type { TaskRecord } from '../../contract/task.ts'
-import { headerOf } from '../header.ts'
-import type { Command } from '../command.ts'
+import { makeTaskId } from '../../contract/words.ts'
+import type { Command, Context, Input } from '../command.ts'
 import { exitCodes } from '../exit-codes.ts'
+import { headerOf } from '../header.ts'
 import { jsonLine } from '../render/json-view.ts'
-import { shortCode } from '../render/row.ts'
-import { allTasks, filterFlags, findTask, selectionOf } from '../selection.ts'
-import { randomBytes } from 'node:crypto'
+import { shortCodes } from '../render/task-name.ts'
+import { allTasks, filterFlags, findTasks, selectionOf } from '../selection.ts'
+
+/** Codes of more new tasks than these are left to `ls`. */
+const named = 8
 
 export const retry: Command = {
   name: 'retry',
   usage: 'TASK… | --failed',
   summary: 'try again now: ends a wait, or starts a failed task again from the bytes that were kept',
+  details: [
+    'A task that has ended is tried again as a new one, which takes over its bytes; prints the code of the new one.',
+  ],
   flags: [
     ...filterFlags,
     { name: 'url', value: 'NEW', help: 'a fresh address for the same file' },
@@ -24,50 +32,65 @@ export const retry: Command = {
     "longhaul retry 9QXD --url 'https://cdn.example/file?sig=new'",
   ],
   run: async (input, context) => {
-    const link = await context.daemon()
-    const tasks: TaskRecord[] = []
-    for (const word of input.words) tasks.push(await findTask(link, word))
-    const selection = selectionOf(input)
-    if (tasks.length === 0 && selection.narrowed)
-      for await (const task of allTasks(link, selection, true)) tasks.push(task)
-    if (tasks.length === 0 && !selection.narrowed) {
+    const { narrowed } = selectionOf(input)
+    if (input.words.length === 0 && !narrowed)
       throw new LonghaulError(
         'INVALID_ARGUMENT',
         'longhaul retry wants a task or --failed. longhaul ls -a --failed shows what failed. Nothing was changed.',
       )
-    }
-    const url = input.value('url')
-    const headers = input.values('header').map(headerOf)
-    const request = { ...(url !== undefined && { url }), ...(headers.length > 0 && { headers }) }
+    const request = requestOf(input)
+    const link = await context.daemon()
+    const tasks = await tasksOf(link, input)
     const again: string[] = []
     let now = 0
     for (const task of tasks) {
       if (task.state === 'completed') {
-        // One that succeeded has nothing to be tried again, unless somebody named it.
-        if (task.error === undefined && input.words.length === 0) continue
-        const newId = makeTaskId(Date.now(), randomBytes(10))
+        const newId = makeTaskId(context.wallMs(), randomBytes(10))
         again.push((await link.call('task.retry', { id: task.id, newId, ...request })).task.id)
-        continue
-      }
-      if (url !== undefined || headers.length > 0) {
-        await link.call('task.change', {
-          targets: { ids: [task.id] },
-          change: { kind: 'request', restart: false, ...request },
-        })
-      }
-      now += (await link.call('task.change', { targets: { ids: [task.id] }, change: { kind: 'tryNow' } })).changed
+      } else now += await tryNow(link, task, request)
     }
-    if (context.json) context.out(jsonLine('summary', Date.now(), { retried: again, triedNow: now }))
-    else if (!context.quiet) {
-      if (again.length > 0)
-        context.out(
-          `${context.words.changed.retry(again.length)} ${again
-            .slice(0, 8)
-            .map((id) => shortCode(id, again))
-            .join(' ')}\n`,
-        )
-      if (now > 0 || again.length === 0) context.out(`${context.words.changed.tryNow(now)}\n`)
-    }
+    tell(context, again, now)
     return exitCodes.done
   },
+}
+
+type FreshRequest = ReturnType<typeof changedRequest>
+
+function requestOf(input: Input): FreshRequest {
+  const headers = input.values('header').map(headerOf)
+  const url = input.value('url')
+  if (url !== undefined && input.words.length !== 1)
+    throw new LonghaulError('INVALID_ARGUMENT', '--url is the address of one file: name one task. Nothing was changed.')
+  return changedRequest(url, headers.length === 0 ? undefined : headers)
+}
+
+/** Of a filter only what can be tried again: what succeeded is left alone unless somebody names it. */
+async function tasksOf(link: Link, input: Input): Promise<readonly TaskRecord[]> {
+  if (input.words.length > 0) return findTasks(link, input.words)
+  const found: TaskRecord[] = []
+  for await (const task of allTasks(link, selectionOf(input), true))
+    if (task.state !== 'completed' || task.error !== undefined) found.push(task)
+  return found
+}
+
+async function tryNow(link: Link, task: TaskRecord, request: FreshRequest): Promise<number> {
+  const targets = { ids: [task.id] }
+  if (request.url !== undefined || request.headers !== undefined)
+    await link.call('task.change', { targets, change: { kind: 'request', restart: false, ...request } })
+  return (await link.call('task.change', { targets, change: { kind: 'tryNow' } })).changed
+}
+
+function tell(context: Context, again: readonly string[], now: number): void {
+  const { words } = context
+  if (context.json) {
+    context.out(jsonLine('summary', context.wallMs(), { retried: again, triedNow: now }))
+    return
+  }
+  if (context.quiet) return
+  if (again.length > 0) {
+    const codes = again.length > named ? '' : ` ${again.map(shortCodes(again)).join(' ')}`
+    context.out(`${words.changed.retry(again.length)}${codes}\n`)
+  }
+  if (now > 0) context.out(`${words.changed.tryNow(now)}\n`)
+  if (again.length === 0 && now === 0) context.out(`${words.nothingChanged}\n`)
 }

@@ -1,67 +1,77 @@
-import { maskUrl } from '../../contract/task.ts'
 import { snapshotOf } from '../../client/snapshot.ts'
+import { maskUrl } from '../../contract/task.ts'
+import type { HeaderPairs, TaskRecord } from '../../contract/task.ts'
 import type { Command } from '../command.ts'
 import { exitCodes } from '../exit-codes.ts'
+import { explanationText } from '../render/explanation.ts'
 import { bytes, clockTime } from '../render/numbers.ts'
-import { printable, wrap } from '../render/text.ts'
-import { findTask } from '../selection.ts'
-import { explanationText } from './explain.ts'
+import { sheet } from '../render/sheet.ts'
+import type { SheetLine } from '../render/sheet.ts'
+import type { Words } from '../render/words.ts'
+import { findTasks } from '../selection.ts'
 
-const secret = /^(authorization|proxy-authorization|cookie|.*token.*|.*secret.*|.*key.*)$/i
+/** Fields whose values are secrets, or may well be. */
+const secret = /^(?:authorization|proxy-authorization|cookie|set-cookie|.*token.*|.*secret.*|.*key.*)$/i
 
 export const show: Command = {
   name: 'show',
-  usage: 'TASK',
+  usage: '[TASK…]',
   summary: 'everything about one task: request, response, bytes, file, tries',
+  details: ['Without a task: the last one. Secrets in headers and queries are masked.'],
   flags: [],
   examples: ['longhaul show 7K2M', 'longhaul show @last --json'],
   run: async (input, context) => {
     const link = await context.daemon()
-    const task = await findTask(link, input.words[0] ?? '@last')
-    if (context.json) {
-      context.out(`${JSON.stringify(snapshotOf(task))}\n`)
-      return exitCodes.done
+    const { words, output, wallMs } = context
+    for (const task of await findTasks(link, input.words.length === 0 ? ['@last'] : input.words)) {
+      if (context.json) {
+        context.out(`${JSON.stringify(snapshotOf(task))}\n`)
+        continue
+      }
+      const explanation = await link.call('task.explain', { id: task.id })
+      context.out(explanationText({ task, explanation, wallMs: wallMs() }, output, words))
+      context.out(`\n${sheet(linesOf(task, words, new Date(wallMs())), output)}`)
     }
-    context.out(explanationText(task, await link.call('task.explain', { id: task.id }), context))
-    const now = new Date()
-    const facts: [string, string][] = [
-      ['Id', `${task.id} (number ${task.taskIdentifier} of session ${task.session})`],
-      ['Request', `${task.currentRequest.method} ${maskUrl(task.currentRequest.url)}`],
-      ...task.currentRequest.headers.map(([name, value]): [string, string] => [
-        '',
-        `${name}: ${secret.test(name) ? '***' : value}`,
-      ]),
-    ]
-    if (task.response !== undefined) {
-      facts.push(['Response', `${task.response.status} from ${maskUrl(task.response.url)}`])
-      for (const [name, value] of task.response.headers)
-        facts.push(['', `${name}: ${secret.test(name) || /^set-cookie$/i.test(name) ? '***' : value}`])
-    }
-    const { received, total } = task.progress
-    facts.push([
-      'Bytes',
-      `${received}${total === undefined ? '' : ` of ${total}`} (${bytes(received)}${total === undefined ? '' : ` of ${bytes(total)}`})`,
-    ])
-    const place = task.destination
-    facts.push([
-      'To',
-      task.result?.path ??
-        (place.kind === 'spool'
-          ? 'the spool, until its app takes it'
-          : place.kind === 'file'
-            ? `${place.folder}/${place.name}`
-            : `${place.folder}/ (name from the server)`),
-    ])
-    if (task.result?.digest !== undefined) facts.push(['Digest', task.result.digest])
-    if (task.result !== undefined && !task.result.lengthVerified) facts.push(['', context.words.lengthUnverified])
-    if (task.description !== undefined) facts.push(['About', task.description])
-    if (task.metadata !== undefined) facts.push(['Metadata', task.metadata])
-    if (task.retryOf !== undefined) facts.push(['Retry of', task.retryOf])
-    facts.push(['Created', clockTime(new Date(task.createdAtMs), now)])
-    if (task.completedAtMs !== undefined) facts.push(['Ended', clockTime(new Date(task.completedAtMs), now)])
-    const cells = Math.min(context.output.columns, 120) - 13
-    for (const [label, text] of facts)
-      context.out(`  ${label.padEnd(10)}${wrap(printable(text), cells, ' '.repeat(12))}\n`)
     return exitCodes.done
   },
+}
+
+function linesOf(task: TaskRecord, words: Words, now: Date): readonly SheetLine[] {
+  const { labels } = words
+  const { currentRequest, response, result, progress } = task
+  const { received, total } = progress
+  const exact = total === undefined ? String(received) : `${received} / ${total}`
+  const lines: SheetLine[] = [
+    [labels.id, words.number(task.id, task.taskIdentifier, task.session)],
+    [labels.request, `${currentRequest.method} ${maskUrl(currentRequest.url)}`],
+    ...headerLines(currentRequest.headers),
+  ]
+  if (response !== undefined)
+    lines.push([labels.response, `${response.status} ${maskUrl(response.url)}`], ...headerLines(response.headers))
+  lines.push(
+    [
+      labels.bytes,
+      `${exact} (${words.keptOf(bytes(received), total === undefined ? undefined : bytes(total), undefined)})`,
+    ],
+    [labels.to, placeOf(task, words)],
+  )
+  if (result?.digest !== undefined) lines.push([labels.digest, result.digest])
+  if (result?.lengthVerified === false) lines.push(['', words.lengthUnverified])
+  if (task.description !== undefined) lines.push([labels.about, task.description])
+  if (task.metadata !== undefined) lines.push([labels.metadata, task.metadata])
+  if (task.retryOf !== undefined) lines.push([labels.retryOf, task.retryOf])
+  lines.push([labels.created, clockTime(new Date(task.createdAtMs), now)])
+  if (task.completedAtMs !== undefined) lines.push([labels.ended, clockTime(new Date(task.completedAtMs), now)])
+  return lines
+}
+
+function headerLines(headers: HeaderPairs): readonly SheetLine[] {
+  return headers.map(([name, value]) => ['', `${name}: ${secret.test(name) ? '***' : value}`])
+}
+
+function placeOf({ result, destination }: TaskRecord, words: Words): string {
+  if (result?.path !== undefined) return result.path
+  if (destination.kind === 'spool') return words.spool
+  if (destination.kind === 'file') return `${destination.folder}/${destination.name}`
+  return `${destination.folder}/ (${words.serverNames})`
 }

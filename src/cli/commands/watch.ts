@@ -1,6 +1,6 @@
 import type { Command } from '../command.ts'
 import { exitCodes } from '../exit-codes.ts'
-import { allTasks, filterFlags, findTask, selectionOf } from '../selection.ts'
+import { filterFlags, idsOf } from '../selection.ts'
 import { watchTasks } from '../viewer.ts'
 
 export const watch: Command = {
@@ -8,29 +8,31 @@ export const watch: Command = {
   aliases: ['top'],
   usage: '[TASK… | FILTER] [--until first|all]',
   summary: 'show the progress of what already runs',
+  details: ['Without a task or filter: everything that has not ended. The exit code tells the result, as with get.'],
   flags: [
     ...filterFlags,
-    { name: 'until', value: 'first|all', help: 'leave at the first end, or when all have ended (default)' },
+    {
+      name: 'until',
+      value: 'first|all',
+      choices: ['first', 'all'],
+      help: 'leave at the first end, or when all have ended (default)',
+    },
     { name: 'timestamps', help: 'local time before each line where nothing is redrawn' },
   ],
   examples: ['longhaul watch', 'longhaul watch 7K2M', 'longhaul watch --session ci --plain'],
   run: async (input, context) => {
     const link = await context.daemon()
-    const ids: string[] = []
-    for (const word of input.words) ids.push((await findTask(link, word)).id)
-    if (ids.length === 0) for await (const task of allTasks(link, selectionOf(input), false)) ids.push(task.id)
+    const ids = await idsOf(link, input)
     if (ids.length === 0) {
-      if (!context.json && !context.quiet) context.err(`${context.words.nothingHere}\n`)
+      if (!context.json && !context.quiet) context.err(`${context.words.nothingRuns}\n`)
       return exitCodes.done
     }
-    const viewed = await watchTasks(context, link, {
-      ids,
-      until: input.value('until') === 'first' ? 'first' : 'all',
-      timestamps: input.has('timestamps'),
-    })
-    if (viewed.left !== undefined && !context.quiet && !context.json) {
-      context.err(`${context.words.leftRunning(ids.length - viewed.ended.length, '')}\n`)
-    }
+    const until = input.value('until') === 'first' ? 'first' : 'all'
+    const viewed = await watchTasks(context, link, { ids, until, timestamps: input.has('timestamps') })
+    if (viewed.left !== undefined && !context.quiet && !context.json)
+      context.err(
+        `${context.words.leftRunning(ids.length - viewed.ended.length, 'longhaul watch', 'longhaul cancel TASK…')}\n`,
+      )
     return viewed.exitCode
   },
 }

@@ -3,11 +3,11 @@
  * `error`, and `summary`, always last. What is unknown is absent, never -1.
  */
 import type { TaskRecord } from '../../contract/task.ts'
-import type { ErrorJson } from '../../contract/errors.ts'
 import type { ProgressView, Seen, Summary } from './progress-view.ts'
 
 const progressMs = 500
 
+/** @param fields what is undefined is left out */
 export function jsonLine(type: string, wallMs: number, fields: Readonly<Record<string, unknown>>): string {
   return `${JSON.stringify({ v: 1, type, time: new Date(wallMs).toISOString(), ...fields })}\n`
 }
@@ -29,45 +29,55 @@ export class JsonView implements ProgressView {
     const { task } = seen
     this.#say('task.created', task, { new: isNew, url: task.originalRequest.url, phase: task.phase })
     if (task.phase === 'completed') this.#completed(task)
+    else if (task.phase === 'waiting') this.#waits(seen)
   }
 
   changed(seen: Seen, before: TaskRecord): void {
     const { task } = seen
-    if (task.phase === 'completed') return this.#completed(task)
-    const cause = seen.why?.explanation.cause
-    const wakes = seen.why?.explanation.nextWakeUpMs
-    if (task.phase === 'waiting' && cause !== undefined) {
-      const nextAt = wakes === undefined ? undefined : new Date(wakes).toISOString()
-      return this.#say('task.retry', task, { attempt: task.attempts + 1, cause, nextAt, kept: task.progress.received })
-    }
-    if (task.phase !== before.phase) this.#say('task.state', task, { state: task.state, phase: task.phase })
+    if (task.phase === 'completed') this.#completed(task)
+    else if (task.phase === before.phase && task.attempts === before.attempts) return
+    else if (task.phase !== 'waiting' || !this.#waits(seen))
+      this.#say('task.state', task, { state: task.state, phase: task.phase })
   }
 
   progressed(seen: Seen): void {
     const { task } = seen
     const now = this.#options.wallMs()
-    if (now - (this.#saidAt.get(task.id) ?? 0) < progressMs) return
+    const last = this.#saidAt.get(task.id)
+    if (last !== undefined && now - last < progressMs) return
     this.#saidAt.set(task.id, now)
     const { received, total, rate, etaMs } = task.progress
     this.#say('task.progress', task, { received, expected: total, rate, etaMs, phase: task.phase })
   }
 
   ends(how: { readonly summary: Summary } | { readonly left: string }): void {
-    if ('summary' in how) {
-      const { succeeded, failed, exitCode } = how.summary
-      this.#options.write(jsonLine('summary', this.#options.wallMs(), { ok: succeeded, failed, exit: exitCode }))
-    } else this.#options.write(jsonLine('summary', this.#options.wallMs(), { left: how.left }))
+    const fields =
+      'summary' in how
+        ? { ok: how.summary.succeeded, failed: how.summary.failed, exit: how.summary.exitCode }
+        : { left: how.left }
+    this.#options.write(jsonLine('summary', this.#options.wallMs(), fields))
+  }
+
+  /** False: it does not wait because of a failure. */
+  #waits({ task, explanation }: Seen): boolean {
+    if (explanation?.cause === undefined) return false
+    const { cause, nextWakeUpMs } = explanation
+    const nextAt = nextWakeUpMs === undefined ? undefined : new Date(nextWakeUpMs).toISOString()
+    this.#say('task.retry', task, { attempt: task.attempts + 1, cause, nextAt, kept: task.progress.received })
+    return true
   }
 
   #completed(task: TaskRecord): void {
-    const error: ErrorJson | undefined = task.error
+    const { error, result, completedAtMs } = task
     this.#say('task.completed', task, {
       ok: error === undefined,
-      path: task.result?.path,
-      bytes: task.result?.bytes,
-      ms: task.completedAtMs === undefined ? undefined : task.completedAtMs - task.createdAtMs,
-      digest: task.result?.digest,
-      notModified: task.result?.notModified === true ? true : undefined,
+      path: result?.path,
+      bytes: result?.bytes,
+      ms: completedAtMs === undefined ? undefined : completedAtMs - task.createdAtMs,
+      digest: result?.digest,
+      lengthVerified: result?.lengthVerified,
+      notModified: result?.notModified === true ? true : undefined,
+      skipped: result?.skipped === true ? true : undefined,
       attempts: task.attempts,
       error,
     })

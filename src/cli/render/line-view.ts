@@ -5,7 +5,8 @@
 import type { TaskRecord } from '../../contract/task.ts'
 import { bytes, duration, rate } from './numbers.ts'
 import type { ProgressView, Seen } from './progress-view.ts'
-import { nameOf, shortCode, stateText } from './row.ts'
+import { causeText, stateText } from './state.ts'
+import { nameOf, shortCode } from './task-name.ts'
 import { printable } from './text.ts'
 import type { Words } from './words.ts'
 
@@ -15,39 +16,42 @@ export interface LineViewOptions {
   readonly words: Words
   readonly write: (text: string) => void
   readonly wallMs: () => number
-  /** `--timestamps`: local time before each line. */
+  /** Local time before each line. */
   readonly timestamps: boolean
 }
 
+/** What was said of a task. */
 interface Told {
+  readonly code: string
   tenth: number
   atMs: number
   started: boolean
+  last: string
 }
 
 export class LineView implements ProgressView {
   readonly #options: LineViewOptions
   readonly #told = new Map<string, Told>()
-  readonly #ids = new Set<string>()
 
   constructor(options: LineViewOptions) {
     this.#options = options
   }
 
   begins(seen: Seen): void {
-    this.#ids.add(seen.task.id)
     this.#told.set(seen.task.id, {
-      tenth: Math.floor((seen.task.progress.fraction ?? 0) * 10),
+      code: shortCode(seen.task.id, this.#told.keys()),
+      tenth: tenthOf(seen.task),
       atMs: this.#options.wallMs(),
       started: false,
+      last: '',
     })
     this.#state(seen)
   }
 
   changed(seen: Seen, before: TaskRecord): void {
     const { task } = seen
-    if (task.phase !== before.phase || (task.phase === 'waiting' && task.attempts !== before.attempts))
-      this.#state(seen)
+    const retries = task.phase === 'waiting' && task.attempts !== before.attempts
+    if (task.phase !== before.phase || retries) this.#state(seen)
   }
 
   progressed(seen: Seen): void {
@@ -56,74 +60,74 @@ export class LineView implements ProgressView {
     this.#start(seen, told)
     const { fraction, received, total, rate: speed, etaMs } = seen.task.progress
     const now = this.#options.wallMs()
-    const tenth = fraction === undefined ? told.tenth + 1 : Math.floor(fraction * 10)
-    if (tenth <= told.tenth || tenth >= 10 || now - told.atMs < sparseMs) return
-    told.tenth = fraction === undefined ? told.tenth : tenth
+    const tenth = tenthOf(seen.task)
+    // Without a total there are no tenths: every 30 s then.
+    const due = fraction === undefined || (tenth > told.tenth && tenth < 10)
+    if (!due || now - told.atMs < sparseMs) return
+    told.tenth = tenth
     told.atMs = now
     const { words } = this.#options
-    this.#say(
-      seen,
-      fraction === undefined || total === undefined
-        ? words.got(bytes(received), rate(speed))
-        : words.percentOf(
-            Math.floor(fraction * 100),
-            bytes(received),
-            bytes(total),
-            rate(speed),
-            etaMs === undefined ? undefined : duration(etaMs),
-          ),
-    )
+    if (fraction === undefined || total === undefined) return this.#say(seen, words.got(bytes(received), rate(speed)))
+    const left = etaMs === undefined ? undefined : duration(etaMs)
+    this.#say(seen, words.percentOf(Math.floor(fraction * 100), bytes(received), bytes(total), rate(speed), left))
   }
 
   ends(): void {}
 
+  /** Once an attempt, when it is known how much there is to come, or the first byte is there. */
   #start(seen: Seen, told: Told): void {
-    if (told.started) return
-    told.started = true
     const { received, total } = seen.task.progress
+    if (told.started || (total === undefined && received === 0)) return
+    told.started = true
+    told.tenth = tenthOf(seen.task)
+    told.atMs = this.#options.wallMs()
     const { words } = this.#options
-    const begun = words.started(total === undefined ? undefined : bytes(total))
-    this.#say(seen, received > 0 && seen.task.attempts > 1 ? `${words.resumed(bytes(received))}` : begun)
+    const goesOn = received > 0 && seen.task.attempts > 1
+    this.#say(
+      seen,
+      goesOn ? words.resumed(bytes(received)) : words.started(total === undefined ? undefined : bytes(total)),
+    )
   }
 
   #state(seen: Seen): void {
-    const { task, why } = seen
-    const { words } = this.#options
+    const { task, explanation } = seen
+    const { words, wallMs } = this.#options
     const told = this.#told.get(task.id)
-    if (task.phase === 'transferring') {
-      if (told !== undefined) {
-        told.started = false
-        if (task.progress.total !== undefined || task.progress.received > 0) this.#start(seen, told)
-      }
-      return
+    switch (task.phase) {
+      case 'preparing':
+      case 'connecting':
+        // A new attempt is told by its first byte.
+        if (told !== undefined) told.started = false
+        return
+      case 'verifying':
+      case 'delivering':
+        return
+      case 'transferring':
+        if (told !== undefined) this.#start(seen, told)
+        return
+      default:
     }
-    if (
-      task.phase === 'connecting' ||
-      task.phase === 'preparing' ||
-      task.phase === 'verifying' ||
-      task.phase === 'delivering'
-    )
-      return
-    const cause = why?.explanation.cause
-    const wakes = why?.explanation.nextWakeUpMs
-    if (task.phase === 'waiting' && cause !== undefined && wakes !== undefined) {
-      const wait = duration(wakes - this.#options.wallMs())
-      this.#say(
-        seen,
-        words.retry(
-          `${cause.message.split('\n')[0] ?? ''} (${cause.code})`,
-          task.attempts + 1,
-          wait,
-          bytes(task.progress.received),
-        ),
-      )
-      return
+    const { cause, nextWakeUpMs } = explanation ?? {}
+    if (task.phase === 'waiting' && cause !== undefined && nextWakeUpMs !== undefined) {
+      const short = causeText(cause, words)
+      const why = short === cause.code ? short : `${short} (${cause.code})`
+      const wait = duration(nextWakeUpMs - wallMs())
+      return this.#say(seen, words.retry(why, task.attempts + 1, wait, bytes(task.progress.received)))
     }
-    this.#say(seen, stateText({ ...seen, wallMs: this.#options.wallMs() }, words) ?? '')
+    const text = stateText({ task, explanation, wallMs: wallMs() }, words)
+    if (text !== undefined) this.#say(seen, text)
   }
 
   #say(seen: Seen, text: string): void {
-    const time = this.#options.timestamps ? `${new Date(this.#options.wallMs()).toLocaleString('sv-SE')} ` : ''
-    this.#options.write(`${time}${shortCode(seen.task.id, this.#ids)} ${nameOf(seen.task)}: ${printable(text)}\n`)
+    const told = this.#told.get(seen.task.id)
+    if (told?.last === text) return
+    if (told !== undefined) told.last = text
+    const now = new Date(this.#options.wallMs())
+    const time = this.#options.timestamps ? `${now.toLocaleString('sv-SE')} ` : ''
+    this.#options.write(`${time}${told?.code ?? ''} ${nameOf(seen.task)}: ${printable(text)}\n`)
   }
+}
+
+function tenthOf({ progress }: TaskRecord): number {
+  return Math.floor((progress.fraction ?? 0) * 10)
 }

@@ -1,51 +1,55 @@
 /**
- * The display on a terminal: a line a task, redrawn in place at most ten times a second, counts below. It never scrolls:
- * tasks that end are written once above it and leave it.
+ * The display on a terminal: a line a task, redrawn in place at most ten times a second, counts below. Tasks that end are
+ * written once above it and leave it.
  */
 import type { TaskRecord } from '../../contract/task.ts'
 import { duration, rate } from './numbers.ts'
 import type { ProgressView, Seen } from './progress-view.ts'
-import { row, shortCode } from './row.ts'
-import { paint } from './terminal.ts'
+import { RedrawnLines } from './redrawn-lines.ts'
+import { row } from './row.ts'
+import type { Layout } from './row.ts'
+import { nameOf, shortCode } from './task-name.ts'
+import { cutMark, paint } from './terminal.ts'
 import type { Terminal } from './terminal.ts'
-import { fit } from './text.ts'
+import { cut, width } from './text.ts'
 import type { Totals, Words } from './words.ts'
 
 const hideCursor = '\u001B[?25l'
 const showCursor = '\u001B[?25h'
-// Synchronized update (DEC mode 2026): the terminal shows a frame whole or not at all.
-const beginFrame = '\u001B[?2026h'
-const endFrame = '\u001B[?2026l'
 const frameMs = 100
+/** Rows that are not tasks: the counts, the keys, the one of the cursor, and one to spare. */
+const otherRows = 4
 
 export interface LiveViewOptions {
+  /** Asked for each frame: its size changes. */
   readonly terminal: () => Terminal
   readonly words: Words
   readonly write: (text: string) => void
   readonly wallMs: () => number
+  /** Calls again and again, until the function that it returns is called. */
+  readonly every: (ms: number, run: () => void) => () => void
 }
 
 export class LiveView implements ProgressView {
   readonly #options: LiveViewOptions
+  readonly #lines: RedrawnLines
   readonly #running = new Map<string, Seen>()
-  readonly #ids = new Set<string>()
+  readonly #codes = new Map<string, string>()
+  #nameCells = 0
   #finished: Seen[] = []
-  #drawn = 0
   #done = 0
   #failed = 0
-  #timer: NodeJS.Timeout | undefined
-  #ended = false
+  #stop: (() => void) | undefined
 
   constructor(options: LiveViewOptions) {
     this.#options = options
+    this.#lines = new RedrawnLines(options.write)
     options.write(hideCursor)
-    this.#timer = setInterval(() => {
-      this.#draw()
-    }, frameMs)
+    this.#stop = options.every(frameMs, () => this.#draw())
   }
 
   begins(seen: Seen): void {
-    this.#ids.add(seen.task.id)
+    this.#codes.set(seen.task.id, shortCode(seen.task.id, this.#codes.keys()))
     this.#place(seen)
   }
 
@@ -58,52 +62,69 @@ export class LiveView implements ProgressView {
   }
 
   ends(how: { readonly left: string } | object): void {
-    if (this.#ended) return
-    this.#ended = true
-    clearInterval(this.#timer)
-    this.#draw({ last: !('left' in how) })
+    if (this.#stop === undefined) return
+    // What still runs stays to be seen; that it can be left is no longer worth a line.
+    this.#draw('left' in how ? { keys: false } : { running: false })
+    this.restore()
+  }
+
+  suspended(): void {
+    if (this.#stop !== undefined) this.#options.write(showCursor)
+  }
+
+  resumed(): void {
+    if (this.#stop === undefined) return
+    // The shell has written in between.
+    this.#lines.forget()
+    this.#options.write(hideCursor)
+    this.#draw()
+  }
+
+  /** Whatever happened: the terminal is as it was. Can be called again. */
+  restore(): void {
+    if (this.#stop === undefined) return
+    this.#stop()
+    this.#stop = undefined
     this.#options.write(showCursor)
   }
 
   #place(seen: Seen): void {
-    if (seen.task.phase !== 'completed') {
-      this.#running.set(seen.task.id, seen)
+    const { task } = seen
+    // Names grow and never shrink here, so that the columns stand still.
+    this.#nameCells = Math.max(this.#nameCells, width(nameOf(task)))
+    if (task.phase !== 'completed') {
+      this.#running.set(task.id, seen)
       return
     }
-    if (!this.#running.delete(seen.task.id) && this.#finished.some((one) => one.task.id === seen.task.id)) return
+    this.#running.delete(task.id)
     this.#finished.push(seen)
-    if (seen.task.error === undefined) this.#done++
+    if (task.error === undefined) this.#done++
     else this.#failed++
   }
 
-  #draw(how: { readonly last?: boolean } = {}): void {
+  #draw(how: { readonly running?: boolean; readonly keys?: boolean } = {}): void {
     const terminal = this.#options.terminal()
-    const lines = this.#finished.map((seen) => this.#line(seen, terminal))
+    const finished = this.#finished.map((seen) => this.#row(seen, terminal))
     this.#finished = []
-    const running = how.last === true ? [] : this.#frame(terminal)
-    const up = this.#drawn > 0 ? `\u001B[${this.#drawn}A` : ''
-    this.#options.write(
-      `${beginFrame}${up}${[...lines, ...running].map((line) => `\r\u001B[2K${line}\n`).join('')}\u001B[0J${endFrame}`,
-    )
-    this.#drawn = running.length
+    const lines = how.running === false ? [] : this.#frame(terminal, how.keys !== false)
+    this.#lines.draw(finished, lines, terminal.columns)
   }
 
-  #frame(terminal: Terminal): string[] {
-    const order = { transferring: 0, verifying: 1, delivering: 1, connecting: 2, preparing: 2, waiting: 3 } as const
-    const rank = (task: TaskRecord): number => order[task.phase as keyof typeof order] ?? 4
-    const tasks = [...this.#running.values()].sort((a, b) => rank(a.task) - rank(b.task))
-    const room = Math.max(1, terminal.rows - 4)
-    const lines = tasks.slice(0, room).map((seen) => this.#line(seen, terminal))
-    if (tasks.length > 1 || this.#done + this.#failed > 0)
-      lines.push(fit(this.#totals(tasks), terminal.columns - 1).trimEnd())
-    lines.push(paint(terminal, 'dim', fit(this.#options.words.keys, terminal.columns - 1).trimEnd()))
+  #frame(terminal: Terminal, keys: boolean): string[] {
+    const tasks = [...this.#running.values()].sort((a, b) => rankOf(a.task) - rankOf(b.task))
+    const lines = tasks.slice(0, Math.max(1, terminal.rows - otherRows)).map((seen) => this.#row(seen, terminal))
+    const below = (text: string): string => cut(text, terminal.columns - 1, cutMark(terminal))
+    if (tasks.length > 1 || this.#done + this.#failed > 0) lines.push(below(this.#totals(tasks)))
+    if (keys) lines.push(paint(terminal, 'dim', below(this.#options.words.keys)))
     return lines
   }
 
-  #line(seen: Seen, terminal: Terminal): string {
+  #row(seen: Seen, terminal: Terminal): string {
     const wallMs = this.#options.wallMs()
-    const facts = { ...seen, wallMs, silentMs: wallMs - seen.lastByteMs }
-    return row(facts, terminal, this.#options.words, shortCode(seen.task.id, this.#ids))
+    const { task, explanation } = seen
+    const code = this.#codes.get(task.id) ?? shortCode(task.id)
+    const layout: Layout = { terminal, words: this.#options.words, codeCells: code.length, nameCells: this.#nameCells }
+    return row({ task, explanation, wallMs, silentMs: wallMs - seen.lastByteMs }, layout, code)
   }
 
   #totals(tasks: readonly Seen[]): string {
@@ -118,17 +139,25 @@ export class LiveView implements ProgressView {
     let speed = 0
     let left: number | undefined = 0
     for (const { task } of tasks) {
-      if (task.phase === 'queued') totals.queued++
-      else if (task.phase === 'waiting') totals.waiting++
-      else if (task.phase === 'held' || task.phase === 'suspended') totals.held++
-      else totals.active++
-      speed += task.progress.rate
-      left =
-        left === undefined || task.progress.total === undefined
-          ? undefined
-          : left + task.progress.total - task.progress.received
+      totals[countedAs(task)]++
+      const { total, received } = task.progress
+      if (task.phase === 'transferring') speed += task.progress.rate
+      left = left === undefined || total === undefined ? undefined : left + total - received
     }
     const eta = left === undefined || speed === 0 ? undefined : duration((left / speed) * 1000)
     return this.#options.words.totals(totals, rate(speed), eta)
   }
+}
+
+/** What moves stands first; the order within is the one in which they were added. */
+function rankOf({ phase }: TaskRecord): number {
+  if (phase === 'transferring') return 0
+  if (phase === 'verifying' || phase === 'delivering') return 1
+  if (phase === 'connecting' || phase === 'preparing') return 2
+  return phase === 'waiting' ? 3 : 4
+}
+
+function countedAs({ phase }: TaskRecord): 'active' | 'waiting' | 'queued' | 'held' {
+  if (phase === 'queued' || phase === 'waiting' || phase === 'held') return phase
+  return phase === 'suspended' ? 'held' : 'active'
 }

@@ -1,8 +1,9 @@
 /** Sizes, rates and durations as people read them. Decimal units, as disks and networks are sold. */
 
-/** `812 B`, `3.4 MB`, `21 GB`: at most three significant digits. */
+const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']
+
+/** `812 B`, `3.4 MB`, `21.3 GB`, `580 MB`: one decimal below 100, none above, so that a column of them does not jump. */
 export function bytes(count: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']
   let value = count
   let unit = 0
   // 999.5 would be shown as 1000.
@@ -10,7 +11,15 @@ export function bytes(count: number): string {
     value /= 1000
     unit++
   }
-  return `${unit === 0 ? Math.round(value) : value < 9.95 ? value.toFixed(1) : Math.round(value)} ${units[unit]!}`
+  return `${unit === 0 || value >= 99.95 ? Math.round(value) : value.toFixed(1)} ${units[unit]!}`
+}
+
+/** `3.4 / 5.8 GB`; the unit of the first only where it differs. */
+export function bytesOf(count: number, total: number): string {
+  const got = bytes(count)
+  const all = bytes(total)
+  const [value, unit] = got.split(' ')
+  return all.endsWith(` ${unit!}`) ? `${value!} / ${all}` : `${got} / ${all}`
 }
 
 export function rate(bytesPerSecond: number): string {
@@ -28,7 +37,7 @@ export function duration(ms: number): string {
   return `${Math.floor(hours / 24)}d ${hours % 24}h`
 }
 
-/** A short time with a decimal, for what has been measured: `1.2 s`, `0.4 s`, `2m 10s`. */
+/** What has been measured, with a decimal while it is short: `0.4 s`, `1.2 s`, `2m 10s`. */
 export function took(ms: number): string {
   return ms < 9950 ? `${(Math.max(0, ms) / 1000).toFixed(1)} s` : duration(ms)
 }

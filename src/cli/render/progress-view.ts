@@ -6,7 +6,8 @@ export interface Seen {
   task: TaskRecord
   /** Wall ms of the last byte that was seen to arrive. */
   lastByteMs: number
-  why?: { readonly sentence: string; readonly explanation: ExplanationJson } | undefined
+  /** Of a waiting task. */
+  explanation?: ExplanationJson | undefined
 }
 
 export interface Summary {
@@ -21,6 +22,11 @@ export interface ProgressView {
   /** More than progress changed: phase, state, attempt, response. */
   changed(seen: Seen, before: TaskRecord): void
   progressed(seen: Seen): void
-  /** Everything shown is final. Called once, on every way out. `left`: the person went, the work goes on. */
+  /** Everything shown is final. Called once. `left`: the person went (or an error came), the work goes on. */
   ends(how: { readonly summary: Summary } | { readonly left: string }): void
+  /** This process is about to be stopped (Ctrl-Z), and goes on (`fg`). */
+  suspended?(): void
+  resumed?(): void
+  /** Gives the terminal back, on every way out that did not call `ends`. */
+  restore?(): void
 }

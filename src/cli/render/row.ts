@@ -1,115 +1,81 @@
 /** One task in one line: what `ls`, `get` and `watch` show of it. */
-import type { ExplanationJson } from '../../contract/explanation.ts'
-import type { TaskRecord } from '../../contract/task.ts'
-import { bytes, duration, percent, rate, took } from './numbers.ts'
-import { bar, paint } from './terminal.ts'
-import type { Terminal } from './terminal.ts'
-import { fit, fitName, printable, right, width } from './text.ts'
+import { bytes, bytesOf, duration, percent, rate } from './numbers.ts'
+import { stateText, styleOf } from './state.ts'
+import type { StateFacts } from './state.ts'
+import { nameOf } from './task-name.ts'
+import { bar, cutMark, paint } from './terminal.ts'
+import type { Style, Terminal } from './terminal.ts'
+import { cut, cutName, fit, printable, right, width } from './text.ts'
 import type { Words } from './words.ts'
 
-/** The last 4 characters of the id, or more where two tasks on the screen share them. */
-export function shortCode(id: string, others: Iterable<string> = []): string {
-  const rest = [...others].filter((other) => other !== id)
-  for (let length = 4; length < 26; length++) {
-    const code = id.slice(-length)
-    if (!rest.some((other) => other.endsWith(code))) return code
-  }
-  return id
+/** The columns that rows above each other share. */
+export interface Layout {
+  readonly terminal: Terminal
+  readonly words: Words
+  readonly codeCells: number
+  /** The widest name; a row gives it as much as there is room for. */
+  readonly nameCells: number
 }
 
-/** The name of the file at the destination, else the server's, else the last part of the address. */
-export function nameOf(task: TaskRecord): string {
-  if (task.result?.path !== undefined) return printable(task.result.path.slice(task.result.path.lastIndexOf('/') + 1))
-  if (task.destination.kind === 'file') return printable(task.destination.name)
-  const suggested = task.response?.suggestedFilename
-  if (suggested !== undefined) return printable(suggested)
-  const path = URL.parse(task.currentRequest.url)?.pathname ?? ''
-  const last = path.slice(path.lastIndexOf('/') + 1)
-  return printable(last === '' ? (URL.parse(task.currentRequest.url)?.host ?? task.id) : decode(last))
-}
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
-}
-
-export interface RowFacts {
-  readonly task: TaskRecord
-  /** Of a waiting task. */
-  readonly why?: { readonly sentence: string; readonly explanation: ExplanationJson } | undefined
-  /** Ms without a byte while transferring. */
-  readonly silentMs?: number
-  readonly wallMs: number
-}
-
-/** What stands to the right of the name when the task does not move bytes; undefined when it does. */
-export function stateText({ task, why, silentMs = 0, wallMs }: RowFacts, words: Words): string | undefined {
-  switch (task.phase) {
-    case 'completed': {
-      if (task.error !== undefined) {
-        const what = `${words.failed}: ${task.error.code}${task.error.status === undefined ? '' : ` ${task.error.status}`}`
-        return task.progress.received > 0 ? `${what}, ${words.kept(bytes(task.progress.received))}` : what
-      }
-      if (task.result?.notModified === true) return words.notModified
-      if (task.result?.skipped === true) return words.skipped
-      const size = bytes(task.result?.bytes ?? task.progress.received)
-      const time = took((task.completedAtMs ?? wallMs) - task.createdAtMs)
-      const proof = task.result?.digest !== undefined ? `, ${words.verified}` : ''
-      return words.done(size, time) + proof
-    }
-    case 'suspended':
-      return words.suspended
-    case 'held':
-      return words.held
-    case 'queued':
-      return words.queued
-    case 'preparing':
-    case 'connecting':
-      return words.connecting
-    case 'verifying':
-      return words.verifying
-    case 'delivering':
-      return words.delivering
-    case 'waiting': {
-      const wait = why?.explanation.nextWakeUpMs
-      return words.waiting(why?.sentence ?? '…', wait === undefined ? undefined : duration(wait - wallMs))
-    }
-    case 'transferring':
-      return silentMs >= 3000 && task.progress.rate === 0
-        ? `${words.stalled(duration(silentMs))}${task.progress.fraction === undefined ? '' : ` (${percent(task.progress.fraction)})`}`
-        : undefined
-  }
-}
+const barCells = 20
+const shareCells = 6
+const narrowShareCells = 8
+const rateCells = 11
+const etaCells = 9
+const sizeCells = 19
+const hostCells = 22
+/** Below so many columns of the terminal something is left out. */
+const widths = { bar: 60, eta: 45, rate: 32, sizeAndHost: 120 }
+const leastNameCells = 8
 
 /** A line of at most `terminal.columns - 1` cells, so that no terminal wraps it. */
-export function row(facts: RowFacts, terminal: Terminal, words: Words, code: string): string {
-  const { task } = facts
-  const columns = terminal.columns - 1
-  const codeCells = Math.max(4, code.length)
-  const nameCells = Math.max(8, Math.min(30, Math.floor(columns * 0.38)))
-  const head = `${code.padEnd(codeCells)}  ${fitName(nameOf(task), nameCells)}  `
-  const left = columns - width(head)
-  const state = stateText(facts, words)
-  if (state !== undefined) {
-    const style =
-      task.error !== undefined
-        ? 'red'
-        : task.phase === 'completed'
-          ? 'green'
-          : task.phase === 'waiting'
-            ? 'yellow'
-            : 'dim'
-    return head + paint(terminal, style, fit(printable(state), left).trimEnd())
+export function row(facts: StateFacts, layout: Layout, code: string): string {
+  const { terminal } = layout
+  const { columns } = terminal
+  const cells = columns - 1
+  const moving = movingParts(facts, terminal)
+  const taken = layout.codeCells + 2 + 2 + moving.reduce((sum, [text]) => sum + width(text), 0)
+  const nameCells = Math.max(Math.min(leastNameCells, layout.nameCells), Math.min(layout.nameCells, cells - taken))
+  const mark = cutMark(terminal)
+  const name = fit(cutName(nameOf(facts.task), nameCells, mark), nameCells, mark)
+  const state = stateText(facts, layout.words)
+  const parts: Part[] = [[code.padEnd(layout.codeCells)], ['  '], [name], ['  ']]
+  if (state === undefined) parts.push(...moving)
+  else parts.push([printable(state), styleOf(facts.task)])
+  return line(parts, cells, terminal)
+}
+
+type Part = readonly [text: string, style?: Style]
+
+/** Bar, percent, rate, time left; the size and the host where there is room. The bar goes first, then the time left. */
+function movingParts({ task }: StateFacts, terminal: Terminal): readonly Part[] {
+  const { fraction, received, total, rate: speed, etaMs } = task.progress
+  const { columns } = terminal
+  const mark = cutMark(terminal)
+  const parts: Part[] = []
+  const isWide = columns >= widths.bar
+  if (isWide && fraction !== undefined) parts.push([bar(terminal, fraction, barCells), 'cyan'])
+  // Without a total there is no share: the bytes take its place.
+  if (fraction === undefined) parts.push([right(bytes(received), isWide ? barCells + shareCells : narrowShareCells)])
+  else parts.push([right(percent(fraction), isWide ? shareCells : narrowShareCells)])
+  if (columns >= widths.rate) parts.push([right(rate(speed), rateCells)])
+  if (columns >= widths.eta) parts.push([right(etaMs === undefined ? '' : duration(etaMs), etaCells)])
+  if (columns >= widths.sizeAndHost) {
+    parts.push([right(total === undefined ? '' : bytesOf(received, total), sizeCells)])
+    const host = printable(URL.parse(task.currentRequest.url)?.host ?? '')
+    parts.push(['  '], [fit(cutName(host, hostCells, mark), hostCells, mark), 'dim'])
   }
-  const { fraction, received, rate: speed, etaMs } = task.progress
-  const end = `${right(rate(speed), 10)}  ${fit(etaMs === undefined ? '' : duration(etaMs), 8)}`
-  if (fraction === undefined) return head + fit(`${bytes(received)}`, Math.max(0, left - width(end) - 1)) + end
-  const share = right(percent(fraction), 6)
-  // Under 60 columns the bar goes first, then the time left.
-  const barCells = left - width(share) - width(end) - 1
-  if (barCells >= 8) return `${head}${bar(terminal, fraction, Math.min(20, barCells))}${share} ${end}`.trimEnd()
-  return `${head}${share} ${right(rate(speed), 10)}`
+  return parts
+}
+
+/** The parts, cut at `cells`. */
+function line(parts: readonly Part[], cells: number, terminal: Terminal): string {
+  let text = ''
+  let left = cells
+  for (const [part, style] of parts) {
+    const shown = cut(part, left, cutMark(terminal))
+    text += style === undefined ? shown : paint(terminal, style, shown)
+    left -= width(shown)
+  }
+  return text.trimEnd()
 }

@@ -33,14 +33,18 @@ export function terminalOf({ stream, env, plain, color }: TerminalOptions): Term
     color:
       color === 'always' ||
       (color === 'auto' && !plain && !isSet(env['NO_COLOR']) && (isSet(env['FORCE_COLOR']) || isTerminal)),
-    ascii: plain || /^(?:zh|ja|ko)/.test(locale) || env['TERM'] === 'linux',
-    columns: Math.max(20, stream.columns ?? 80),
-    rows: Math.max(4, stream.rows ?? 24),
+    ascii: plain || /^(?:zh|ja|ko)/.test(locale) || env['TERM'] === 'linux' || env['TERM'] === 'dumb',
+    ...sizeOf(stream),
     language: languageOf(env),
   }
 }
 
-/** Messages follow LANGUAGE of the environment: Simplified Chinese for `zh…`, else English. JSON and codes never change. */
+/** A size of 0, as serial lines and bare pseudo-terminals report it, says nothing. */
+export function sizeOf({ columns = 0, rows = 0 }: Stream): { readonly columns: number; readonly rows: number } {
+  return { columns: columns > 0 ? columns : 80, rows: rows > 0 ? rows : 24 }
+}
+
+/** Simplified Chinese for `zh…` in LC_ALL, LC_MESSAGES, LANG (the first that is set), else English. */
 export function languageOf(env: Readonly<Record<string, string | undefined>>): 'en' | 'zh' {
   return /^zh/i.test(env['LC_ALL'] || env['LC_MESSAGES'] || env['LANG'] || '') ? 'zh' : 'en'
 }
@@ -49,7 +53,12 @@ function isSet(value: string | undefined): boolean {
   return value !== undefined && value !== '' && value !== '0'
 }
 
-type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan'
+/** What stands for what was cut away. */
+export function cutMark(terminal: Terminal): string {
+  return terminal.ascii ? '..' : '…'
+}
+
+export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan'
 const codes: Readonly<Record<Style, readonly [number, number]>> = {
   bold: [1, 22],
   dim: [2, 22],
@@ -61,12 +70,12 @@ const codes: Readonly<Record<Style, readonly [number, number]>> = {
 
 /** Colour only underlines what the words say already. */
 export function paint(terminal: Terminal, style: Style, text: string): string {
-  if (!terminal.color) return text
+  if (!terminal.color || text === '') return text
   const [on, off] = codes[style]
   return `\u001B[${on}m${text}\u001B[${off}m`
 }
 
-/** A bar of `cells`; eighths of a block where the terminal can show them. */
+/** A bar of exactly `cells` (3 at least); eighths of a block where the terminal can show them. */
 export function bar(terminal: Terminal, fraction: number, cells: number): string {
   const part = Math.min(1, Math.max(0, fraction))
   if (terminal.ascii) {

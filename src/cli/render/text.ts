@@ -5,19 +5,29 @@
 
 const segmenter = new Intl.Segmenter(undefined, { granularity: 'grapheme' })
 
-/** East Asian wide and fullwidth forms, and emoji, take two cells (Unicode Standard Annex 11). */
-const wide =
-  /^(?:[\u1100-\u115F\u2E80-\u303E\u3041-\u33FF\u3400-\u4DBF\u4E00-\u9FFF\uA000-\uA4CF\uA960-\uA97F\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF00-\uFF60\uFFE0-\uFFE6]|[\u{1F300}-\u{1F64F}\u{1F680}-\u{1F6FF}\u{1F900}-\u{1F9FF}\u{20000}-\u{3FFFD}]|\p{Emoji_Presentation})/u
+/**
+ * East Asian wide and fullwidth forms, and emoji, take two cells (Unicode Standard Annex 11). Where terminals disagree (signs
+ * made emoji by a selector, pictographs of old) two is said: a line that is shorter than it was thought never wraps.
+ */
+const wideRanges =
+  '\\u1100-\\u115F\\u2E80-\\u303E\\u3041-\\u33FF\\u3400-\\uA4CF\\uA960-\\uA97F\\uAC00-\\uD7A3\\uF900-\\uFAFF\\uFE30-\\uFE6F' +
+  '\\uFF00-\\uFF60\\uFFE0-\\uFFE6\\u{16FE0}-\\u{18D08}\\u{1AFF0}-\\u{1B2FB}\\u{1F200}-\\u{1F2FF}\\u{1F300}-\\u{1F64F}' +
+  '\\u{1F680}-\\u{1F6FF}\\u{1F900}-\\u{1F9FF}\\u{20000}-\\u{3FFFD}'
+const wide = new RegExp(`^(?:[${wideRanges}]|\\p{Emoji_Presentation}|.\\u{FE0F})`, 'u')
 const zeroWidth = /^[\p{M}\p{Cf}]+$/u
+// oxlint-disable-next-line no-control-regex -- colour codes are control sequences
+const colours = /\u001B\[[0-9;]*m/g
 
 /** Cells that `text` takes. Colour codes count as nothing. */
 export function width(text: string): number {
   let cells = 0
-  // oxlint-disable-next-line no-control-regex -- colour codes are control sequences
-  for (const { segment } of segmenter.segment(text.replace(/\u001B\[[0-9;]*m/g, ''))) {
-    cells += zeroWidth.test(segment) ? 0 : wide.test(segment) ? 2 : 1
-  }
+  for (const { segment } of segmenter.segment(text.replace(colours, ''))) cells += segmentWidth(segment)
   return cells
+}
+
+function segmentWidth(segment: string): number {
+  if (zeroWidth.test(segment)) return 0
+  return wide.test(segment) ? 2 : 1
 }
 
 /** Control, bidirectional and other invisible characters of foreign text become a visible `?`. */
@@ -25,52 +35,66 @@ export function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\u2028\u2029]/gu, '?')
 }
 
-/** Left-aligned in `cells`; a longer text is cut at its end. */
-export function fit(text: string, cells: number): string {
-  const over = width(text) - cells
-  if (over <= 0) return text + ' '.repeat(-over)
+/** The beginning of `text` that fits into `cells`. */
+function head(text: string, cells: number): string {
   let kept = ''
   let used = 0
   for (const { segment } of segmenter.segment(text)) {
-    const next = width(segment)
-    if (used + next > cells - 1) break
+    used += segmentWidth(segment)
+    if (used > cells) break
     kept += segment
-    used += next
   }
-  return `${kept}…${' '.repeat(Math.max(0, cells - used - 1))}`
+  return kept
 }
 
+/** `text`, cut at its end with `mark` where it is wider than `cells`. */
+export function cut(text: string, cells: number, mark = '…'): string {
+  if (width(text) <= cells) return text
+  // Where not even the mark has room there is none.
+  return cells < width(mark) ? head(text, cells) : head(text, cells - width(mark)) + mark
+}
+
+/** Left-aligned in exactly `cells`; a longer text is cut. */
+export function fit(text: string, cells: number, mark = '…'): string {
+  const shown = cut(text, cells, mark)
+  return shown + ' '.repeat(Math.max(0, cells - width(shown)))
+}
+
+/** Right-aligned in at least `cells`. */
 export function right(text: string, cells: number): string {
   return ' '.repeat(Math.max(0, cells - width(text))) + text
 }
 
-/** A file name in `cells`: cut in the middle, so that its beginning and its extension stay readable. */
-export function fitName(name: string, cells: number): string {
-  if (width(name) <= cells) return fit(name, cells)
-  const parts = [...segmenter.segment(name)].map((part) => part.segment)
+/** A file name in `cells` at most: cut in the middle, so that its beginning and its extension stay readable. */
+export function cutName(name: string, cells: number, mark = '…'): string {
+  if (width(name) <= cells) return name
   const tailCells = Math.min(Math.floor(cells / 2), 12)
+  const parts = [...segmenter.segment(name)].map((part) => part.segment)
   let tail = ''
   while (parts.length > 0 && width(parts.at(-1)! + tail) <= tailCells) tail = parts.pop()! + tail
-  let head = ''
-  for (const part of parts) {
-    if (width(head + part) > cells - width(tail) - 1) break
-    head += part
-  }
-  return fit(`${head}…${tail}`, cells)
+  const room = cells - width(tail) - width(mark)
+  return room < 1 ? cut(name, cells, mark) : head(parts.join(''), room) + mark + tail
 }
 
-/** Words in lines of at most `cells`, each after the first indented. */
+/** What may stand at the beginning of a line: a word, or one wide sign with the signs that close it (、。）…). */
+const pieces = new RegExp(`[${wideRanges}][、。，．：；！？）」』】》〉…]*|[^ ${wideRanges}]+| +`, 'gu')
+
+/**
+ * Words in lines of at most `cells`, each line after the first behind `indent`, which is not counted. Chinese breaks between
+ * any two signs. A word that is wider than a line (an address, a path) is left whole, so that it can be copied: the terminal
+ * wraps it.
+ */
 export function wrap(text: string, cells: number, indent = ''): string {
   const lines: string[] = []
   let line = ''
-  for (const word of text.split(' ')) {
-    const longer = line === '' ? word : `${line} ${word}`
-    if (width(longer) <= cells - (lines.length === 0 ? 0 : width(indent))) line = longer
-    else {
-      if (line !== '') lines.push(line)
-      line = word
+  for (const piece of text.match(pieces) ?? []) {
+    if (line === '' || width(line + piece.trimEnd()) <= cells) {
+      line = line === '' ? piece.trimStart() : line + piece
+      continue
     }
+    lines.push(line.trimEnd())
+    line = piece.trimStart()
   }
-  lines.push(line)
+  lines.push(line.trimEnd())
   return lines.join(`\n${indent}`)
 }

@@ -1,5 +1,5 @@
 import { createInterface } from 'node:readline/promises'
-import type { Context } from '../command.ts'
+import type { Context } from './command.ts'
 
 /** Asks on stderr; anything but y or yes means no. */
 export async function ask(context: Context, question: string): Promise<boolean> {

@@ -1,0 +1,100 @@
+/**
+ * Makes the tasks of `get` and `add`. The same address to the same place is the same transfer, whichever of the two asked:
+ * the daemon finds it by its key. Everything that can be wrong without the daemon is told before one is started.
+ */
+import { createHash, randomBytes } from 'node:crypto'
+import type { Link } from '../client/link.ts'
+import { newTask } from '../client/options.ts'
+import { requestFacts } from '../client/requests.ts'
+import type { NewTask } from '../contract/task.ts'
+import type { AddedTask } from '../contract/verbs.ts'
+import { makeTaskId } from '../contract/words.ts'
+import { resolveDestination } from '../platform/destination.ts'
+import { currentUmask } from '../platform/this-process.ts'
+import { addressesOf } from './addresses.ts'
+import type { Context, Input } from './command.ts'
+import { cliSession, headersOf, optionsOf } from './download-flags.ts'
+import { findTasks } from './selection.ts'
+
+/** The daemon takes at most 1,000 rows and 1 MiB a call. */
+const batchRows = 1000
+const batchBytes = 900_000
+
+export interface Enqueued {
+  readonly link: Link
+  /** Each task once, in the order of the addresses. */
+  readonly added: readonly AddedTask[]
+}
+
+/** @throws what is wrong with the arguments, the place, or the daemon; earlier batches of 1,000 stand then */
+export async function enqueue(
+  input: Input,
+  context: Context,
+  how: { readonly giveUpAfterMs?: number },
+): Promise<Enqueued> {
+  const addresses = await addressesOf(input, context)
+  const options = await optionsOf(input, context)
+  const headers = headersOf(input)
+  const requests = addresses.map((url) => requestFacts({ url, headers }))
+  warnOfHistory(input, context)
+  const umask = currentUmask()
+  // What can be wrong without the disk is found before a folder is made.
+  const { ifExists: _later, ...placeless } = options
+  newTask(placeless, { id: '', request: requests[0]!, destination: { kind: 'spool' }, umask, start: true })
+  const destination = await resolveDestination(options.to, { cwd: context.cwd })
+
+  const link = await context.daemon()
+  const after = (await findTasks(link, input.values('after'))).map((task) => task.id)
+  const session = input.value('session') ?? cliSession
+  await link.call('session.open', { identifier: session, configuration: {}, strictConfiguration: false })
+  const tasks = requests.map((request): NewTask => {
+    const id = makeTaskId(context.wallMs(), randomBytes(10))
+    const task = newTask(
+      { ...options, ...(after.length > 0 && { after }) },
+      { id, request, destination, umask, start: true },
+    )
+    return { ...task, key: keyOf(task), again: true, ...how }
+  })
+  const added = new Map<string, AddedTask>()
+  for (const batch of batches(tasks)) {
+    const answer = await link.call('task.add', { session, tasks: batch })
+    // The same address twice is one task, and the first answer says whether it is new.
+    for (const one of answer.tasks) if (!added.has(one.task.id)) added.set(one.task.id, one)
+  }
+  return { link, added: [...added.values()] }
+}
+
+function warnOfHistory(input: Input, context: Context): void {
+  if (context.quiet) return
+  const inAddress = input.words.some((word) => /^https?:\/\/[^/?#]*@/i.test(word))
+  if (inAddress || input.has('user'))
+    context.err(
+      'The password is now in your shell history. Out of it: longhaul get -i - < LIST, or -H "Authorization: $NAME".\n',
+    )
+}
+
+/** Method, address without its query (which carries signatures), and where it goes. */
+function keyOf({ request, destination }: NewTask): string {
+  const url = new URL(request.url)
+  url.search = ''
+  const place =
+    destination.kind === 'spool' ? [] : [destination.folder, destination.kind === 'file' ? destination.name : '']
+  const parts = JSON.stringify([request.method, url.href, ...place])
+  return `cli:${createHash('sha256').update(parts).digest('hex').slice(0, 32)}`
+}
+
+function* batches(tasks: readonly NewTask[]): Generator<readonly NewTask[]> {
+  let batch: NewTask[] = []
+  let size = 0
+  for (const task of tasks) {
+    const length = Buffer.byteLength(JSON.stringify(task)) + 1
+    if (batch.length === batchRows || (batch.length > 0 && size + length > batchBytes)) {
+      yield batch
+      batch = []
+      size = 0
+    }
+    batch.push(task)
+    size += length
+  }
+  if (batch.length > 0) yield batch
+}

@@ -1,0 +1,83 @@
+/**
+ * `longhaul daemon run`: the daemon as a child in the foreground, for a container or a service manager; with a command, that
+ * beside it, until it ends. Starts processes.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { constants } from 'node:os'
+import { setTimeout as pause } from 'node:timers/promises'
+import { LonghaulError } from '../contract/errors.ts'
+import { homeFolder } from '../platform/paths.ts'
+import { daemonEntry } from '../platform/start-daemon.ts'
+import type { Context } from './command.ts'
+
+const readyWithinMs = 15_000
+
+/** @param command the program beside it and its arguments; empty: none. Resolves with its exit code, else the daemon's */
+export async function runForeground(command: readonly string[], context: Context): Promise<number> {
+  const before = await context.runningDaemon()
+  if (before !== undefined) {
+    const { pid } = await before.call('daemon.status', {})
+    throw new LonghaulError(
+      'DAEMON_UNAVAILABLE',
+      `A daemon runs already for ${homeFolder()} (pid ${pid}); there can be one. Nothing was started.`,
+      { hint: 'longhaul daemon stop ends it at a checkpoint.' },
+    )
+  }
+  const daemon = started(process.execPath, [...process.execArgv, daemonEntry(), '--home', homeFolder(), '--stay'])
+  const leave = (): void => void daemon.child.kill('SIGTERM')
+  context.left.addEventListener('abort', leave, { once: true })
+  if (command.length === 0) return daemon.ended
+  try {
+    // The app's first call must find this daemon, not start another one.
+    await ready(context, daemon)
+    return await besideDaemon(command, context)
+  } finally {
+    leave()
+    await daemon.ended
+  }
+}
+
+interface Started {
+  readonly child: ChildProcess
+  /** Its exit code, or 128 and the number of the signal, as shells have it. */
+  readonly ended: Promise<number>
+}
+
+function started(file: string, args: readonly string[]): Started {
+  const child = spawn(file, args, { stdio: 'inherit' })
+  const { promise: ended, resolve, reject } = Promise.withResolvers<number>()
+  child.once('exit', (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])))
+  child.once('error', (cause) =>
+    reject(new LonghaulError('INVALID_ARGUMENT', `${file} could not be started: ${cause.message}.`, { cause })),
+  )
+  // Who started it looks at it later; until then a failure is not unhandled.
+  ended.catch(() => {})
+  return { child, ended }
+}
+
+async function ready(context: Context, daemon: Started): Promise<void> {
+  for (let waitedMs = 0; waitedMs < readyWithinMs; waitedMs += 50) {
+    if (daemon.child.exitCode !== null || daemon.child.signalCode !== null) break
+    if ((await context.runningDaemon()) !== undefined) return
+    await pause(50)
+  }
+  throw new LonghaulError('DAEMON_UNAVAILABLE', 'The daemon did not become ready. The command was not started.')
+}
+
+async function besideDaemon(command: readonly string[], context: Context): Promise<number> {
+  const [file = '', ...args] = command
+  const app = started(file, args)
+  const leave = (): void => void app.child.kill(signalOf(context))
+  if (context.left.aborted) leave()
+  context.left.addEventListener('abort', leave, { once: true })
+  try {
+    return await app.ended
+  } finally {
+    context.left.removeEventListener('abort', leave)
+  }
+}
+
+function signalOf(context: Context): NodeJS.Signals {
+  const name = String(context.left.reason)
+  return name === 'SIGINT' || name === 'SIGHUP' ? name : 'SIGTERM'
+}

@@ -1,0 +1,78 @@
+/** What a task does, in a few words: the right part of a row when no bytes move, and the head of its sheet. */
+import type { ExplanationJson } from '../../contract/explanation.ts'
+import type { ErrorJson } from '../../contract/errors.ts'
+import type { TaskRecord } from '../../contract/task.ts'
+import { bytes, duration, percent, took } from './numbers.ts'
+import type { Style } from './terminal.ts'
+import { shortCode } from './task-name.ts'
+import type { Words } from './words.ts'
+
+export interface StateFacts {
+  readonly task: TaskRecord
+  /** Of a waiting task. */
+  readonly explanation?: ExplanationJson | undefined
+  /** Ms without a byte while transferring. */
+  readonly silentMs?: number
+  readonly wallMs: number
+}
+
+/** A stall shorter than this is not worth a word. */
+const silentFromMs = 3000
+
+/** Undefined while bytes move. */
+export function stateText(facts: StateFacts, words: Words): string | undefined {
+  const { task, silentMs = 0 } = facts
+  if (task.phase === 'completed') return endText(facts, words)
+  if (task.phase === 'waiting') return words.waiting(reasonText(facts, words))
+  if (task.phase !== 'transferring') return words.phases[task.phase]
+  if (silentMs < silentFromMs || task.progress.rate > 0) return undefined
+  const { fraction } = task.progress
+  return words.stalled(duration(silentMs), fraction === undefined ? undefined : percent(fraction))
+}
+
+export function styleOf(task: TaskRecord): Style {
+  if (task.error !== undefined) return 'red'
+  if (task.phase === 'completed') return 'green'
+  return task.phase === 'waiting' || task.phase === 'transferring' ? 'yellow' : 'dim'
+}
+
+function endText({ task, wallMs }: StateFacts, words: Words): string {
+  const { error, result, progress } = task
+  if (error !== undefined) {
+    const what = words.failed(causeText(error, words))
+    return progress.received > 0 ? `${what}, ${words.kept(bytes(progress.received))}` : what
+  }
+  if (result?.notModified === true) return words.notModified
+  if (result?.skipped === true) return words.skipped
+  const done = words.done(
+    bytes(result?.bytes ?? progress.received),
+    took((task.completedAtMs ?? wallMs) - task.createdAtMs),
+  )
+  if (result?.lengthVerified === false) return `${done}, ${words.lengthUnverified}`
+  return result?.digest === undefined ? done : `${done}, ${words.verified}`
+}
+
+/** Why it waits: the failure and the next try where there was one, else the first thing that blocks. */
+function reasonText({ task, explanation, wallMs }: StateFacts, words: Words): string {
+  if (explanation === undefined) return '…'
+  const { blockers, cause, nextWakeUpMs } = explanation
+  const blocker = blockers[0]
+  const wakes = blocker?.untilMs ?? nextWakeUpMs
+  const wait = wakes === undefined ? undefined : duration(wakes - wallMs)
+  if (blocker?.code === 'backoff' && cause !== undefined)
+    return words.nextTry(causeText(cause, words), task.attempts + 1, wait)
+  if (blocker === undefined) return wait === undefined ? '…' : words.reasons.backoff(wait, undefined)
+  const reason = words.reasons[blocker.code](
+    wait,
+    blocker.code === 'dependency' ? shortCode(blocker.of ?? '') : undefined,
+  )
+  return blocker.code === 'serverAskedToWait' && cause?.status !== undefined
+    ? `HTTP ${cause.status}, ${reason}`
+    : reason
+}
+
+/** `HTTP 503`, `connection lost`, else the code. */
+export function causeText(cause: ErrorJson, words: Words): string {
+  if (cause.code === 'HTTP_STATUS' && cause.status !== undefined) return `HTTP ${cause.status}`
+  return words.causes[cause.code] ?? cause.code
+}

@@ -1,0 +1,75 @@
+/** One run of the command line in the real world: its streams, signals and clock, and the connection it may need. */
+import type { Link } from '../client/link.ts'
+import { linkTo } from '../client/links.ts'
+import { isLonghaulError } from '../contract/errors.ts'
+import type { Context, Input } from './command.ts'
+import { exitCodeOfSignal } from './exit-codes.ts'
+import { terminalOf } from './render/terminal.ts'
+import { wordsIn } from './render/words-in.ts'
+
+export interface Run {
+  /** Aborted by the first signal, with its name. */
+  readonly left: AbortSignal
+  contextFor(input: Input): Context
+  /** Lets go of signals and of the connection, so that the process can end by itself. */
+  close(): void
+}
+
+export function openRun(): Run {
+  const left = new AbortController()
+  const leave = (name: string) => (): void => {
+    // Whoever asks a second time does not want to wait for our last words.
+    if (left.signal.aborted && name !== 'SIGPIPE') process.exit(exitCodeOfSignal(name))
+    left.abort(name)
+  }
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'].map((name) => [name, leave(name)] as const)
+  for (const [name, caught] of signals) process.on(name, caught)
+  // A reader that went away (`longhaul ls | head`) ends this process, not the work.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', leave('SIGPIPE'))
+  const releases: (() => void)[] = []
+  const connected = async (link: Link): Promise<Link> => {
+    await link.ready(left.signal)
+    releases.push(link.retain())
+    return link
+  }
+  return {
+    left: left.signal,
+    contextFor: (input) => contextFor(input, left.signal, connected),
+    close: () => {
+      for (const release of releases) release()
+      for (const [name, caught] of signals) process.off(name, caught)
+    },
+  }
+}
+
+function contextFor(input: Input, left: AbortSignal, connected: (link: Link) => Promise<Link>): Context {
+  const { env } = process
+  const plain = input.has('plain')
+  const given = input.value('color')
+  const color = given === 'always' || given === 'never' ? given : 'auto'
+  const terminal = terminalOf({ stream: process.stderr, env, plain, color })
+  return {
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    terminal,
+    output: terminalOf({ stream: process.stdout, env, plain, color }),
+    json: input.has('json'),
+    quiet: input.has('quiet'),
+    verbose: input.has('verbose'),
+    words: wordsIn(terminal.language),
+    wallMs: () => Date.now(),
+    cwd: process.cwd(),
+    env,
+    stdin: process.stdin,
+    daemon: () => connected(linkTo(undefined)),
+    runningDaemon: async () => {
+      try {
+        return await connected(linkTo({ start: 'never' }))
+      } catch (error) {
+        if (isLonghaulError(error, 'DAEMON_UNAVAILABLE') && !left.aborted) return undefined
+        throw error
+      }
+    },
+    left,
+  }
+}
