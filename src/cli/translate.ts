@@ -70,7 +70,10 @@ class Translation {
     const numbered = /^(-[xsjkt])(\d+[kMG]?)$/.exec(word)
     if (numbered !== null) return [numbered[1]!, numbered[2]!]
     if (!/^-[A-Za-z]{2,}$/.test(word) || spellings.has(word)) return undefined
-    const letters = word.slice(1).split('').map((letter) => `-${letter}`)
+    const letters = word
+      .slice(1)
+      .split('')
+      .map((letter) => `-${letter}`)
     const isSwitch = (letter: string): boolean => {
       const known = this.#known(letter)
       return already.has(letter) || letter === '-s' || (known !== undefined && known.value === undefined)
