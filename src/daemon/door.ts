@@ -6,7 +6,7 @@
  * himself must not be able to keep others out for longer than that.
  */
 import type { Caller } from '../contract/caller.ts'
-import { LonghaulError } from '../contract/errors.ts'
+import { isLonghaulError, LonghaulError } from '../contract/errors.ts'
 import { type Notes, protocolVersions, type Verb } from '../contract/verbs.ts'
 import type { Service } from '../service/service.ts'
 import { type DaemonFacts, receive } from '../wire/handshake.ts'
@@ -99,7 +99,9 @@ export class Door {
       log.debug('a connection closed', { pid: caller?.pid, why: why.message })
     } catch (error) {
       this.#unproved.delete(channel)
-      log.warn('a connection was refused', { error })
+      // To connect and go away again is how somebody finds out whether a daemon is there.
+      if (isLonghaulError(error, 'DAEMON_UNAVAILABLE')) log.debug('a connection ended before it was proved', { error })
+      else log.warn('a connection was refused', { error })
     }
     if (caller !== undefined) service.gone(caller)
     this.#options.changed()

@@ -93,6 +93,8 @@ async function run(options: Options, paths: HomePaths, lock: InstanceLock, log: 
     process.exit(1)
   }
   process.on('uncaughtException', crash)
+  // Whoever started it may have closed the other end; that is no fault of the daemon.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 
   const { home } = options
   const version = packageVersion()
@@ -141,6 +143,8 @@ async function run(options: Options, paths: HomePaths, lock: InstanceLock, log: 
     isBusy: () => door.isBusy,
     keptBy: () => {
       if (!lock.isStillOurs()) crash(homeLost(home))
+      // Without that file no client finds the daemon, and no other one can start.
+      if (readLock(home)?.pid !== facts.pid) publish()
       return service.keptBy()
     },
     leave: () => stop('nothing is to be done'),
@@ -148,14 +152,11 @@ async function run(options: Options, paths: HomePaths, lock: InstanceLock, log: 
 
   await service.start()
   const listener = await listenLocal(facts.socket, { connected: (channel) => door.connected(channel), log })
-  lock.publish({
-    pid: facts.pid,
-    bootId,
-    socket: facts.socket,
-    version,
-    protocols: protocolVersions,
-    startedAt: world.clock.wall(),
-  })
+  const startedAt = world.clock.wall()
+  function publish(): void {
+    lock.publish({ pid: facts.pid, bootId, socket: facts.socket, version, protocols: protocolVersions, startedAt })
+  }
+  publish()
   log.info('the daemon is ready', { version, node: facts.node, home, socket: facts.socket, survives: facts.survives })
   process.stdout.write(`The daemon is ready: process ${facts.pid}, socket ${facts.socket}\n`)
   leaving.look()

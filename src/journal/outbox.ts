@@ -134,7 +134,8 @@ export function acknowledge(work: Work, input: CommandInput<'acknowledge'>): Com
   let over = false
   for (const sequence of new Set(input.sequences)) {
     const row = store.get<EventRow>(
-      'delete from event where session = ? and sequence = ? returning *',
+      // An event that never left cannot have been dealt with, whatever a client says.
+      'delete from event where session = ? and sequence = ? and deliveries > 0 returning *',
       session,
       sequence,
     )

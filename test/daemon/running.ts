@@ -13,6 +13,8 @@ import { connectLocal } from '../../src/wire/local-socket.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
 const entry = fileURLToPath(new URL('../../src/daemon/main.ts', import.meta.url))
+/** Stripped sources of the daemon, so that not each of many starts does it again. */
+const compileCache = fileURLToPath(new URL('../../node_modules/.cache/longhaul', import.meta.url))
 
 export interface Ended {
   readonly code: number | null
@@ -39,7 +41,7 @@ export interface StartOptions {
 export async function tryStart(t: TestContext, options: StartOptions): Promise<RunningDaemon | Ended> {
   const { home, args = [], env = {} } = options
   const child = spawn(process.execPath, [entry, '--home', home, ...args], {
-    env: { PATH: process.env['PATH'], HOME: home, ...env },
+    env: { PATH: process.env['PATH'], HOME: home, NODE_COMPILE_CACHE: compileCache, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const stderr = text(child.stderr)

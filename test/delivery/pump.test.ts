@@ -108,6 +108,17 @@ test('progress reaches an active owner that has the method, with the number of t
   assert.equal(caller.told.filter(({ name }) => name === 'passing').length, 1)
 })
 
+test('an event that has not been sent cannot be acknowledged', async () => {
+  const stage = new Stage()
+  const session = await stage.session()
+  const { caller, fence } = await stage.own(session)
+  await stage.ended(session, 40)
+  const answer = await stage.delivery.acknowledge(caller, session, fence, [...caller.sequences, 79, 80])
+  assert.deepEqual(answer, { acknowledged: 64 })
+  await turn()
+  assert.equal(caller.events.length, 80)
+})
+
 test('an owner that was not launched gets no didFinishEvents', async () => {
   const stage = new Stage()
   const session = await stage.session()
