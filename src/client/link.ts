@@ -214,14 +214,14 @@ export class Link {
   }
 
   async #connect(): Promise<Peer> {
-    for (let failures = 0; ;) {
+    const until = this.clock.steady() + patienceMs
+    for (let failures = 0; ; failures++) {
       try {
         return await this.#connectOnce()
       } catch (error) {
-        failures++
         const passes = this.#known && isLonghaulError(error, 'DAEMON_UNAVAILABLE') && error.retryable
-        if (!passes || failures >= patience) throw error
-        await this.clock.sleep(pausesMs[failures] ?? 0)
+        if (!passes || this.clock.steady() >= until) throw error
+        await this.clock.sleep(pausesMs[Math.min(failures, pausesMs.length - 1)]!)
       }
     }
   }

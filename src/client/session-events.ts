@@ -22,7 +22,7 @@ export interface EventMap<M> {
        * Moves the file: idempotent, synced, across file systems; what is there is replaced whole. Resolves with the path.
        * @throws FILE_IS_DIRECTORY, CANNOT_MOVE_FILE; the file stays where it is then
        */
-      moveTo(path: string | URL): Promise<string>
+      readonly moveTo: (path: string | URL) => Promise<string>
     }
     answer: void
   }
@@ -58,7 +58,7 @@ export type SessionEvent<M = undefined> = {
     DurableEvent & {
       readonly type: K
       /** Resolves when the daemon has committed it: it never comes again then. */
-      acknowledge(answer?: EventMap<M>[K]['answer']): Promise<void>
+      readonly acknowledge: (answer?: EventMap<M>[K]['answer']) => Promise<void>
     }
 }[keyof EventMap<M>]
 

@@ -7,7 +7,7 @@ import { checkFilter } from '../../src/client/filters.ts'
 import { checkDownloadOptions, checkRequestUpdate, newTask } from '../../src/client/options.ts'
 import { requestFacts } from '../../src/client/requests.ts'
 import { type ErrorCode, isLonghaulError } from '../../src/contract/errors.ts'
-import type { DownloadOptions, RequestLike } from '../../src/contract/task.ts'
+import type { RequestLike } from '../../src/contract/task.ts'
 
 const hex = 'ab'.repeat(32)
 const base64 = Buffer.from(hex, 'hex').toString('base64')
@@ -187,7 +187,7 @@ test('a value that is not what an option takes is refused by the name of the opt
     [{ allowPrivateRedirects: 'yes' }, 'allowPrivateRedirects'],
   ]
   for (const [options, word] of bad) {
-    refused(() => newTask(options as DownloadOptions<unknown>, making), 'INVALID_ARGUMENT', word)
+    refused(() => newTask(options, making), 'INVALID_ARGUMENT', word)
   }
 })
 

@@ -72,7 +72,7 @@ test('a snapshot never changes, has dates and parsed metadata, and prints as JSO
   assert.ok(task !== undefined)
   const { snapshot } = task
   assert.throws(() => Object.assign(snapshot, { priority: 1 }), TypeError)
-  assert.deepEqual(snapshot.metadata as unknown, { a: [1] })
+  assert.deepEqual(snapshot.metadata, { a: [1] })
   assert.equal(snapshot.completedAt?.getTime(), 0)
   const json = JSON.parse(JSON.stringify(snapshot)) as Record<string, unknown>
   assert.equal(json['completedAt'], '1970-01-01T00:00:00.000Z')
