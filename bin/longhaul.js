@@ -4,6 +4,9 @@
 // TypeScript of a checkout. LONGHAUL_NODE names another Node to run with.
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import * as nodeModule from 'node:module'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const needed = [24, 15]
@@ -14,6 +17,8 @@ const other = process.env.LONGHAUL_NODE
 if (newEnough) {
   // What we start must be free to use LONGHAUL_NODE again.
   delete process.env.LONGHAUL_NODE_TRIED
+  // Compiled once, kept for the next command: most of a short command's time is this.
+  nodeModule.enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'longhaul', 'compiled'))
   const built = new URL('../dist/cli/main.js', import.meta.url)
   const source = new URL('../src/cli/main.ts', import.meta.url)
   // A checkout always runs its source, also when an old build lies beside it.

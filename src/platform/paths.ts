@@ -73,6 +73,14 @@ export function homePaths(home: string): HomePaths {
   }
 }
 
+/** Where Node keeps what it compiled of the daemon, so that the next one starts in half the time. */
+export function compileCacheFolder(surroundings: Surroundings = {}): string {
+  const env = surroundings.env ?? process.env
+  const cache = env['XDG_CACHE_HOME']
+  const folder = cache !== undefined && isAbsolute(cache) ? cache : join(surroundings.homeFolder ?? homedir(), '.cache')
+  return env['NODE_COMPILE_CACHE'] ?? join(folder, 'longhaul', 'compiled')
+}
+
 /** A short name for a home, for sockets, pipes and units. */
 export function homeName(home: string): string {
   return createHash('sha256').update(home).digest('hex').slice(0, 12)

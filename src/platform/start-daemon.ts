@@ -13,7 +13,7 @@ import { daemonEnvironment } from './daemon-environment.ts'
 import { alreadyRunningExit, type StartedDaemon, startDaemonProcess } from './daemon-process.ts'
 import { findNode } from './find-node.ts'
 import { type LockFacts, readLock } from './lock-file.ts'
-import { homePaths, prepareHome } from './paths.ts'
+import { compileCacheFolder, homePaths, prepareHome } from './paths.ts'
 import { runShort, type RunShort } from './short-command.ts'
 
 export interface StartOptions<T> {
@@ -112,7 +112,10 @@ async function start<T>(options: StartOptions<T>): Promise<StartedDaemon> {
     ownPath: process.execPath,
     run,
   })
-  const env = daemonEnvironment(process.env, options.home, options.env)
+  const env = {
+    NODE_COMPILE_CACHE: compileCacheFolder(),
+    ...daemonEnvironment(process.env, options.home, options.env),
+  }
   return startDaemonProcess(
     { node, args: [...heapOptions, ...(options.args ?? [])], entry: options.entry ?? daemonEntry(), env },
     paths,
