@@ -70,7 +70,8 @@ const launched = handleEventsForBackgroundSession(async (name, completionHandler
 })
 
 if (!launched) {
-  const session = await backgroundSession()
+  // As an open window would: the app stays until its user closes it.
+  const session = (await backgroundSession()).ref()
   screen.say(`BackgroundSession.shared('${session.identifier}')`)
   await session.activate()
   await start(session)

@@ -22,7 +22,7 @@ import { textsOf } from './texts.ts'
 
 const { values: flags } = parseArgs({ options: { lang: { type: 'string' }, 'no-page': { type: 'boolean' } } })
 const texts = textsOf(flags.lang ?? process.env['LC_ALL'] ?? process.env['LANG'])
-const began = performance.now()
+let began = performance.now()
 const killAt = 0.4
 const cutAt = 0.7
 const rate = 128 * 1024
@@ -76,6 +76,8 @@ const server = await servePicture({
 const status = JSON.parse(
   (await longhaul('daemon', 'start').then(() => longhaul('daemon', 'status', '--json'))).trim(),
 ) as { pid: number }
+// The clock of the story starts when everything is there.
+began = performance.now()
 say(texts.painting(bytes(source.length), `127.0.0.1:${server.port}`, `${bytes(rate)}/s`, status.pid))
 if (flags['no-page'] !== true) say(texts.page(page.url))
 
@@ -102,6 +104,8 @@ const view: {
 const killed = Promise.withResolvers<void>()
 const finished = Promise.withResolvers<void>()
 let tenth = 0
+/** Of the first progress that was told; the rate shown is measured from there. */
+let measuredFrom: { readonly written: number; readonly ms: number } | undefined
 
 function take(message: Shown): void {
   let run = runs.find((one) => one.pid === message.pid)
@@ -135,11 +139,12 @@ function progress(run: Run, written: number, expected: number | undefined): void
   const fraction = written / expected
   if (Math.floor(fraction * 10) > tenth) {
     tenth = Math.floor(fraction * 10)
-    say(
-      texts.progress(Math.floor(fraction * 100), `${bytes(rate)}/s`, `${Math.round((expected - written) / rate)} s`),
-      'app',
-      run.pid,
-    )
+    const ms = performance.now()
+    measuredFrom ??= { written: 0, ms: run.beganMs }
+    const measured = ((written - measuredFrom.written) / (ms - measuredFrom.ms)) * 1000
+    const left = `${Math.round((expected - written) / measured)} s`
+    say(texts.progress(Math.floor(fraction * 100), `${bytes(measured)}/s`, left), 'app', run.pid)
+    measuredFrom = { written, ms }
   }
   if (fraction < killAt || run.launched || view.killed) return
   process.kill(run.pid, 'SIGKILL')
@@ -170,7 +175,14 @@ const { port } = screen.address() as AddressInfo
 
 const app = spawn(
   process.execPath,
-  [...process.execArgv, new URL('app.ts', import.meta.url).pathname, server.url, picture],
+  // The warning says that a daemon which is not installed launches nothing after a reboot: true, and not the story here.
+  [
+    ...process.execArgv,
+    '--disable-warning=LONGHAUL_NOT_INSTALLED',
+    new URL('app.ts', import.meta.url).pathname,
+    server.url,
+    picture,
+  ],
   {
     stdio: ['ignore', 'inherit', 'inherit'],
     env: { ...process.env, DEMO_SCREEN: String(port) },
