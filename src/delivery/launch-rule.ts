@@ -7,6 +7,7 @@
 import { type LaunchTicket, launchVariable } from '../contract/launch.ts'
 import type { LaunchCommand } from '../contract/session.ts'
 import type { LaunchFacts, LaunchState, Moment } from '../journal/journal.ts'
+import type { Launch, Member } from './launch.ts'
 
 const firstDelayMs = 60_000
 const longestDelayMs = 3_600_000
@@ -45,19 +46,27 @@ function earlier(facts: LaunchFacts, now: Moment): number | undefined {
 }
 
 /** Ms that the next launch waits after so many failures in a row: 1 min, doubling to 1 h. */
-export function backOffMs(failures: number): number {
+function backOffMs(failures: number): number {
   return failures <= 0 ? 0 : Math.min(longestDelayMs, firstDelayMs * 2 ** Math.min(failures - 1, 10))
 }
 
-/** A launch that came to nothing. One that got some of its events acknowledged starts the doubling anew. */
-export function afterFailure(
-  state: LaunchState,
-  now: Moment,
-  last: NonNullable<LaunchState['last']>,
-  progressed: boolean,
-): LaunchState {
-  const failures = progressed ? 1 : state.failures + 1
-  return { failures, notBeforeMs: now.steadyMs + backOffMs(failures), last }
+/**
+ * What is stored after a launch. It went well when the app took everything, or has said that it did while other events came.
+ * After one that did not, the next waits; if some events were acknowledged at least, the doubling starts anew.
+ */
+export function judgeEnd(launch: Launch, member: Member, facts: LaunchFacts, now: Moment): LaunchState {
+  const { pid, exit } = launch
+  const last: NonNullable<LaunchState['last']> = {
+    atWallMs: now.wallMs,
+    ...(pid !== undefined && { pid }),
+    ...(exit?.code !== undefined && { exitCode: exit.code }),
+    ...(exit?.signal !== undefined && { signal: exit.signal }),
+  }
+  const tookAll = facts.events === 0 || member.finished
+  if (tookAll && (member.completed || !launch.overdue)) return { failures: 0, notBeforeMs: 0, last }
+  const failures = member.acknowledged > 0 ? 1 : facts.state.failures + 1
+  const notBeforeMs = now.steadyMs + backOffMs(failures)
+  return { failures, notBeforeMs, last: { ...last, problem: launch.problemOf(member) } }
 }
 
 /** Sessions with equal commands share one launch. */

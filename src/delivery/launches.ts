@@ -14,7 +14,7 @@ import type { Clock, Random, Timer } from '../world/clock.ts'
 import type { Launcher } from '../world/launcher.ts'
 import type { Log } from '../world/log.ts'
 import { Launch, type Member } from './launch.ts'
-import { afterFailure, commandKey, judgeLaunch, launchEnvironment, type Verdict } from './launch-rule.ts'
+import { commandKey, judgeEnd, judgeLaunch, launchEnvironment, type Verdict } from './launch-rule.ts'
 
 /** Ms after which something is tried again that the journal refused. */
 const retryMs = 1000
@@ -332,7 +332,7 @@ export class Launches {
         const facts = await journal.launchFacts({ session: member.session })
         if (this.#stopped) return
         if (facts === undefined || member.left) continue
-        const state = this.#judgeEnd(launch, member, facts)
+        const state = judgeEnd(launch, member, facts, this.#now())
         if (state.failures > 0)
           log.warn('a launch came to nothing', { session: member.identifier, failures: state.failures, ...state.last })
         await journal.launchChanged({ session: member.session, state })
@@ -349,22 +349,6 @@ export class Launches {
       this.look(session)
     }
     this.#advance(command)
-  }
-
-  /** It went well when the app took everything, or has said that it did while other events came. */
-  #judgeEnd(launch: Launch, member: Member, facts: LaunchFacts): LaunchState {
-    const now = this.#now()
-    const { pid, exit } = launch
-    const last: NonNullable<LaunchState['last']> = {
-      atWallMs: now.wallMs,
-      ...(pid !== undefined && { pid }),
-      ...(exit?.code !== undefined && { exitCode: exit.code }),
-      ...(exit?.signal !== undefined && { signal: exit.signal }),
-    }
-    const tookAll = facts.events === 0 || member.finished
-    if (tookAll && (member.completed || !launch.overdue)) return { failures: 0, notBeforeMs: 0, last }
-    const problem = launch.problemOf(member)
-    return afterFailure(facts.state, now, { ...last, problem }, member.acknowledged > 0)
   }
 
   /** The user started the app: whatever went wrong before is over. */

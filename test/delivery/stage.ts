@@ -1,6 +1,7 @@
 // A daemon's delivery on a real journal (in memory), a clock that a test moves, callers that write down what they are told,
 // and a launcher that starts nothing.
 import type { Caller } from '../../src/contract/caller.ts'
+import { LonghaulError } from '../../src/contract/errors.ts'
 import type { DurableEventJson } from '../../src/contract/events.ts'
 import type { LaunchTicket } from '../../src/contract/launch.ts'
 import type { LaunchCommand, LaunchWhen } from '../../src/contract/session.ts'
@@ -118,6 +119,8 @@ export class Stage {
   readonly clock: ManualClock = new ManualClock()
   readonly launcher: ScriptedLauncher = new ScriptedLauncher()
   readonly journal: Journal = createJournal(openStore(':memory:'))
+  /** Commands of the journal that fail so many times from now on, as on a full disk. */
+  readonly failing: Map<string, number> = new Map()
   delivery: Delivery = this.#make()
   #tasks = 0
 
@@ -130,12 +133,25 @@ export class Stage {
         launcher: this.launcher,
         log: silentLog,
       },
-      journal: this.journal,
+      journal: this.#onBadDisk(),
       environment: { PATH: '/usr/bin', NODE_OPTIONS: '--inspect' },
       home: '/home/u/.local/state/longhaul',
     })
     this.journal.watch(({ events, sessions }) => delivery.changed({ events, launch: sessions }))
     return delivery
+  }
+
+  #onBadDisk(): Journal {
+    return new Proxy(this.journal, {
+      get: (journal, name: keyof Journal) => {
+        const left = this.failing.get(name) ?? 0
+        if (left === 0) return journal[name]
+        return () => {
+          this.failing.set(name, left - 1)
+          return Promise.reject(new LonghaulError('DISK_FULL', 'no room'))
+        }
+      },
+    })
   }
 
   /** Another life of the daemon on the same journal. */
