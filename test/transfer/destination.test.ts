@@ -1,6 +1,6 @@
 /** Which name a file gets, and what happens to one that is there already. */
 import assert from 'node:assert/strict'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { test } from 'node:test'
 import type { Delivered } from '../../src/contract/bytes.ts'
 import { cutAfter } from '../support/fault-server.ts'
@@ -67,14 +67,29 @@ test('in the spool the name begins with the task', async () => {
   assert.equal(bench.intent?.how, 'link')
 })
 
-test('a part in another folder is not gone on from', async () => {
+test('kept bytes beside an earlier destination go on beside the new one', async () => {
   await using bench = await Bench.open()
-  const url = bench.server.file('/a', { size, etag: '"v1"', script: [cutAfter(20_000)] })
+  const url = bench.server.file('/a', { size, etag: '"v1"', script: [cutAfter(20_000), cutAfter(10_000)] })
   expectKind(await bench.run(url), 'failed')
   await mkdir(bench.path('new'))
-  expectKind(await bench.run(url, { folder: bench.path('new') }), 'finished')
-  assert.deepEqual(bench.restarts, ['the destination is in another folder now'])
+  const folder = bench.path('new')
+  expectKind(await bench.run(url, { folder }), 'failed')
+  assert.deepEqual(bench.restarts, [])
+  assert.deepEqual(bench.part?.ranges, [[0, 30_000]])
+  assert.equal(bench.part.folder, folder)
+  expectKind(await bench.run(url, { folder }), 'finished')
+  assert.equal(bench.server.bytesSent('/a'), size)
   assert.ok((await bench.read('new/file.bin')).equals(bench.server.bytes('/a')))
+})
+
+test('kept bytes whose folder is gone are fetched again', async () => {
+  await using bench = await Bench.open()
+  await mkdir(bench.path('old'))
+  const url = bench.server.file('/a', { size, etag: '"v1"', script: [cutAfter(20_000)] })
+  expectKind(await bench.run(url, { folder: bench.path('old') }), 'failed')
+  await rm(bench.path('old'), { recursive: true })
+  expectKind(await bench.run(url), 'finished')
+  assert.deepEqual(bench.restarts, ['the folder of the partial file is gone'])
 })
 
 async function deliveredOnce(bench: Bench, url: string): Promise<NonNullable<Parameters<Bench['run']>[1]>> {

@@ -14,6 +14,8 @@ import { watchedFiles } from './support/watched-files.ts'
 const size = 300_000
 const old = Buffer.from('what was there before')
 
+type Facts<N extends keyof Report> = Parameters<Report[N]>[0]
+
 interface Life {
   /** Steps that were begun. */
   steps: number
@@ -55,11 +57,11 @@ async function liveUntil(
       return answer
     }
   const report: Report = {
-    reserve: mortal('reserve', paper.reserve),
-    resumed: mortal('resumed', paper.resumed),
-    checkpoint: mortal('checkpoint', paper.checkpoint),
-    restart: mortal('restart', paper.restart),
-    intent: mortal('intent', paper.intent),
+    reserve: mortal('reserve', (facts: Facts<'reserve'>) => paper.reserve(facts)),
+    resumed: mortal('resumed', (facts: Facts<'resumed'>) => paper.resumed(facts)),
+    checkpoint: mortal('checkpoint', (facts: Facts<'checkpoint'>) => paper.checkpoint(facts)),
+    restart: mortal('restart', (facts: Facts<'restart'>) => paper.restart(facts)),
+    intent: mortal('intent', (facts: Facts<'intent'>) => paper.intent(facts)),
     progress: () => {},
   }
   await bench.run(url, wishes, { world: { files }, report })
@@ -191,7 +193,8 @@ test('a late file in the place is not replaced, and the bytes are kept', async (
       const failed = expectKind(outcome, 'failed')
       assert.equal(failed.error.code, 'DESTINATION_EXISTS')
       assert.deepEqual(failed.failure, { kind: 'final' })
-      assert.deepEqual(await bench.names(), [bench.part!.name, 'file.bin'])
+      assert.deepEqual(bench.part?.ranges, [[0, size]])
+      assert.deepEqual(await bench.names(), [bench.part.name, 'file.bin'])
       assert.ok((await bench.read()).equals(old))
     } else {
       const { result } = expectKind(outcome, 'finished')

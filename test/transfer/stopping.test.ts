@@ -138,11 +138,11 @@ test('a stop after the intent does not stop publishing', async () => {
   await using bench = await Bench.open()
   const url = bench.server.file('/a', { size })
   const stop = new AbortController()
-  const { intent } = bench.report()
+  const paper = bench.report()
   const report = {
-    intent: async (facts: Parameters<typeof intent>[0]) => {
+    intent: async (facts: Parameters<typeof paper.intent>[0]) => {
       stop.abort()
-      return intent(facts)
+      return paper.intent(facts)
     },
   }
   expectKind(await bench.run(url, {}, { signal: stop.signal, report }), 'finished')

@@ -1,5 +1,5 @@
 /** What every chapter of one attempt has at hand. */
-import type { Clock } from '../../world/clock.ts'
+import type { Clock, Timer } from '../../world/clock.ts'
 import type { FileSystem, Folder } from '../../world/file-system.ts'
 import type { Hasher } from '../../world/hasher.ts'
 import type { Log } from '../../world/log.ts'
@@ -38,35 +38,56 @@ export async function restart(attempt: Attempt, why: string): Promise<void> {
 type Phase = Parameters<Report['progress']>[0]['phase']
 const everyMs = 100
 
-/** Tells how far it is, at most ten times a second and at each change of phase. */
+/**
+ * Tells how far it is, at most ten times a second and at each change of phase. The newest number is always told in the end:
+ * a transfer that falls silent shows what it has.
+ */
 export class Progress {
   readonly #report: Report
   readonly #clock: Clock
   #phase: Phase | undefined
-  #received = 0
+  #received: number
   #total: number | undefined
   #lastAt = -Infinity
+  #late: Timer | undefined
 
-  constructor(report: Report, clock: Clock) {
+  /** @param kept what is there before the first question, in bytes: it counts until it is given up */
+  constructor(report: Report, clock: Clock, kept: { readonly bytes: number; readonly total: number | undefined }) {
     this.#report = report
     this.#clock = clock
+    this.#received = kept.bytes
+    this.#total = kept.total
   }
 
   phase(phase: Phase): void {
     this.#phase = phase
-    this.#tell(this.#clock.steady())
+    this.#tell()
+  }
+
+  /** Bytes begin to come, from this position on. */
+  transferring(offset: number, total: number | undefined): void {
+    this.#received = offset
+    this.#total = total
+    this.phase('transferring')
   }
 
   received(received: number, total: number | undefined): void {
     this.#received = received
     this.#total = total
-    const now = this.#clock.steady()
-    if (now - this.#lastAt >= everyMs) this.#tell(now)
+    if (this.#clock.steady() - this.#lastAt >= everyMs) this.#tell()
+    else this.#late ??= this.#clock.timer(this.#lastAt + everyMs, () => this.#tell())
   }
 
-  #tell(now: number): void {
+  /** The attempt is over. */
+  stop(): void {
+    this.#late?.cancel()
+  }
+
+  #tell(): void {
+    this.#late?.cancel()
+    this.#late = undefined
     if (this.#phase === undefined) return
-    this.#lastAt = now
+    this.#lastAt = this.#clock.steady()
     this.#report.progress({
       phase: this.#phase,
       received: this.#received,

@@ -1,6 +1,7 @@
 /**
- * Makes what was written count: the bytes are synced, then recorded. It runs beside the bytes, one at a time, each 64 MiB or
- * 5 s after the first byte that is not safe yet, so that a power cut costs no more than that.
+ * Makes what was written count: the bytes are synced, then recorded. It runs beside the bytes, one at a time, each 32 MiB or
+ * 5 s after the first byte that is not safe yet. With 64 MiB not safe the sender waits, so that a power cut costs no more,
+ * however slow the disk and however long the journal takes.
  *
  * A crash before the sync, or between it and the record, leaves bytes on the disk that do not count: they are fetched again.
  * A crash after the record leaves them safe. A sync that fails is never repeated, because the system may have dropped what it
@@ -14,7 +15,8 @@ import { asError, AttemptFailed, unfenced } from '../endings.ts'
 import type { PartFile } from '../files/part-file.ts'
 import { countBytes } from '../ranges.ts'
 
-const everyBytes = 64 * 1024 * 1024
+const everyBytes = 32 * 1024 * 1024
+const mostUnsafe = 2 * everyBytes
 const everyMs = 5000
 
 export interface CheckpointSource {
@@ -32,7 +34,10 @@ export class Checkpoints {
   readonly #clock: Clock
   readonly #broken: () => void
   #recorded: number
+  /** Taken since the one under way, or else the last, began. */
   #unsafe = 0
+  /** Those that the one under way will make safe. */
+  #inFlight = 0
   #timer: Timer | undefined
   #underWay: Promise<void> | undefined
   #failure: Error | undefined
@@ -41,6 +46,8 @@ export class Checkpoints {
 
   constructor(
     source: CheckpointSource,
+    /** Bytes of it that are recorded already. */
+    recorded: number,
     report: Report,
     clock: Clock,
     /** Called when one failed: the bytes that follow would be of no use. */
@@ -50,7 +57,7 @@ export class Checkpoints {
     this.#report = report
     this.#clock = clock
     this.#broken = broken
-    this.#recorded = countBytes(source.ranges())
+    this.#recorded = recorded
   }
 
   /** Why one failed; the attempt ends with it. */
@@ -63,12 +70,12 @@ export class Checkpoints {
     return this.#progressed
   }
 
-  /** More bytes were taken. */
-  taken(bytes: number): void {
-    if (this.#closed) return
+  /** More bytes were taken. The promise, if there is one, settles when more may come. */
+  taken(bytes: number): Promise<void> | undefined {
+    if (this.#closed) return undefined
     this.#unsafe += bytes
-    if (this.#unsafe >= everyBytes) this.#begin()
-    else this.#timer ??= this.#clock.timer(this.#clock.steady() + everyMs, () => this.#begin())
+    this.#arm()
+    return this.#unsafe + this.#inFlight >= mostUnsafe ? this.#underWay : undefined
   }
 
   /** The last one of this attempt: whatever could be written counts, also when the rest could not. @throws as `failure` */
@@ -87,14 +94,24 @@ export class Checkpoints {
     if (this.#failure !== undefined) throw this.#failure
   }
 
+  /** Sees to it that what is not safe becomes so. */
+  #arm(): void {
+    if (this.#unsafe >= everyBytes) this.#begin()
+    else if (this.#unsafe > 0) this.#timer ??= this.#clock.timer(this.#clock.steady() + everyMs, () => this.#begin())
+  }
+
   #begin(): void {
     this.#timer?.cancel()
     this.#timer = undefined
+    // The next begins when this one ends.
     if (this.#underWay !== undefined || this.#closed || this.#failure !== undefined) return
+    this.#inFlight = this.#unsafe
     this.#unsafe = 0
     this.#underWay = this.#flushAndMake().then(
       () => {
         this.#underWay = undefined
+        this.#inFlight = 0
+        if (!this.#closed) this.#arm()
       },
       (error: unknown) => {
         this.#underWay = undefined

@@ -164,10 +164,29 @@ export async function finishPublishing(attempt: Attempt, intent: PublishIntent):
   }
   const recovery = await recover(folder, part, intent, digestOf)
   if (recovery.found === 'published') return published(attempt, intent, undefined)
-  if (recovery.found === 'part') return publish(attempt, part, intent, 'recorded', undefined)
+  if (recovery.found === 'part') {
+    try {
+      return await publish(attempt, part, intent, 'recorded', undefined)
+    } catch (error) {
+      await keepFinished(attempt, intent)
+      throw error
+    }
+  }
   await restart(attempt, recovery.why)
   attempt.state.intentRecorded = false
   return 'start again'
+}
+
+/** A place that is taken does not cost the bytes: all of them were synced before the intent. */
+async function keepFinished({ assignment, folder, report, world }: Attempt, intent: PublishIntent): Promise<void> {
+  const representation = assignment.part?.representation
+  if (representation === undefined) return
+  try {
+    await folder.sync()
+    await report.checkpoint({ identity: intent.identity, ranges: [[0, intent.bytes]], representation })
+  } catch (error) {
+    world.log.warn('the finished bytes could not be kept', { task: assignment.task, error: String(error) })
+  }
 }
 
 async function published(

@@ -2,6 +2,7 @@
  * The story of one attempt: ask, prove, reserve, lay, verify, publish. Only this file sees more than one of them. Every
  * chapter may end it by throwing an ending (`endings.ts`); here it becomes the one outcome.
  */
+import type { ByteRanges } from '../../contract/bytes.ts'
 import { LonghaulError } from '../../contract/errors.ts'
 import { maskUrl, type ResponseJson } from '../../contract/task.ts'
 import type { Assignment, Outcome, Report } from '../assignment.ts'
@@ -11,6 +12,7 @@ import { partName, spoolName } from '../files/names.ts'
 import { PartFile } from '../files/part-file.ts'
 import { ask } from '../http/request.ts'
 import { Measures } from '../measures.ts'
+import { countBytes } from '../ranges.ts'
 import { type Attempt, Progress, restart, type TransferWorld } from './attempt.ts'
 import { deliver, type Finished, finishPublishing, notModified, skipped } from './delivery.ts'
 import { type Kept, keptPart, knownName, ownFile, revalidation } from './kept.ts'
@@ -29,9 +31,11 @@ export async function download(
 ): Promise<Outcome> {
   const measures = new Measures()
   const state = { progressed: false, intentRecorded: false }
+  const { part } = assignment
+  const kept = { bytes: part === undefined ? 0 : countBytes(part.ranges), total: part?.representation?.total }
+  const progress = new Progress(report, world.clock, kept)
   let ending: Ending
   try {
-    const progress = new Progress(report, world.clock)
     progress.phase('connecting')
     const folder = await openDestination(world.files, assignment.folder)
     try {
@@ -53,6 +57,8 @@ export async function download(
     if (end instanceof AttemptFenced) ending = { kind: 'fenced' }
     else if (end instanceof AttemptStopped || signal.aborted) ending = { kind: 'stopped' }
     else ending = { kind: 'failed', error: end.error, failure: end.failure, progressed: state.progressed }
+  } finally {
+    progress.stop()
   }
   return { ...ending, measure: measures.taken() }
 }
@@ -86,7 +92,7 @@ async function tell(attempt: Attempt): Promise<Finished> {
       opening.answer.close()
     }
   } finally {
-    await kept?.part.close()
+    await kept?.close()
   }
 }
 
@@ -105,27 +111,28 @@ async function receive(attempt: Attempt, opening: Received, kept: Kept | undefin
       { kind: 'final' },
     )
   const offset = opening.kind === 'continued' ? opening.offset : 0
-  if (total !== undefined) await requireSpace(folder, total - offset)
   const continued = opening.kind === 'continued' ? kept : undefined
+  if (total !== undefined) await requireSpace(folder, continued?.elsewhere ? total : total - offset)
   const wanted = wantedName(assignment, answer.response)
   if (!assignment.spooled && (await checkPlace(folder, wanted, assignment.ifExists)) === 'skip')
     return skipped(attempt, wanted, answer.response)
   const { name, partFileName } = await reserve(attempt, opening, wanted, continued)
 
-  let part: PartFile
-  if (opening.kind === 'continued' && continued !== undefined) {
-    attempt.measures.proven(opening.proof)
-    const resumed = { offset, proof: opening.proof, ...(total !== undefined && { total }) }
-    unfenced(await attempt.report.resumed(resumed))
-    part = continued.part
-  } else {
-    // Its bytes were given up and that is recorded; a crash here leaves a file that is owed to nobody but the sweep.
-    await kept?.part.discard()
-    part = await PartFile.create(folder, partFileName)
-  }
+  // Where kept bytes were given up, that is recorded; a crash here leaves a file that the journal owes.
+  if (continued === undefined) await kept?.part.discard()
+  const adopted = continued?.elsewhere === false ? continued.part : undefined
+  const part = adopted ?? (await PartFile.create(folder, partFileName))
   try {
-    attempt.progress.phase('transferring')
-    const laying = new Laying(attempt, { answer, part, representation, offset, ranges: continued?.ranges ?? [] })
+    attempt.progress.transferring(offset, total)
+    if (opening.kind === 'continued' && continued !== undefined) {
+      if (adopted === undefined) await part.copy(continued.part, 0, offset, () => stopIfAsked(attempt))
+      attempt.measures.proven(opening.proof)
+      const resumed = { offset, proof: opening.proof, ...(total !== undefined && { total }) }
+      unfenced(await attempt.report.resumed(resumed))
+    }
+    const ranges: ByteRanges = continued === undefined ? [] : ((adopted && continued.ranges) ?? [[0, offset]])
+    const safe = adopted === undefined ? 0 : countBytes(ranges)
+    const laying = new Laying(attempt, { answer, part, representation, offset, ranges, safe })
     try {
       const laid = await laying.lay()
       const resumed = continued !== undefined
@@ -143,8 +150,12 @@ async function receive(attempt: Attempt, opening: Received, kept: Kept | undefin
       attempt.state.progressed = laying.progressed
     }
   } finally {
-    if (part !== kept?.part) await part.close()
+    if (adopted === undefined) await part.close()
   }
+}
+
+function stopIfAsked(attempt: Attempt): void {
+  if (attempt.signal.aborted) throw new AttemptStopped()
 }
 
 type Received = Exclude<Opening, { kind: 'not modified' }>
@@ -163,7 +174,8 @@ async function reserve(
 ): Promise<{ readonly name: string; readonly partFileName: string }> {
   const { assignment, folder, report } = attempt
   const names = assignment.spooled ? [wanted] : await candidateNames(folder, wanted, assignment.ifExists)
-  const partFileName = continued?.part.name ?? partName(wanted, assignment.task)
+  const adopt = continued?.elsewhere === false
+  const partFileName = adopt ? continued.part.name : partName(wanted, assignment.task)
   const granted = unfenced(
     await report.reserve({
       response: answer.response,
@@ -171,11 +183,12 @@ async function reserve(
       folder: assignment.folder,
       names,
       part: { folder: assignment.folder, name: partFileName },
-      adopt: continued !== undefined,
+      adopt,
     }),
   )
   if ('busyWith' in granted) throw destinationBusy(folder, wanted, granted.busyWith)
-  return { name: granted.name, partFileName }
+  // Nobody else writes to the spool, so the journal grants no name there.
+  return { name: assignment.spooled ? wanted : granted.name, partFileName }
 }
 
 /** What is written is kept when the attempt ends early, also when it is stopped; unless what is written is of no use. */

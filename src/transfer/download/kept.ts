@@ -2,10 +2,10 @@
 import type { ByteRanges, Delivered, Representation } from '../../contract/bytes.ts'
 import { LonghaulError } from '../../contract/errors.ts'
 import type { HeaderPairs } from '../../contract/task.ts'
-import type { Folder } from '../../world/file-system.ts'
+import { FileFailure, type Folder } from '../../world/file-system.ts'
 import type { Assignment } from '../assignment.ts'
 import { AttemptFailed } from '../endings.ts'
-import { isSameFile, PartFile } from '../files/part-file.ts'
+import { isSameFile, type Lost, PartFile } from '../files/part-file.ts'
 import { prefixLength } from '../ranges.ts'
 import { type Attempt, restart } from './attempt.ts'
 
@@ -15,6 +15,9 @@ export interface Kept {
   readonly bytes: number
   readonly ranges: ByteRanges
   readonly representation: Representation
+  /** It lies beside an earlier destination; its bytes are copied once they are proven to be good. */
+  readonly elsewhere: boolean
+  close(): Promise<void>
 }
 
 /** The partial file of an earlier attempt, if bytes of it count and it is still what it was. */
@@ -23,15 +26,34 @@ export async function keptPart(attempt: Attempt): Promise<Kept | undefined> {
   if (part?.identity === undefined || part.representation === undefined) return undefined
   const bytes = prefixLength(part.ranges)
   if (bytes === 0) return undefined
-  if (part.folder !== path) {
-    await restart(attempt, 'the destination is in another folder now')
+  const elsewhere = part.folder !== path
+  const folder = elsewhere ? await openElsewhere(attempt, part.folder) : attempt.folder
+  if (folder === undefined) {
+    await restart(attempt, 'the folder of the partial file is gone')
     return undefined
   }
-  const opened = await PartFile.reopen(attempt.folder, part)
-  if (opened instanceof PartFile)
-    return { part: opened, bytes, ranges: part.ranges, representation: part.representation }
+  const release = async (): Promise<void> => {
+    if (elsewhere) await folder.close()
+  }
+  let opened: PartFile | Lost
+  try {
+    opened = await PartFile.reopen(folder, part)
+  } catch (error) {
+    await release()
+    throw error
+  }
+  if (opened instanceof PartFile) {
+    const { ranges, representation } = part
+    const close = async (): Promise<void> => {
+      await opened.close()
+      await release()
+    }
+    return { part: opened, bytes, ranges, representation, elsewhere, close }
+  }
+  await release()
   // The folder of a disk that is not plugged in is often an empty one on another disk.
-  if (opened.missing && attempt.folder.identity.device !== part.identity.device)
+  const { device } = part.identity
+  if (opened.missing && !elsewhere && device !== '' && attempt.folder.identity.device !== device)
     throw new AttemptFailed(
       new LonghaulError(
         'DESTINATION_UNAVAILABLE',
@@ -41,6 +63,16 @@ export async function keptPart(attempt: Attempt): Promise<Kept | undefined> {
     )
   await restart(attempt, opened.lost)
   return undefined
+}
+
+async function openElsewhere(attempt: Attempt, path: string): Promise<Folder | undefined> {
+  try {
+    return await attempt.world.files.folder(path)
+  } catch (error) {
+    if (error instanceof FileFailure && (error.reason === 'not found' || error.reason === 'not a folder'))
+      return undefined
+    throw error
+  }
 }
 
 /** The name at the destination, where it does not take an answer to know it. */

@@ -18,8 +18,10 @@ export interface LayingFacts {
   readonly representation: Representation
   /** Where the first byte of the answer belongs. */
   readonly offset: number
-  /** Safe already. */
+  /** Written already. */
   readonly ranges: ByteRanges
+  /** How many of those bytes are recorded as safe. */
+  readonly safe: number
 }
 
 /** What was laid so far, and the means to make it safe. When the attempt ends early, `keep`. */
@@ -45,6 +47,7 @@ export class Laying {
     this.#continuable = canContinue(representation, digests)
     this.#checkpoints = new Checkpoints(
       { part, representation, flush: () => this.#segment.flush(), ranges: () => this.#ranges },
+      facts.safe,
       attempt.report,
       attempt.world.clock,
       () => answer.close(),
@@ -63,9 +66,9 @@ export class Laying {
       this.#attempt.measures.received(bytes.byteLength)
       if (total !== undefined && this.#segment.position + bytes.byteLength > total) throw this.#wrongLength('more than')
       const taken = this.#segment.take(bytes)
-      if (this.#continuable) this.#checkpoints.taken(bytes.byteLength)
+      const room = this.#continuable ? this.#checkpoints.taken(bytes.byteLength) : undefined
       this.#attempt.progress.received(this.#segment.position, total)
-      return taken
+      return taken === undefined || room === undefined ? (taken ?? room) : Promise.all([taken, room]).then(() => {})
     })
     await this.#segment.flush()
     const lengthVerified = this.#isWhole(end)

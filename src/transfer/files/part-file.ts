@@ -12,10 +12,12 @@ export function partIdentity(identity: FileIdentity): PartIdentity {
 
 /**
  * Whether it is the file that was recorded, possibly in another boot. Inodes are used again at once, so the birth time has to
- * agree; device numbers may change with a boot and are not looked at.
+ * agree. Device numbers change with a boot (then the recorded one is empty) and when a disk is plugged in again, so they are
+ * looked at only where the file system keeps no birth time.
  */
 export function isSameFile(recorded: PartIdentity, found: FileIdentity): boolean {
-  return found.kind === 'file' && recorded.inode === found.inode && recorded.birthMs === found.birthMs
+  if (found.kind !== 'file' || recorded.inode !== found.inode || recorded.birthMs !== found.birthMs) return false
+  return found.birthMs !== 0 || recorded.device === '' || recorded.device === found.device
 }
 
 /** Why a kept part cannot be gone on from. */
@@ -98,6 +100,18 @@ export class PartFile {
   async isStillNamed(): Promise<boolean> {
     const found = await this.folder.look(this.name)
     return found !== undefined && isSameFile(this.identity, found) && found.device === this.identity.device
+  }
+
+  /** Of [from, to), copied from another part. @throws AttemptStopped through `check` */
+  async copy(source: PartFile, from: number, to: number, check: () => void): Promise<void> {
+    const buffer = Buffer.allocUnsafeSlow(1024 * 1024)
+    for (let at = from; at < to;) {
+      check()
+      const read = await source.#file.read(buffer.subarray(0, Math.min(buffer.byteLength, to - at)), at)
+      if (read === 0) throw new FileFailure('input/output', `${source.folder.path}/${source.name}`)
+      await this.#file.write(buffer.subarray(0, read), at)
+      at += read
+    }
   }
 
   look(): Promise<FileIdentity> {

@@ -125,7 +125,7 @@ export class Bench {
         note('reserve')
         this.reserved = { names, response }
         this.representation = representation
-        if (!adopt || this.part === undefined) this.part = { ...part, ranges: [] }
+        if (!adopt || this.part === undefined) this.part = { ...part, ranges: [], representation }
         return { name: names[0]! }
       },
       resumed: async ({ offset, proof }) => {
