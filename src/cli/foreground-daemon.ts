@@ -23,18 +23,31 @@ export async function runForeground(command: readonly string[], context: Context
       { hint: 'longhaul daemon stop ends it at a checkpoint.' },
     )
   }
-  const daemon = started(process.execPath, [...process.execArgv, daemonEntry(), '--home', homeFolder(), '--stay'])
-  const leave = (): void => void daemon.child.kill('SIGTERM')
-  context.left.addEventListener('abort', leave, { once: true })
-  if (command.length === 0) return daemon.ended
+  const daemon = startDaemon(command.length > 0)
   try {
+    if (command.length === 0) {
+      if (context.left.aborted) daemon.child.kill('SIGTERM')
+      context.left.addEventListener('abort', () => void daemon.child.kill('SIGTERM'), { once: true })
+      return await daemon.ended
+    }
     // The app's first call must find this daemon, not start another one.
     await ready(context, daemon)
     return await besideDaemon(command, context)
   } finally {
-    leave()
+    // The app first, then what it works with.
+    daemon.child.kill('SIGTERM')
     await daemon.ended
   }
+}
+
+/**
+ * It stays as long as this process does. In a group of its own: a Ctrl-C must reach it once, through us (a second signal ends
+ * it at once), and not before the program beside it has ended.
+ */
+function startDaemon(tethered: boolean): Started {
+  const stays = ['--leave-after-ms', String(Number.MAX_SAFE_INTEGER)]
+  const args = ['--home', homeFolder(), ...stays, ...(tethered ? ['--tethered'] : [])]
+  return started(process.execPath, [...process.execArgv, daemonEntry(), ...args], { detached: true })
 }
 
 interface Started {
@@ -43,8 +56,8 @@ interface Started {
   readonly ended: Promise<number>
 }
 
-function started(file: string, args: readonly string[]): Started {
-  const child = spawn(file, args, { stdio: 'inherit' })
+function started(file: string, args: readonly string[], options: { readonly detached?: boolean } = {}): Started {
+  const child = spawn(file, args, { stdio: 'inherit', ...options })
   const { promise: ended, resolve, reject } = Promise.withResolvers<number>()
   child.once('exit', (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])))
   child.once('error', (cause) =>
@@ -67,7 +80,11 @@ async function ready(context: Context, daemon: Started): Promise<void> {
 async function besideDaemon(command: readonly string[], context: Context): Promise<number> {
   const [file = '', ...args] = command
   const app = started(file, args)
-  const leave = (): void => void app.child.kill(signalOf(context))
+  const leave = (): void => {
+    const signal = signalOf(context)
+    // A terminal gives Ctrl-C to both of us.
+    if (signal !== 'SIGINT' || context.stdin.isTTY !== true) app.child.kill(signal)
+  }
   if (context.left.aborted) leave()
   context.left.addEventListener('abort', leave, { once: true })
   try {

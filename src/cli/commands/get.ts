@@ -4,6 +4,7 @@ import type { AddedTask } from '../../contract/verbs.ts'
 import type { Command, Context } from '../command.ts'
 import { downloadFlags } from '../download-flags.ts'
 import { enqueue } from '../enqueue.ts'
+import { leftRunning, named } from '../left-running.ts'
 import { failureText } from '../render/failure.ts'
 import { bytes, duration, percent } from '../render/numbers.ts'
 import { shortCodes } from '../render/task-name.ts'
@@ -11,8 +12,6 @@ import { watchTasks } from '../viewer.ts'
 
 /** `get` gives up when nothing arrives for this long; `add` keeps trying until the deadline. */
 const giveUpAfterMs = 5 * 60_000
-/** More tasks than these are not named one by one. */
-const named = 4
 
 export const get: Command = {
   name: 'get',
@@ -38,7 +37,7 @@ export const get: Command = {
     const { link, added } = await enqueue(input, context, { giveUpAfterMs })
     const ids = added.map((one) => one.task.id)
     const codeOf = shortCodes(ids)
-    for (const one of added) greet(one, codeOf(one.task.id), context)
+    if (!context.json && !context.quiet) greet(added, codeOf, context)
     const fresh = new Set(added.flatMap((one) => (one.isNew ? [one.task.id] : [])))
     const viewed = await watchTasks(context, link, { ids, fresh, timestamps: input.has('timestamps') })
     if (!context.json) for (const task of viewed.ended) tellEnd(task, codeOf(task.id), context)
@@ -47,26 +46,24 @@ export const get: Command = {
     if (input.has('foreground')) {
       const { changed } = await link.call('task.change', { targets: { ids: rest }, change: { kind: 'cancel' } })
       if (!context.quiet && !context.json) context.err(`${context.words.cancelled(changed)}\n`)
-    } else if (!context.quiet && !context.json) context.err(leftRunning(rest.map(codeOf), context))
+    } else if (!context.quiet && !context.json) context.err(leftRunning(rest.map(codeOf), context.words))
     return viewed.exitCode
   },
 }
 
-/** That it was there before; a new one shows itself. */
-function greet({ task, isNew }: AddedTask, code: string, context: Context): void {
-  if (context.json || context.quiet || isNew || task.state === 'completed') return
-  const { received, fraction } = task.progress
-  const kept = fraction === undefined ? bytes(received) : percent(fraction)
-  context.err(`${context.words.alreadyOnIt(code, kept, duration(context.wallMs() - task.createdAtMs))}\n`)
+/** Which were there before; a new one shows itself. */
+function greet(added: readonly AddedTask[], codeOf: (id: string) => string, context: Context): void {
+  const { words, err, wallMs } = context
+  const known = added.flatMap(({ task, isNew }) => (isNew || task.state === 'completed' ? [] : [task]))
+  if (known.length > named) return err(`${words.alreadyOnThem(known.length, added.length)}\n`)
+  for (const task of known) {
+    const { received, fraction } = task.progress
+    const kept = fraction === undefined ? bytes(received) : percent(fraction)
+    err(`${words.alreadyOnIt(codeOf(task.id), kept, duration(wallMs() - task.createdAtMs))}\n`)
+  }
 }
 
 function tellEnd(task: TaskRecord, code: string, context: Context): void {
   if (task.error !== undefined) context.err(failureText(task, code, context.terminal, context.words))
   else if (task.result?.path !== undefined) context.out(`${task.result.path}\n`)
-}
-
-function leftRunning(codes: readonly string[], context: Context): string {
-  const tasks = codes.length <= named ? codes.join(' ') : ''
-  const watch = `longhaul watch ${tasks}`.trimEnd()
-  return `${context.words.leftRunning(codes.length, watch, `longhaul cancel ${tasks === '' ? 'TASK…' : tasks}`)}\n`
 }

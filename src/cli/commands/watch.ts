@@ -1,5 +1,7 @@
 import type { Command } from '../command.ts'
 import { exitCodes } from '../exit-codes.ts'
+import { leftRunning } from '../left-running.ts'
+import { shortCodes } from '../render/task-name.ts'
 import { filterFlags, idsOf } from '../selection.ts'
 import { watchTasks } from '../viewer.ts'
 
@@ -29,10 +31,10 @@ export const watch: Command = {
     }
     const until = input.value('until') === 'first' ? 'first' : 'all'
     const viewed = await watchTasks(context, link, { ids, until, timestamps: input.has('timestamps') })
-    if (viewed.left !== undefined && !context.quiet && !context.json)
-      context.err(
-        `${context.words.leftRunning(ids.length - viewed.ended.length, 'longhaul watch', 'longhaul cancel TASK…')}\n`,
-      )
+    if (viewed.left !== undefined && !context.quiet && !context.json) {
+      const rest = ids.filter((id) => !viewed.ended.some((task) => task.id === id))
+      context.err(leftRunning(rest.map(shortCodes(ids)), context.words))
+    }
     return viewed.exitCode
   },
 }

@@ -59,16 +59,13 @@ function reasonText({ task, explanation, wallMs }: StateFacts, words: Words): st
   const blocker = blockers[0]
   const wakes = blocker?.untilMs ?? nextWakeUpMs
   const wait = wakes === undefined ? undefined : duration(wakes - wallMs)
-  if (blocker?.code === 'backoff' && cause !== undefined)
-    return words.nextTry(causeText(cause, words), task.attempts + 1, wait)
+  if (cause !== undefined && (blocker?.code === 'backoff' || blocker?.code === 'serverAskedToWait')) {
+    const what = causeText(cause, words)
+    return words.nextTry(blocker.code === 'backoff' ? what : words.askedToWait(what), task.attempts + 1, wait)
+  }
   if (blocker === undefined) return wait === undefined ? '…' : words.reasons.backoff(wait, undefined)
-  const reason = words.reasons[blocker.code](
-    wait,
-    blocker.code === 'dependency' ? shortCode(blocker.of ?? '') : undefined,
-  )
-  return blocker.code === 'serverAskedToWait' && cause?.status !== undefined
-    ? `HTTP ${cause.status}, ${reason}`
-    : reason
+  const of = blocker.code === 'dependency' && blocker.of !== undefined ? shortCode(blocker.of) : blocker.of
+  return words.reasons[blocker.code](wait, of)
 }
 
 /** `HTTP 503`, `connection lost`, else the code. */

@@ -41,7 +41,7 @@ export const en: Words = {
     dependency: (_wait, of) => `for ${of ?? 'another task'}`,
     earliestBeginDate: (wait) => `begins${within(wait) || ' later'}`,
     backoff: (wait) => `next try${within(wait) || ' by itself'}`,
-    serverAskedToWait: (wait) => `the server asked to wait${within(wait) && `, next try${within(wait)}`}`,
+    serverAskedToWait: (wait) => `asked to wait${within(wait) && `, next try${within(wait)}`}`,
     challenge: () => 'credentials wanted',
     newRequest: () => 'a fresh address wanted',
     disk: () => 'disk full, goes on by itself',
@@ -73,6 +73,7 @@ export const en: Words = {
     BAD_SERVER_RESPONSE: 'bad answer',
     SECURE_CONNECTION_FAILED: 'TLS failed',
   },
+  askedToWait: (cause) => `${cause}, asked to wait`,
   nextTry: (cause, attempt, wait) => `${cause}, try ${attempt}${within(wait) || ' by itself'}`,
 
   totals: (c, rate, left) =>
@@ -88,9 +89,11 @@ export const en: Words = {
   nothingHere: 'No tasks.  Fetch something: longhaul get URL   See finished ones: longhaul ls -a',
   nothingRuns: 'Nothing runs or waits.  See finished tasks: longhaul ls -a',
   more: (shown) => `These are the first ${shown}.  All of them: longhaul ls --limit 0`,
+  alreadyOnThem: (known, all) => `Already on ${known} of these ${all}. Watching.`,
   alreadyOnIt: (code, kept, started) => `Already on it (${code}, ${kept} kept, started ${started} ago). Watching.`,
-  leftRunning: (count, watch, cancel) =>
-    `Left running: ${plural(count, 'transfer')}.  Come back: ${watch}   Stop: ${cancel}`,
+  leftRunning: (count) => `Left running: ${plural(count, 'transfer')}.`,
+  comeBack: 'Come back',
+  end: 'Stop',
   cancelled: (count) => `Cancelled: ${plural(count, 'transfer')}.`,
   changed: {
     hold: (count) => `Held: ${plural(count, 'task')}. Their bytes are kept; longhaul release lets them go on.`,

@@ -75,6 +75,7 @@ export const zh: Words = {
     BAD_SERVER_RESPONSE: '响应有误',
     SECURE_CONNECTION_FAILED: 'TLS 失败',
   },
+  askedToWait: (cause) => `${cause}，服务器要求等待`,
   nextTry: (cause, attempt, wait) => `${cause}，${after(wait).trimStart() || '自动'}第 ${attempt} 次尝试`,
 
   totals: (c, rate, left) =>
@@ -90,8 +91,11 @@ export const zh: Words = {
   nothingHere: '没有任务。  下载：longhaul get URL   查看已完成的：longhaul ls -a',
   nothingRuns: '没有进行中或等待的任务。  查看已完成的：longhaul ls -a',
   more: (shown) => `以上是前 ${shown} 个。  全部：longhaul ls --limit 0`,
+  alreadyOnThem: (known, all) => `其中 ${known} / ${all} 个已在进行。正在观看。`,
   alreadyOnIt: (code, kept, started) => `已在进行（${code}，已保留 ${kept}，${started} 前开始）。正在观看。`,
-  leftRunning: (count, watch, cancel) => `${count} 个传输继续运行。  回来：${watch}   停止：${cancel}`,
+  leftRunning: (count) => `${count} 个传输继续运行。`,
+  comeBack: '回来',
+  end: '停止',
   cancelled: (count) => `已取消 ${count} 个传输。`,
   changed: {
     hold: (count) => `已暂停 ${count} 个任务。字节已保留；longhaul release 使其继续。`,

@@ -76,6 +76,7 @@ export interface Words {
   readonly reasons: Readonly<Record<BlockerCode, (wait: string | undefined, of: string | undefined) => string>>
   /** A failure in two words; others are told by their code. */
   readonly causes: Readonly<Partial<Record<ErrorCode, string>>>
+  readonly askedToWait: (cause: string) => string
   readonly nextTry: (cause: string, attempt: number, wait: string | undefined) => string
 
   // Around rows.
@@ -85,8 +86,12 @@ export interface Words {
   readonly nothingHere: string
   readonly nothingRuns: string
   readonly more: (shown: number) => string
+  /** Of the many that one command names. */
+  readonly alreadyOnThem: (known: number, all: number) => string
   readonly alreadyOnIt: (code: string, kept: string, started: string) => string
-  readonly leftRunning: (count: number, watch: string, cancel: string) => string
+  readonly leftRunning: (count: number) => string
+  readonly comeBack: string
+  readonly end: string
   readonly cancelled: (count: number) => string
   readonly changed: Readonly<Record<'hold' | 'release' | 'cancel' | 'retry' | 'tryNow', (count: number) => string>>
   readonly nothingChanged: string
