@@ -6,11 +6,12 @@
  * `to`, and to make its missing folders.
  */
 import { constants } from 'node:fs'
-import { access, lstat, mkdir, readdir, realpath, stat } from 'node:fs/promises'
+import { access, lstat, readdir, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { LonghaulError } from '../contract/errors.ts'
 import type { Destination } from '../contract/task.ts'
+import { makeFolders } from './make-folders.ts'
 
 /** Longest name of a file in bytes on every file system that matters. */
 const nameLimit = 255
@@ -55,19 +56,19 @@ export function createDestinationResolver(): DestinationResolver {
       const path = resolve(options.cwd ?? '.', written)
       const asFolder = endsInSeparator(written)
       if (asFolder && options.want !== 'file') return { kind: 'folder', folder: await folderAt(path) }
+      const name = basename(path)
+      if (Buffer.byteLength(name) > nameLimit) {
+        throw new LonghaulError(
+          'CANNOT_CREATE_FILE',
+          `The name ${name.slice(0, 60)}… has more than ${nameLimit} bytes. Nothing was added.`,
+        )
+      }
       const found = await looks(path)
       if (asFolder || found === 'folder') {
         if (options.want !== 'file') return { kind: 'folder', folder: await folderAt(path) }
         throw new LonghaulError(
           'FILE_IS_DIRECTORY',
           `${path} is a folder, and a file is wanted here. Nothing was added.`,
-        )
-      }
-      const name = basename(path)
-      if (Buffer.byteLength(name) > nameLimit) {
-        throw new LonghaulError(
-          'CANNOT_CREATE_FILE',
-          `The name ${name.slice(0, 60)}… has more than ${nameLimit} bytes. Nothing was added.`,
         )
       }
       if (found === 'file' && options.existing === 'refuse') {
@@ -155,10 +156,10 @@ async function look(path: string): Promise<'nothing' | 'file' | 'folder' | 'othe
 /** Makes what is missing, once; resolves links; proves that a file can be made. */
 async function prepareFolder(path: string): Promise<string> {
   try {
-    await mkdir(path, { recursive: true })
+    await makeFolders(path)
     const folder = await realpath(path)
     const found = await stat(folder)
-    if (!found.isDirectory()) throw Object.assign(new Error('it is not a folder'), { code: 'ENOTDIR' })
+    if (!found.isDirectory()) throw Object.assign(new Error('it is a file, not a folder'), { code: 'ENOTDIR' })
     await access(folder, constants.W_OK | constants.X_OK)
     return folder
   } catch (error) {
@@ -173,7 +174,7 @@ function cannotCreate(path: string, cause: unknown): LonghaulError {
     EROFS: 'the file system is read-only',
     ENOSPC: 'the disk is full',
     ENOTDIR: 'a part of the path is a file, not a folder',
-    EEXIST: 'a file of that name is in the place of the folder',
+    ENOENT: 'the folder cannot be made',
     ENAMETOOLONG: 'a name in the path is too long',
     ELOOP: 'its links go in a circle',
   }

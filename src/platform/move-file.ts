@@ -9,10 +9,11 @@
  * May touch: node:fs, for the source, the target, and drafts of its own beside it.
  */
 import { constants } from 'node:fs'
-import { chmod, copyFile, lstat, mkdir, open, realpath, rename, rm, stat } from 'node:fs/promises'
+import { chmod, copyFile, lstat, open, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { createHash } from 'node:crypto'
 import { LonghaulError } from '../contract/errors.ts'
+import { makeFolders } from './make-folders.ts'
 import { currentUmask } from './this-process.ts'
 
 /**
@@ -99,10 +100,8 @@ async function copyAcross(from: string, to: string, folder: string): Promise<voi
 }
 
 async function makeFolder(path: string): Promise<string> {
-  const first = await mkdir(path, { recursive: true })
   // The entries of new folders must not be lost before the file that stands in them.
-  if (first !== undefined)
-    for (let made = path; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made))
+  for (const made of await makeFolders(path)) await syncFolder(dirname(made))
   return realpath(path)
 }
 
