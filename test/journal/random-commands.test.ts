@@ -68,6 +68,7 @@ class Run {
   #ids = 0
   /** The highest number that was ever given. */
   #highest = 0
+  #invalid = false
 
   get at(): Moment {
     return { steadyMs: this.#steadyMs, wallMs: this.#steadyMs + 1e12 }
@@ -87,7 +88,10 @@ class Run {
       strict: false,
       owner: true,
     })
-    if (opened.session.id !== this.#session) this.#highest = 0
+    if (opened.session.id !== this.#session) {
+      this.#highest = 0
+      this.#invalid = false
+    }
     this.#session = opened.session.id
     this.#owner = (await this.journal.attach({ session: this.#session, pid: 1, methods: [] })).fence
   }
@@ -358,6 +362,8 @@ class Run {
     for (const { sequence, uid, kind } of events) {
       assert.equal(sequence, this.#highest + 1)
       this.#highest = sequence
+      assert.ok(!this.#invalid, `${kind} after didBecomeInvalid`)
+      this.#invalid = kind === 'didBecomeInvalid'
       if (uid === null) continue
       assert.ok(!this.#completed.has(uid), `${kind} of ${uid} after its didComplete`)
       if (kind === 'didComplete') this.#completed.set(uid, sequence)

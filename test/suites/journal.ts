@@ -108,6 +108,7 @@ export function journalSuite(form: string, open: OpenJournal): void {
     check('are neither given to nor acknowledged by an owner with an old fence', async (s) => {
       const former = await s.owned()
       await s.complete(await s.addOne(former.session))
+      await s.take(former)
       const owner = await s.owned()
       assert.ok(owner.fence > former.fence)
       assert.deepEqual(await s.journal.takeEvents({ ...former, after: 0, limit: 9 }), { found: 'fenced' })
@@ -118,11 +119,19 @@ export function journalSuite(form: string, open: OpenJournal): void {
       assert.deepEqual(
         (await s.take(owner)).map(({ sequence, redelivered }) => [sequence, redelivered]),
         [
-          [1, false],
-          [2, false],
-          [3, false],
+          [1, true],
+          [2, true],
+          [3, true],
         ],
       )
+    })
+
+    check('cannot be acknowledged before they were given', async (s) => {
+      const owner = await s.owned()
+      await s.complete(await s.addOne(owner.session))
+      const early = await s.journal.acknowledge({ ...owner, sequences: [1, 2, 3], at: s.at })
+      assert.deepEqual(early, { found: 'recorded', acknowledged: 0 })
+      assert.equal((await s.take(owner)).length, 3)
     })
 
     check('are not kept before the first owner or launch command, and tasks need a destination then', async (s) => {
@@ -488,6 +497,25 @@ export function journalSuite(form: string, open: OpenJournal): void {
       })
     }
 
+    check('a remembered cancel waits while the daemon stops, and the next life publishes or cancels', async (s) => {
+      const owner = await s.owned()
+      const ids = await s.add(owner.session, {}, {})
+      for (const id of ids) {
+        const attempt = await s.startWithBytes(id)
+        await s.intent(attempt)
+        await s.change([id], { kind: 'cancel' })
+        assert.deepEqual(await s.end(attempt, { kind: 'stopped' }), { found: 'recorded' })
+        assert.deepEqual([await s.gate(id), (await s.record(id)).state], ['ready', 'canceling'])
+      }
+      await s.restart({ clean: true })
+      await s.finish(await s.start(ids[0]!))
+      assert.equal((await s.record(ids[0]!)).error, undefined)
+      // The file was nowhere: it would have to be fetched again, which nobody wants any more.
+      const attempt = await s.start(ids[1]!)
+      assert.deepEqual(await s.reserve(attempt), { found: 'fenced' })
+      assert.equal((await s.record(ids[1]!)).error?.code, 'CANCELLED')
+    })
+
     check('a remembered cancel refuses a second intent', async (s) => {
       const owner = await s.owned()
       const id = await s.addOne(owner.session)
@@ -829,7 +857,8 @@ export function journalSuite(form: string, open: OpenJournal): void {
       await s.change([suspended!], { kind: 'cancel' })
       const events = await s.take(owner)
       assert.equal(events.at(-1)!.kind, 'didBecomeInvalid')
-      assert.equal(events.filter(({ kind }) => kind === 'didBecomeInvalid').length, 1)
+      await s.journal.acknowledge({ ...owner, sequences: [1], at: s.at })
+      assert.equal((await s.kinds(owner)).filter((kind) => kind === 'didBecomeInvalid').length, 1)
       const attached = await s.openSession('com.example.app', { configuration: { maximumActiveTasks: 1 } })
       assert.deepEqual([attached.created, attached.session.state, attached.changed], [false, 'invalid', []])
     })
@@ -912,6 +941,7 @@ export function journalSuite(form: string, open: OpenJournal): void {
       assert.deepEqual((await s.journal.launchFacts({ session: session.id }))!.state, state)
       assert.equal(await s.journal.launchFacts({ session: 99 }), undefined)
       const { fence } = await s.journal.attach({ session: session.id, pid: 1, methods: ['didComplete'] })
+      await s.take({ session: session.id, fence })
       await s.journal.acknowledge({ session: session.id, fence, sequences: [3], at: s.at })
       const later = (await s.journal.launchFacts({ session: session.id }))!
       assert.deepEqual(
@@ -1101,7 +1131,9 @@ export function journalSuite(form: string, open: OpenJournal): void {
       await s.reserve(attempt, { adopt: true, part: { folder: '/spool', name: 'another' } })
       assert.equal((await s.journal.explainFacts({ id }))!.part?.name, `${id}.part`)
       assert.deepEqual((await s.journal.explainFacts({ id }))!.part?.ranges, [[0, 40]])
+      assert.equal((await s.record(id)).progress.received, 40)
       await s.reserve(attempt)
+      assert.equal((await s.record(id)).progress.received, 0)
       assert.deepEqual(await s.journal.owed({ limit: 9, at: s.at }), [])
       assert.deepEqual((await s.journal.explainFacts({ id }))!.part?.ranges, [])
       await s.checkpoint(attempt, 50)
@@ -1257,6 +1289,7 @@ export function journalSuite(form: string, open: OpenJournal): void {
       const owner = await s.owned()
       const id = await s.addOne(owner.session)
       await s.complete(id)
+      await s.take(owner)
       await s.journal.acknowledge({ ...owner, sequences: [1, 2, 3], at: s.at })
       s.pass(day - 1)
       assert.deepEqual(await s.journal.owed({ limit: 9, at: s.at }), [])
@@ -1272,6 +1305,7 @@ export function journalSuite(form: string, open: OpenJournal): void {
       const owner = await s.owned()
       const id = await s.addOne(owner.session, { destination: { kind: 'file', folder: '/d', name: 'f' } })
       await s.complete(id)
+      await s.take(owner)
       await s.journal.acknowledge({ ...owner, sequences: [1, 2, 3], at: s.at })
       s.pass(2 * day)
       assert.deepEqual(await s.journal.owed({ limit: 9, at: s.at }), [])
@@ -1303,6 +1337,7 @@ export function journalSuite(form: string, open: OpenJournal): void {
       s.pass(31 * day)
       await s.journal.retire({ at: s.at })
       assert.equal((await s.journal.counts({})).completed, 1200)
+      for (const after of [0, 1000, 2000]) await s.take(owner, after)
       await s.journal.acknowledge({ ...owner, sequences: Array.from({ length: 2400 }, (_, i) => i + 1), at: s.at })
       while ((await s.journal.retire({ at: s.at })).more);
       assert.equal((await s.journal.counts({})).completed, 1000)
