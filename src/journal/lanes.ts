@@ -239,19 +239,24 @@ export function flush(work: Work): void {
  * @returns how many rows of each were wrong before
  */
 export function recompute(store: Store): { readonly gates: number; readonly lanes: number; readonly tallies: number } {
-  let gates = 0
+  const wrong: (readonly [id: number, gate: Gate])[] = []
   // Ended tasks cannot go wrong in this way, and they are the many.
-  for (const task of store.all<TaskRow>(`select * from task where gate <> 'done'`)) {
-    const gate = gateOf(task)
-    if (gate === task.gate) continue
-    gates += 1
-    store.run('update task set gate = ? where id = ?', gate, task.id)
-  }
+  store.each<GateFacts & Pick<TaskRow, 'id' | 'gate'>>(
+    `select id, gate, outcome, running, intent, suspends, held, blockers, begin_at, wait from task where gate <> 'done'`,
+    (task) => {
+      const gate = gateOf(task)
+      if (gate !== task.gate) wrong.push([task.id, gate])
+    },
+  )
+  for (const [id, gate] of wrong) store.run('update task set gate = ? where id = ?', gate, id)
+  const gates = wrong.length
   const lanes = store.run(
     `update lane set (tasks, ready) = (should.tasks, should.ready), (head_rank, head_task) =
        (select rank, id from task where lane = should.id and gate = 'ready' order by rank, id limit 1)
-     from (select l.id, count(t.id) tasks, coalesce(sum(t.gate = 'ready'), 0) ready
-           from lane l left join task t on t.lane = l.id and t.gate <> 'done' group by l.id) should
+     from (with live as materialized
+             (select lane, count(*) tasks, sum(gate = 'ready') ready from task where gate <> 'done' group by lane)
+           select id, coalesce(live.tasks, 0) tasks, coalesce(live.ready, 0) ready
+           from lane l left join live on live.lane = l.id) should
      where lane.id = should.id and (lane.tasks, lane.ready, lane.head_task) is not
        (should.tasks, should.ready, (select id from task where lane = should.id and gate = 'ready' order by rank, id limit 1))`,
   )

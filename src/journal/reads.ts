@@ -77,9 +77,13 @@ function heads(
     readonly ready: number
     readonly reopen_at: number | null
   }
+  // Few origins are closed: those are looked up by name; the open ones are read in order, past the few that are closed.
+  const from =
+    which === 'open'
+      ? 'lane left join closed on closed.origin = lane.origin'
+      : 'closed cross join lane on lane.origin = closed.origin'
   const rows = store.all<Head>(
-    `select lane.origin, uid, head_rank, ready, reopen_at from lane left join closed on closed.origin = lane.origin
-       join task on task.id = head_task
+    `select lane.origin, uid, head_rank, ready, reopen_at from ${from} join task on task.id = head_task
      where lane.session = ? and ready > 0 and coalesce(reopen_at, 0) ${which === 'open' ? '<=' : '>'} ?
      order by head_rank, head_task limit ?`,
     session,

@@ -26,6 +26,11 @@ export class Store {
     return this.#statement(sql).all(...values) as unknown as readonly Row[]
   }
 
+  /** Row by row, for a table that may be larger than memory. Nothing may be written until it has ended. */
+  each<Row>(sql: string, row: (row: Row) => void): void {
+    for (const found of this.#statement(sql).iterate()) row(found as unknown as Row)
+  }
+
   /** @returns how many rows changed */
   run(sql: string, ...values: Value[]): number {
     return Number(this.#statement(sql).run(...values).changes)

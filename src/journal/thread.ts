@@ -47,6 +47,8 @@ export async function openJournalThread(path: string, died?: (why: LonghaulError
     name: mark,
     // Nothing that this process was started with is meant for the thread (`--input-type`, `--test`).
     execArgv: [],
+    // A group's garbage is small; the default would let it grow to three times as much before it is looked at.
+    resourceLimits: { maxYoungGenerationSizeMb: 8 },
   })
   const opened = Promise.withResolvers<number>()
   const failed = (error: unknown): void => {
@@ -112,7 +114,17 @@ function connect(worker: Worker, savedSteadyMs: number, died?: (why: LonghaulErr
   const send = (): void => {
     const calls = outgoing
     outgoing = []
-    if (dead === undefined) worker.postMessage(calls satisfies ToThread)
+    if (dead !== undefined) return
+    try {
+      worker.postMessage(calls satisfies ToThread)
+    } catch (error) {
+      // Something that is no plain data, a mistake of ours: none of them left, and their callers must not wait for ever.
+      for (const [id] of calls) {
+        pending.get(id)?.reject(error)
+        pending.delete(id)
+      }
+      if (pending.size === 0) worker.unref()
+    }
   }
   const call = (name: CommandName, input: unknown): Promise<unknown> =>
     new Promise((resolve, reject) => {

@@ -27,6 +27,16 @@ test('when the thread of the journal dies, every call rejects and the daemon is 
   rmSync(folder, { recursive: true })
 })
 
+test('a call that is no plain data is rejected and leaves the thread as it was', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'journal-clone-'))
+  const journal = await openJournalThread(join(folder, 'journal.db'))
+  await assert.rejects(journal.getTask({ id: (() => 'x') as never }), { name: 'DataCloneError' })
+  assert.equal((await journal.counts({})).queued, 0)
+  assert.equal(journal.problem, undefined)
+  await journal.close()
+  rmSync(folder, { recursive: true })
+})
+
 test('an open journal thread keeps a process alive only while a call waits', () => {
   const folder = mkdtempSync(join(tmpdir(), 'journal-ref-'))
   const source = `
