@@ -55,10 +55,11 @@ export function sessionVerbs(inside: Inside): Verbs<SessionVerb> {
     },
     'session.hold': async ({ identifier, held }) => {
       const { id } = await named(identifier)
+      // Before the commit: what the loop starts because of it must not be stopped at once.
+      if (!held) transfers.releaseSession(id)
       await journal.holdSession({ session: id, held })
       // After the commit: nothing of it starts from then on. One that publishes is finished first.
       if (held) transfers.holdSession(id)
-      else transfers.releaseSession(id)
       return null
     },
     'session.counts': async ({ identifier, filter }) =>

@@ -75,9 +75,9 @@ test('while the journal cannot be written nothing new starts, and it goes on by 
 test('in trouble one small write a second tries the journal, not everything that might start', async () => {
   const disk = fillable()
   const it = await open({ wrap: disk.wrap })
-  await it.call('session.hold', { identifier: 'com.example', held: true })
-  for (let i = 0; i < 10; i++) await it.add({ request: { url: `https://h${i}.test/`, method: 'GET', headers: [] } })
   const session = await it.life.journal.findSession({ identifier: 'com.example' })
+  await it.life.journal.holdSession({ session: session!.id, held: true })
+  for (let i = 0; i < 10; i++) await it.add({ request: { url: `https://h${i}.test/`, method: 'GET', headers: [] } })
   const released = it.life.journal.holdSession({ session: session!.id, held: false })
   disk.full = true
   await released
