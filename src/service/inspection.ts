@@ -76,6 +76,8 @@ async function explainTask(inside: Inside, id: string): Promise<ExplanationJson>
   const proof = facts.attempts.findLast((attempt) => attempt.proof !== undefined)?.proof
   const validator = part?.representation?.etag ?? part?.representation?.lastModified
   const total = part?.representation?.total ?? record.progress.total
+  // What a task went through says nothing of one that succeeded in the end.
+  const cause = record.state === 'completed' ? record.error : facts.lastCause
   return {
     task: id,
     phase: live?.phase ?? found.phase,
@@ -91,7 +93,7 @@ async function explainTask(inside: Inside, id: string): Promise<ExplanationJson>
       ...(validator !== undefined && { validator }),
     },
     attempts: facts.attempts,
-    ...(facts.lastCause !== undefined && { cause: facts.lastCause }),
+    ...(cause !== undefined && { cause }),
   }
 }
 

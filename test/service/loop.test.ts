@@ -422,3 +422,15 @@ test('a thousand tasks are worked through in turn without ever standing still', 
   assert.equal(finished, ids.length)
   assert.equal((await it.call('session.counts', {})).completed, ids.length)
 })
+
+test('a task that succeeded in the end is explained without the failures that it went through', async () => {
+  const it = await open()
+  const id = await it.add()
+  await it.engine.of(id).fail()
+  await it.clock.advance(600_000)
+  await it.engine.of(id).finish()
+  const explained = await it.call('task.explain', { id })
+  assert.equal(explained.phase, 'completed')
+  assert.equal(explained.cause, undefined)
+  assert.equal(explained.attempts[0]?.cause?.code, 'NETWORK_CONNECTION_LOST')
+})
