@@ -79,7 +79,8 @@ const status = JSON.parse(
 // The clock of the story starts when everything is there.
 began = performance.now()
 say(texts.painting(bytes(source.length), `127.0.0.1:${server.port}`, `${bytes(rate)}/s`, status.pid))
-if (flags['no-page'] !== true) say(texts.page(page.url))
+// To the terminal only: on the page it says nothing.
+if (flags['no-page'] !== true) process.stdout.write(`       ${texts.page(page.url)}\n`)
 
 // ---------------------------------------------------------------- what the app shows
 
@@ -124,6 +125,7 @@ function take(message: Shown): void {
     }
   }
   if (message.written !== undefined) progress(run, message.written, message.expected)
+  if (message.finished !== undefined) view.written = message.finished.bytes
   if (message.exitCode !== undefined) {
     run.exitCode = message.exitCode
     say(texts.exits(message.exitCode), 'app', message.pid)
@@ -205,7 +207,7 @@ async function followDaemon(): Promise<void> {
       const { phase, attempts: tries, why } = await task.explain()
       if (phase === 'transferring' && tries.length > attempts) {
         attempts = tries.length
-        const offset = task.snapshot.countOfBytesReceived
+        const offset = tries.slice(0, -1).reduce((sum, one) => sum + one.bytes, 0)
         if (offset > 0) say(texts.resumed(bytes(offset)))
       }
       page.tell('task', {
@@ -216,7 +218,7 @@ async function followDaemon(): Promise<void> {
         why,
         attempts: tries.map(({ number, bytes: got, cause }) => ({
           number,
-          text: `${bytes(got)}${cause === undefined ? '' : `  ${cause.code}`}`,
+          text: cause !== undefined ? `${bytes(got)}  ${cause.code}` : got > 0 ? bytes(got) : '…',
         })),
       })
     }

@@ -19,7 +19,7 @@ function item(list, time, text) {
 const events = new EventSource('events')
 events.addEventListener('app', ({ data }) => {
   const app = JSON.parse(data)
-  at('app').className = app.alive ? 'alive' : 'dead'
+  at('app').className = app.alive ? 'alive' : app.killed ? 'dead' : ''
   at('app-state').textContent = app.alive
     ? texts.alive
     : app.killed

@@ -48,7 +48,7 @@ export async function openPage(texts: Texts, picture: () => string | undefined):
         'content-type': type,
         'cache-control': 'no-store',
         'content-security-policy':
-          "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'",
+          "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'",
       })
       .end(body)
   }
