@@ -387,6 +387,6 @@ test('no order of commands breaks a rule of the journal', { timeout: 120_000 }, 
       }
       await run.journal.close()
     }),
-    { numRuns: 150 },
+    { numRuns: 300 },
   )
 })
