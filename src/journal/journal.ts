@@ -5,6 +5,8 @@
  * A promise resolves after the commit that carries its command. Commands are grouped: many may share one commit. Inputs and
  * outputs are plain data, so that the journal can live in a thread (it does) or on another machine.
  *
+ * It is long because it is one table: what can be asked, with what, and what is answered.
+ *
  * Everybody outside this room sees this file only, and only its types; `daemon/main` also sees `thread`.
  */
 import type { ByteRanges, Delivered, Part, PartIdentity, PublishIntent, Representation } from '../contract/bytes.ts'
@@ -68,7 +70,7 @@ export interface LaunchState {
   readonly current?: { readonly token: string }
 }
 
-/** Whether a session's app is wanted; see contract, launching. */
+/** Whether a session's app is wanted. */
 export interface LaunchFacts {
   readonly session: SessionFacts
   readonly state: LaunchState
@@ -121,7 +123,7 @@ export interface StartedAttempt {
         readonly digest?: string
       }
     | undefined
-  /** Restarts in a row that gained nothing; see contract, network. */
+  /** Restarts in a row that gained nothing. */
   readonly restarts: number
   /** Of DIGEST_MISMATCH after a resume: fetched once more only. */
   readonly digestFailures: number

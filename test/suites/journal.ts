@@ -1,4 +1,5 @@
 // What every form of the journal has to do: in the calling thread, in its own, and one day on another machine.
+// One long list, so that no form can be held to less than another.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { isLonghaulError, type ErrorCode } from '../../src/contract/errors.ts'
