@@ -30,9 +30,12 @@ export async function watchRecords(link: Link, options: TaskWatchOptions): Promi
 
 async function watchSome(link: Link, options: TaskWatchOptions, ids: readonly string[]): Promise<() => void> {
   let number = -1
+  // Tasks of which a note came while the answer was under way: one that overtakes it in the same turn is the newer one.
+  const noted = new Set<string>()
   const again = async (ask: Ask): Promise<void> => {
+    noted.clear()
     const { tasks } = await ask('watch.start', { watch: number, ids, intervalMs: options.intervalMs })
-    for (const task of tasks) options.record(task)
+    for (const task of tasks) if (!noted.has(task.id)) options.record(task)
   }
   const resident: Resident = {
     again,
@@ -40,6 +43,7 @@ async function watchSome(link: Link, options: TaskWatchOptions, ids: readonly st
     note: (name, params) => {
       if (name !== 'progress') return
       const { id, progress, task } = params as Notes['progress']
+      if (task !== undefined) noted.add(id)
       if (task === undefined) options.progress(id, progress)
       else options.record(task)
     },

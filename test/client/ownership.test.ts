@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { test, type TestContext } from 'node:test'
+import { slowAfterMs } from '../../src/client/inbox.ts'
+import { Link } from '../../src/client/link.ts'
+import { type Consumer, Ownership } from '../../src/client/ownership.ts'
+import { protocolVersions } from '../../src/contract/verbs.ts'
+import { createClock, random } from '../../src/platform/clock.ts'
+import { readLock } from '../../src/platform/lock-file.ts'
+import { userSecret } from '../../src/platform/secret.ts'
+import { createKeepAlive } from '../../src/platform/this-process.ts'
+import { greet } from '../../src/wire/handshake.ts'
+import { connectLocal } from '../../src/wire/local-socket.ts'
+import { VirtualClock } from '../support/virtual-clock.ts'
+import { ScriptedDaemon, someRecord } from './scripted-daemon.ts'
+
+const identifier = 'com.example.test'
+const id = '01ARZ3NDEKTSV4RRFFQ69G5FAV'
+
+interface Owned {
+  readonly daemon: ScriptedDaemon
+  readonly clock: VirtualClock
+  readonly ownership: Ownership
+}
+
+/** An active owner whose time moves only when the test says so; the socket is real. */
+async function owned(t: TestContext, run: Consumer['run']): Promise<Owned> {
+  const daemon = await ScriptedDaemon.start()
+  const clock = new VirtualClock()
+  const real = createClock({ keepAlive: false })
+  const link = new Link({
+    clock,
+    keepAlive: createKeepAlive(),
+    dial: async (notes) => {
+      const channel = await connectLocal(readLock(daemon.home)!.socket)
+      const secret = await userSecret(daemon.home)
+      const serve = (): { readonly notes: typeof notes } => ({ notes })
+      const { peer } = await greet(channel, { secret, versions: protocolVersions, clock: real, random, serve })
+      return peer
+    },
+  })
+  t.after(link.retain())
+  const { ownership } = await Ownership.attach({
+    link,
+    open: { identifier, configuration: {}, strictConfiguration: false },
+    methods: [],
+    takeover: false,
+    concurrency: 1,
+    consumer: { run, pass: () => {}, acknowledged: () => {}, lost: () => {} },
+  })
+  t.after(async () => {
+    await ownership.close()
+    await daemon.stop()
+  })
+  await ownership.activate()
+  return { daemon, clock, ownership }
+}
+
+function deliver(daemon: ScriptedDaemon): void {
+  daemon.note('event', {
+    session: identifier,
+    event: {
+      kind: 'didResumeAtOffset',
+      sequence: 1,
+      redelivered: false,
+      timeMs: 0,
+      task: someRecord(id),
+      body: { fileOffset: 1 },
+    },
+  })
+}
+
+test('a callback that has not returned after ten seconds is named to the developer and to the daemon, and so is its end', async (t) => {
+  const begun = Promise.withResolvers<void>()
+  const goOn = Promise.withResolvers<void>()
+  const { daemon, clock } = await owned(t, () => {
+    begun.resolve()
+    return goOn.promise
+  })
+  deliver(daemon)
+  await begun.promise
+  await clock.advance(slowAfterMs - 1)
+  assert.equal(daemon.callsOf('event.slow').length, 0)
+  const warning = once(process, 'warning')
+  await clock.advance(1)
+  const [warned] = (await warning) as [Error & { code?: string }]
+  assert.equal(warned.code, 'LONGHAUL_SLOW_CALLBACK')
+  assert.match(warned.message, new RegExp(`didResumeAtOffset of task ${id}`))
+  goOn.resolve()
+  await daemon.came('event.slow', 2)
+  assert.deepEqual(
+    daemon.callsOf('event.slow').map(({ sequence, running }) => [sequence, running]),
+    [
+      [1, true],
+      [1, false],
+    ],
+  )
+})
+
+test('a callback that always throws runs four times over 21 seconds, then the daemon is told why and nothing is acknowledged', async (t) => {
+  const runs: number[] = []
+  const time: { now: () => number } = { now: () => 0 }
+  const begun = Promise.withResolvers<void>()
+  const { daemon, clock } = await owned(t, () => {
+    runs.push(time.now())
+    begun.resolve()
+    return Promise.reject(new Error('never'))
+  })
+  time.now = () => clock.steady()
+  const start = clock.steady()
+  deliver(daemon)
+  await begun.promise
+  await clock.advance(21_000)
+  await daemon.came('event.refuse')
+  assert.deepEqual(
+    runs.map((at) => at - start),
+    [0, 1000, 5000, 21_000],
+  )
+  assert.match(daemon.callsOf('event.refuse')[0]!.reason, /never/)
+  assert.deepEqual(daemon.callsOf('event.acknowledge'), [])
+})
+
+test('an acknowledgement that the journal could not take is said again after a second', async (t) => {
+  const { daemon, clock } = await owned(t, () => Promise.resolve())
+  let refused = 0
+  daemon.answer({
+    'event.acknowledge': ({ sequences }) => {
+      if (refused++ === 0) throw Object.assign(new Error('the disk is full'))
+      return { acknowledged: sequences.length }
+    },
+  })
+  deliver(daemon)
+  await daemon.came('event.acknowledge')
+  // The answer has to be here before the second begins to count.
+  while (clock.armed === 0) await new Promise(setImmediate)
+  await clock.advance(1000)
+  await daemon.came('event.acknowledge', 2)
+  assert.deepEqual(daemon.callsOf('event.acknowledge')[1]?.sequences, [1])
+})
