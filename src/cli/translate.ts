@@ -15,7 +15,7 @@ export function isAddress(word: string): boolean {
 
 /** Only commands that fetch have these habits. @throws INVALID_ARGUMENT for one that cannot be met, naming what does it */
 export function translate(command: Command, flags: readonly Flag[], argv: readonly string[]): Translated {
-  if (!flags.some((flag) => flag.name === 'output')) return { words: argv, notes: [] }
+  if (!flags.some((flag) => flag.name === 'remote-name')) return { words: argv, notes: [] }
   return new Translation(flags, argv).run(command)
 }
 

@@ -83,15 +83,17 @@ async function total(
   tasks: readonly TaskRecord[],
 ): Promise<void> {
   const { words, output } = context
-  const counts = await link.call('session.counts', session === undefined ? {} : { identifier: session })
+  const of = session === undefined ? {} : { identifier: session }
+  const counts = await link.call('session.counts', of)
   const { active, waiting, queued, held, suspended, completed } = counts
   if (active + waiting + queued + held + suspended + completed === 0) {
     context.out(`${words.nothingHere}\n`)
     return
   }
   if (tasks.length === 0 && active + waiting + queued + held + suspended === 0) context.out(`${words.nothingRuns}\n`)
+  const { completed: failed } = await link.call('session.counts', { ...of, filter: { outcome: 'failed' } })
   const speed = tasks.reduce((sum, task) => sum + (task.phase === 'transferring' ? task.progress.rate : 0), 0)
-  const totals = { active, waiting, queued, held: held + suspended, done: completed, failed: 0 }
+  const totals = { active, waiting, queued, held: held + suspended, done: completed - failed, failed }
   const text = cut(words.totals(totals, rate(speed), undefined), output.columns - 1, cutMark(output))
   context.out(`${paint(output, 'dim', text)}\n`)
 }

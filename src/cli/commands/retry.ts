@@ -2,13 +2,14 @@ import { randomBytes } from 'node:crypto'
 import type { Link } from '../../client/link.ts'
 import { changedRequest } from '../../client/requests.ts'
 import { LonghaulError } from '../../contract/errors.ts'
-import type { TaskRecord } from '../../contract/task.ts'
+import type { Destination, TaskRecord } from '../../contract/task.ts'
 import { makeTaskId } from '../../contract/words.ts'
+import { resolveDestination } from '../../platform/destination.ts'
 import type { Command, Context, Input } from '../command.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { headerOf } from '../header.ts'
 import { jsonLine } from '../render/json-view.ts'
-import { shortCodes } from '../render/task-name.ts'
+import { shortCode, shortCodes } from '../render/task-name.ts'
 import { allTasks, filterFlags, findTasks, selectionOf } from '../selection.ts'
 
 /** Codes of more new tasks than these are left to `ls`. */
@@ -23,11 +24,13 @@ export const retry: Command = {
   ],
   flags: [
     ...filterFlags,
+    { name: 'output', short: 'o', value: 'FILE', help: 'another place for the file (of one task that has ended)' },
     { name: 'url', value: 'NEW', help: 'a fresh address for the same file' },
     { name: 'header', short: 'H', value: "'NAME: VALUE'", many: true, help: 'a fresh header' },
   ],
   examples: [
     'longhaul retry 9QXD',
+    'longhaul retry 9QXD -o elsewhere.bin',
     'longhaul retry --failed',
     "longhaul retry 9QXD --url 'https://cdn.example/file?sig=new'",
   ],
@@ -39,6 +42,7 @@ export const retry: Command = {
         'longhaul retry wants a task or --failed. longhaul ls -a --failed shows what failed. Nothing was changed.',
       )
     const request = requestOf(input)
+    const place = await placeOf(input, context.cwd)
     const link = await context.daemon()
     const tasks = await tasksOf(link, input)
     const again: string[] = []
@@ -46,8 +50,13 @@ export const retry: Command = {
     for (const task of tasks) {
       if (task.state === 'completed') {
         const newId = makeTaskId(context.wallMs(), randomBytes(10))
-        again.push((await link.call('task.retry', { id: task.id, newId, ...request })).task.id)
-      } else now += await tryNow(link, task, request)
+        again.push((await link.call('task.retry', { id: task.id, newId, ...request, ...place })).task.id)
+      } else if (place.destination === undefined) now += await tryNow(link, task, request)
+      else
+        throw new LonghaulError(
+          'INVALID_ARGUMENT',
+          `-o: ${shortCode(task.id)} has not ended; cancel it first. Nothing was changed.`,
+        )
     }
     tell(context, again, now)
     return exitCodes.done
@@ -62,6 +71,14 @@ function requestOf(input: Input): FreshRequest {
   if (url !== undefined && input.words.length !== 1)
     throw new LonghaulError('INVALID_ARGUMENT', '--url is the address of one file: name one task. Nothing was changed.')
   return changedRequest(url, headers.length === 0 ? undefined : headers)
+}
+
+async function placeOf(input: Input, cwd: string): Promise<{ readonly destination?: Destination }> {
+  const output = input.value('output')
+  if (output === undefined) return {}
+  if (input.words.length !== 1)
+    throw new LonghaulError('INVALID_ARGUMENT', '-o is the place of one file: name one task. Nothing was changed.')
+  return { destination: await resolveDestination(output, { cwd }) }
 }
 
 /** Of a filter only what can be tried again: what succeeded is left alone unless somebody names it. */

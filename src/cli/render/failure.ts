@@ -1,29 +1,45 @@
 /** What became of a task that failed: what happened, what is kept, what to do. Below the display, once a task. */
+import type { ErrorJson } from '../../contract/errors.ts'
 import type { TaskRecord } from '../../contract/task.ts'
 import { bytes } from './numbers.ts'
 import { sheet } from './sheet.ts'
+import type { SheetLine } from './sheet.ts'
 import { nameOf } from './task-name.ts'
 import { paint } from './terminal.ts'
 import type { Terminal } from './terminal.ts'
 import type { Words } from './words.ts'
+
+/** So much of what the server said is worth a look. */
+const answerCharacters = 200
 
 export function failureText(task: TaskRecord, code: string, terminal: Terminal, words: Words): string {
   const { error } = task
   if (error === undefined) return ''
   const { labels } = words
   const { received, total } = task.progress
-  const kept =
-    received === 0
-      ? words.nothingKept
-      : words.keptOf(bytes(received), total === undefined ? undefined : bytes(total), undefined)
-  return `${paint(terminal, 'bold', code)}  ${nameOf(task)}  ${paint(terminal, 'red', error.code)}\n${sheet(
-    [
-      [labels.what, error.message],
-      ...(error.cause === undefined ? [] : [[labels.cause, error.cause.message] as const]),
-      [labels.kept, kept],
-      [labels.hint, error.hint],
-      [labels.youCan, `longhaul retry ${code}   longhaul explain ${code}`, 'as is'],
-    ],
-    terminal,
-  )}`
+  const all = total === undefined ? undefined : bytes(total)
+  const kept = received === 0 ? words.nothingKept : words.keptOf(bytes(received), all, undefined)
+  const answer = answerOf(error)
+  const cause = error.cause?.message
+  const hint = (words.hints[error.code] ?? error.hint).replace('TASK', code)
+  const lines: SheetLine[] = [
+    [labels.what, error.message],
+    ...(answer === '' ? [] : [[labels.answer, answer] as const]),
+    ...(cause === undefined || cause === error.message ? [] : [[labels.cause, cause] as const]),
+    [labels.kept, kept],
+    [labels.hint, hint],
+    [labels.youCan, `longhaul retry ${code}   longhaul explain ${code}`, 'as is'],
+  ]
+  return `${paint(terminal, 'bold', code)}  ${nameOf(task)}  ${paint(terminal, 'red', error.code)}\n${sheet(lines, terminal)}`
+}
+
+/** The first words of the body that came with a status; empty when it is no text. */
+function answerOf({ body }: ErrorJson): string {
+  if (body === undefined) return ''
+  const text = Buffer.from(body, 'base64')
+    .subarray(0, 4 * answerCharacters)
+    .toString('utf8')
+  // Binary, or a page that only a browser can show.
+  if (/[\0\uFFFD]/.test(text.slice(0, answerCharacters)) || /^\s*</.test(text)) return ''
+  return text.trim().replace(/\s+/g, ' ').slice(0, answerCharacters)
 }

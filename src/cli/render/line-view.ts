@@ -3,7 +3,7 @@
  * apart, for every change of state, and for the end. Labelled words only, for logs and for screen readers.
  */
 import type { TaskRecord } from '../../contract/task.ts'
-import { bytes, duration, rate } from './numbers.ts'
+import { bytes, duration, rate, wholePart } from './numbers.ts'
 import type { ProgressView, Seen } from './progress-view.ts'
 import { causeText, stateText } from './state.ts'
 import { nameOf, shortCode } from './task-name.ts'
@@ -69,7 +69,7 @@ export class LineView implements ProgressView {
     const { words } = this.#options
     if (fraction === undefined || total === undefined) return this.#say(seen, words.got(bytes(received), rate(speed)))
     const left = etaMs === undefined ? undefined : duration(etaMs)
-    this.#say(seen, words.percentOf(Math.floor(fraction * 100), bytes(received), bytes(total), rate(speed), left))
+    this.#say(seen, words.percentOf(wholePart(fraction, 100), bytes(received), bytes(total), rate(speed), left))
   }
 
   ends(): void {}
@@ -129,5 +129,5 @@ export class LineView implements ProgressView {
 }
 
 function tenthOf({ progress }: TaskRecord): number {
-  return Math.floor((progress.fraction ?? 0) * 10)
+  return wholePart(progress.fraction ?? 0, 10)
 }

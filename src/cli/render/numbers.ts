@@ -42,9 +42,14 @@ export function took(ms: number): string {
   return ms < 9950 ? `${(Math.max(0, ms) / 1000).toFixed(1)} s` : duration(ms)
 }
 
+/** Whole parts of `of`, rounded down, so that the last is not there before the end. 0.58 of 100 is 58, not 57.99…. */
+export function wholePart(fraction: number, of: number): number {
+  return Math.floor(Math.min(1, Math.max(0, fraction)) * of + 1e-9)
+}
+
 /** `58 %`; never 100 before the end. */
 export function percent(fraction: number): string {
-  return `${Math.floor(Math.min(1, Math.max(0, fraction)) * 100)} %`
+  return `${wholePart(fraction, 100)} %`
 }
 
 /** `14:02:51` in local time; with the day when it is not today. */

@@ -22,8 +22,8 @@ const shareCells = 6
 const narrowShareCells = 8
 const rateCells = 11
 const etaCells = 9
-const sizeCells = 19
-const hostCells = 22
+const sizeCells = 17
+const hostCells = 18
 /** Below so many columns of the terminal something is left out. */
 const widths = { bar: 60, eta: 45, rate: 32, sizeAndHost: 120 }
 const leastNameCells = 8

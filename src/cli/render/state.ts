@@ -23,7 +23,10 @@ const silentFromMs = 3000
 export function stateText(facts: StateFacts, words: Words): string | undefined {
   const { task, silentMs = 0 } = facts
   if (task.phase === 'completed') return endText(facts, words)
-  if (task.phase === 'waiting') return words.waiting(reasonText(facts, words))
+  if (task.phase === 'waiting') {
+    const why = reasonText(facts, words)
+    return why === undefined ? words.phases.waiting : words.waiting(why)
+  }
   if (task.phase !== 'transferring') return words.phases[task.phase]
   if (silentMs < silentFromMs || task.progress.rate > 0) return undefined
   const { fraction } = task.progress
@@ -39,22 +42,21 @@ export function styleOf(task: TaskRecord): Style {
 function endText({ task, wallMs }: StateFacts, words: Words): string {
   const { error, result, progress } = task
   if (error !== undefined) {
-    const what = words.failed(causeText(error, words))
-    return progress.received > 0 ? `${what}, ${words.kept(bytes(progress.received))}` : what
+    const cause = causeText(error, words)
+    const what = error.code === 'CANCELLED' ? cause : words.failed(cause)
+    return progress.received > 0 ? what + words.and + words.kept(bytes(progress.received)) : what
   }
   if (result?.notModified === true) return words.notModified
   if (result?.skipped === true) return words.skipped
-  const done = words.done(
-    bytes(result?.bytes ?? progress.received),
-    took((task.completedAtMs ?? wallMs) - task.createdAtMs),
-  )
-  if (result?.lengthVerified === false) return `${done}, ${words.lengthUnverified}`
-  return result?.digest === undefined ? done : `${done}, ${words.verified}`
+  const size = bytes(result?.bytes ?? progress.received)
+  const done = words.done(size, took((task.completedAtMs ?? wallMs) - task.createdAtMs))
+  if (result?.lengthVerified === false) return done + words.and + words.lengthUnverified
+  return result?.digest === undefined ? done : done + words.and + words.verified
 }
 
 /** Why it waits: the failure and the next try where there was one, else the first thing that blocks. */
-function reasonText({ task, explanation, wallMs }: StateFacts, words: Words): string {
-  if (explanation === undefined) return '…'
+function reasonText({ task, explanation, wallMs }: StateFacts, words: Words): string | undefined {
+  if (explanation === undefined) return undefined
   const { blockers, cause, nextWakeUpMs } = explanation
   const blocker = blockers[0]
   const wakes = blocker?.untilMs ?? nextWakeUpMs
@@ -63,7 +65,7 @@ function reasonText({ task, explanation, wallMs }: StateFacts, words: Words): st
     const what = causeText(cause, words)
     return words.nextTry(blocker.code === 'backoff' ? what : words.askedToWait(what), task.attempts + 1, wait)
   }
-  if (blocker === undefined) return wait === undefined ? '…' : words.reasons.backoff(wait, undefined)
+  if (blocker === undefined) return wait === undefined ? undefined : words.reasons.backoff(wait, undefined)
   const of = blocker.code === 'dependency' && blocker.of !== undefined ? shortCode(blocker.of) : blocker.of
   return words.reasons[blocker.code](wait, of)
 }

@@ -29,6 +29,7 @@ export const en: Words = {
   lengthUnverified: 'length not verified: the server did not say how long it is',
   notModified: 'not modified, nothing to fetch',
   skipped: 'skipped, the file exists',
+  and: ', ',
   failed: (what) => `failed: ${what}`,
   kept: (size) => `${size} kept`,
   nothingKept: 'nothing',
@@ -73,6 +74,21 @@ export const en: Words = {
     BAD_SERVER_RESPONSE: 'bad answer',
     SECURE_CONNECTION_FAILED: 'TLS failed',
   },
+  hints: {
+    HTTP_STATUS: 'Check the address. The same file at a fresh address: longhaul retry TASK --url NEW.',
+    USER_AUTHENTICATION_REQUIRED:
+      "Give credentials: longhaul retry TASK -H 'Authorization: …', or get -u USER:PASSWORD.",
+    CANNOT_FIND_HOST: 'Check the spelling of the host, and the network.',
+    CANNOT_CONNECT_TO_HOST: 'Check that the server runs, and the network.',
+    NETWORK_CONNECTION_LOST: 'Nothing is tried any more by itself. A retry goes on from what is kept.',
+    NOT_CONNECTED_TO_INTERNET: 'Connect, then retry: it goes on from what is kept.',
+    STALLED: 'Nothing is tried any more by itself. A retry goes on from what is kept.',
+    SECURE_CONNECTION_FAILED: 'Check the address and the TLS settings of the server.',
+    SERVER_CERTIFICATE_UNTRUSTED: 'Check the address; an authority of your own goes with --ca FILE.',
+    DESTINATION_EXISTS: 'Take another place: longhaul retry TASK -o FILE. Or get it with --force or --keep-both.',
+    DESTINATION_UNAVAILABLE: 'Bring the folder back, or take another place: longhaul retry TASK -o FILE.',
+    DISK_FULL: 'Free some space, or take another place: longhaul retry TASK -o FILE.',
+  },
   askedToWait: (cause) => `${cause}, asked to wait`,
   nextTry: (cause, attempt, wait) => `${cause}, try ${attempt}${within(wait) || ' by itself'}`,
 
@@ -107,6 +123,7 @@ export const en: Words = {
 
   labels: {
     about: 'About',
+    answer: 'Answer',
     ahead: 'Ahead',
     blocked: 'Blocked',
     bytes: 'Bytes',

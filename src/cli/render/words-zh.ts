@@ -31,6 +31,7 @@ export const zh: Words = {
   lengthUnverified: '长度未经验证：服务器没有给出长度',
   notModified: '没有变化，无需下载',
   skipped: '已跳过，文件已存在',
+  and: '，',
   failed: (what) => `失败：${what}`,
   kept: (size) => `已保留 ${size}`,
   nothingKept: '无',
@@ -75,6 +76,20 @@ export const zh: Words = {
     BAD_SERVER_RESPONSE: '响应有误',
     SECURE_CONNECTION_FAILED: 'TLS 失败',
   },
+  hints: {
+    HTTP_STATUS: '请检查地址。同一文件的新地址：longhaul retry TASK --url NEW。',
+    USER_AUTHENTICATION_REQUIRED: "请提供凭据：longhaul retry TASK -H 'Authorization: …'，或 get -u USER:PASSWORD。",
+    CANNOT_FIND_HOST: '请检查主机名的拼写和网络。',
+    CANNOT_CONNECT_TO_HOST: '请检查服务器是否在运行，以及网络。',
+    NETWORK_CONNECTION_LOST: '不再自动尝试。重试会从已保留的字节继续。',
+    NOT_CONNECTED_TO_INTERNET: '请连接网络，然后重试：从已保留的字节继续。',
+    STALLED: '不再自动尝试。重试会从已保留的字节继续。',
+    SECURE_CONNECTION_FAILED: '请检查地址和服务器的 TLS 设置。',
+    SERVER_CERTIFICATE_UNTRUSTED: '请检查地址；自己的证书颁发机构用 --ca FILE 添加。',
+    DESTINATION_EXISTS: '换一个位置：longhaul retry TASK -o FILE；或在 get 时加 --force 或 --keep-both。',
+    DESTINATION_UNAVAILABLE: '请恢复文件夹，或换一个位置：longhaul retry TASK -o FILE。',
+    DISK_FULL: '请腾出空间，或换一个位置：longhaul retry TASK -o FILE。',
+  },
   askedToWait: (cause) => `${cause}，服务器要求等待`,
   nextTry: (cause, attempt, wait) => `${cause}，${after(wait).trimStart() || '自动'}第 ${attempt} 次尝试`,
 
@@ -109,6 +124,7 @@ export const zh: Words = {
 
   labels: {
     about: '说明',
+    answer: '应答',
     ahead: '前面',
     blocked: '受阻',
     bytes: '字节',

@@ -20,6 +20,7 @@ export interface Totals {
 
 export type Label =
   | 'about'
+  | 'answer'
   | 'ahead'
   | 'blocked'
   | 'bytes'
@@ -67,6 +68,8 @@ export interface Words {
   readonly lengthUnverified: string
   readonly notModified: string
   readonly skipped: string
+  /** Joins two facts. */
+  readonly and: string
   readonly failed: (what: string) => string
   readonly kept: (size: string) => string
   readonly nothingKept: string
@@ -77,6 +80,8 @@ export interface Words {
   /** A failure in two words; others are told by their code. */
   readonly causes: Readonly<Partial<Record<ErrorCode, string>>>
   readonly askedToWait: (cause: string) => string
+  /** What to do about a task that has failed for good, where a person at a terminal can do other things than a program. */
+  readonly hints: Readonly<Partial<Record<ErrorCode, string>>>
   readonly nextTry: (cause: string, attempt: number, wait: string | undefined) => string
 
   // Around rows.
