@@ -230,3 +230,33 @@ test('a slow trickle is made safe after five seconds, though no buffer is full',
   bench.server.release()
   expectKind(await running, 'finished')
 })
+
+test('while a checkpoint does not come back, the sender waits before more than 64 MiB are at risk', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file('/a', { size: 100 * mebibyte, etag: '"v1"' })
+  const late = Promise.withResolvers<void>()
+  const paper = bench.report()
+  let written = 0
+  const files = watchedFiles(bench.world.files, {
+    before: (operation, _, bytes) => {
+      if (operation === 'file write') written += bytes
+    },
+  })
+  const report = {
+    checkpoint: async (facts: Parameters<typeof paper.checkpoint>[0]) => {
+      await late.promise
+      return paper.checkpoint(facts)
+    },
+  }
+  const running = bench.run(url, {}, { world: { files }, report })
+  await bench.handedOver(64 * mebibyte)
+  // The server could have sent all of it by now; a file of that size takes far less.
+  const other = bench.server.file('/b', { size: 40 * mebibyte })
+  await using second = await Bench.open()
+  expectKind(await second.run(other), 'finished')
+  assert.ok(written <= 65 * mebibyte, `${written} bytes written`)
+  assert.ok(bench.server.bytesSent('/a') < 100 * mebibyte)
+  late.resolve()
+  expectKind(await running, 'finished')
+  assert.ok((await bench.read()).equals(bench.server.bytes('/a')))
+})

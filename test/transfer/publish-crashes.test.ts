@@ -107,6 +107,37 @@ test('a crash at any step of a new file is recovered', () => scenario('replace',
 test('a crash at any step of a file that may replace none is recovered', () => scenario('fail', 'nothing there'))
 test('a crash at any step of keeping both keeps both', () => scenario('keepBoth', 'a file there'))
 
+test('a second life that ends while it recovers the first is recovered by the third', async () => {
+  let crashes = 0
+  for (const ifExists of ['replace', 'keepBoth'] as const) {
+    for (const when of ['before', 'after'] as const) {
+      let first = 0
+      for (let firstDied = true; firstDied; first++) {
+        let secondDied = true
+        for (let second = 0; secondDied; second++) {
+          await using bench = await Bench.open()
+          const url = bench.server.file('/a.bin', { size, etag: '"v1"' })
+          await bench.write('file.bin', old)
+          firstDied = (await liveUntil(bench, url, { ifExists }, first, when)).steps > first
+          // Only what comes after the intent is recovered; the rest is told above.
+          if (!firstDied || bench.intent === undefined) break
+          secondDied = (await liveUntil(bench, url, { ifExists }, second, when)).steps > second
+          if (!secondDied) break
+          crashes++
+          const where = `${ifExists}: ${when} step ${first}, then ${when} step ${second}`
+          const outcome = expectKind(await bench.run(url, { ifExists }), 'finished')
+          const name = ifExists === 'replace' ? 'file.bin' : 'file (1).bin'
+          assert.equal(outcome.result.path, bench.path(name), where)
+          assert.ok((await bench.read(name)).equals(bench.server.bytes('/a.bin')), where)
+          assert.equal(bench.server.requests.length, 1, where)
+          assert.deepEqual(await bench.names(), ifExists === 'replace' ? [name] : [name, 'file.bin'], where)
+        }
+      }
+    }
+  }
+  assert.ok(crashes > 40, `${crashes} crashes`)
+})
+
 /** An attempt that ended right after its intent was recorded, and what a stranger did before the next life. */
 async function afterIntent(
   meddle: (bench: Bench, part: string) => Promise<void>,

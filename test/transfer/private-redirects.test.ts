@@ -1,0 +1,96 @@
+/** A name tells where it leads only once it was connected to. Public addresses cannot be had on loopback, so the transport is pretended. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { AttemptFailed } from '../../src/transfer/endings.ts'
+import { ask } from '../../src/transfer/http/request.ts'
+import { Measures } from '../../src/transfer/measures.ts'
+import type { Transport } from '../../src/world/transport.ts'
+import { ManualClock } from '../support/manual-clock.ts'
+
+interface Host {
+  readonly address: string
+  readonly location?: string
+}
+
+/** Each host answers from its address, with a redirect if it has one. */
+function pretended(
+  hosts: Readonly<Record<string, Host>>,
+  facts: { readonly proxied: boolean },
+): Transport & { closed: number } {
+  const transport = {
+    closed: 0,
+    open: async ({ url }: { readonly url: string }) => {
+      const host = hosts[new URL(url).hostname]!
+      return {
+        head:
+          host.location === undefined
+            ? { status: 200, headers: [] }
+            : { status: 302, headers: [['location', host.location] as const] },
+        facts: {
+          protocol: 'http/1.1' as const,
+          reused: false,
+          proxied: facts.proxied,
+          fetchStartMs: 0,
+          headerBytesSent: 0,
+          headerBytesReceived: 0,
+          remoteAddress: host.address,
+        },
+        receive: async () => ({ proof: 'length' as const, bytes: 0, trailers: [] }),
+        close: () => {
+          transport.closed++
+        },
+      }
+    },
+    close: async () => {},
+  }
+  return transport
+}
+
+async function outcomeOf(transport: Transport, allowPrivateRedirects = false): Promise<string> {
+  const policy = { stallMs: 1000, tls: {}, keepHeadersAcrossOrigins: [], allowPrivateRedirects }
+  const world = { transport, clock: new ManualClock(), measures: new Measures() }
+  try {
+    const answer = await ask(
+      { url: 'https://start.test/', method: 'GET', headers: [] },
+      policy,
+      world,
+      new AbortController().signal,
+    )
+    answer.close()
+    return answer.response.url
+  } catch (error) {
+    assert.ok(error instanceof AttemptFailed)
+    return error.error.code
+  }
+}
+
+const inside = { address: '10.0.0.1' }
+
+test('a public server may not redirect to a name whose address is private', async () => {
+  const transport = pretended(
+    { 'start.test': { address: '1.2.3.4', location: 'https://inside.test/' }, 'inside.test': inside },
+    { proxied: false },
+  )
+  assert.equal(await outcomeOf(transport), 'INSECURE_REDIRECT')
+  assert.equal(transport.closed, 2)
+  assert.equal(await outcomeOf(transport, true), 'https://inside.test/')
+})
+
+test('a private server may redirect within its own network, but not by way of a public one', async () => {
+  const within = { 'start.test': { address: '10.9.9.9', location: 'https://inside.test/' }, 'inside.test': inside }
+  assert.equal(await outcomeOf(pretended(within, { proxied: false })), 'https://inside.test/')
+  const around = {
+    'start.test': { address: '10.9.9.9', location: 'https://public.test/' },
+    'public.test': { address: '1.2.3.4', location: 'https://inside.test/' },
+    'inside.test': inside,
+  }
+  assert.equal(await outcomeOf(pretended(around, { proxied: false })), 'INSECURE_REDIRECT')
+})
+
+test('the address of a proxy says nothing about where a name leads', async () => {
+  const hosts = {
+    'start.test': { address: '10.0.0.2', location: 'https://other.test/' },
+    'other.test': { address: '10.0.0.2' },
+  }
+  assert.equal(await outcomeOf(pretended(hosts, { proxied: true })), 'https://other.test/')
+})
