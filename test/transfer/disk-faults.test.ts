@@ -260,3 +260,27 @@ test('while a checkpoint does not come back, the sender waits before more than 6
   expectKind(await running, 'finished')
   assert.ok((await bench.read()).equals(bench.server.bytes('/a')))
 })
+
+for (const ifExists of ['replace', 'fail'] as const)
+  test(`a folder that is not synced after its names changed keeps the intent, and nothing is fetched again: ${ifExists}`, async () => {
+    await using bench = await Bench.open()
+    const url = bench.server.file('/a', { size: 5000, etag: '"v1"' })
+    // The names have moved once the part's own is gone; the one sync that follows fails.
+    let moved = false
+    const files = watchedFiles(bench.world.files, {
+      before: (operation, name) => {
+        if (operation !== 'folder sync' || !moved) return
+        moved = false
+        throw new FileFailure('input/output', name)
+      },
+      after: (operation) => {
+        if (operation === 'folder rename' || operation === 'folder unlink') moved = true
+      },
+    })
+    const failed = expectKind(await bench.run(url, { ifExists }, { world: { files } }), 'failed')
+    assert.deepEqual(failed.failure, { kind: 'network' })
+    assert.deepEqual(bench.restarts, [], 'the intent is the point of no return')
+    expectKind(await bench.run(url, { ifExists }), 'finished')
+    assert.ok((await bench.read()).equals(bench.server.bytes('/a')))
+    assert.equal(bench.server.requests.length, 1)
+  })

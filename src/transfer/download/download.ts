@@ -145,7 +145,7 @@ async function receive(attempt: Attempt, opening: Received, kept: Kept | undefin
         keep: () => laying.keep(),
       })
     } catch (thrown) {
-      throw await keptEnd(attempt, laying, laying.causeOf(thrown))
+      throw await keptEnd(attempt, laying, part, laying.causeOf(thrown))
     } finally {
       attempt.state.progressed = laying.progressed
     }
@@ -192,11 +192,14 @@ async function reserve(
 }
 
 /** What is written is kept when the attempt ends early, also when it is stopped; unless what is written is of no use. */
-async function keptEnd(attempt: Attempt, laying: Laying, thrown: unknown): Promise<unknown> {
+async function keptEnd(attempt: Attempt, laying: Laying, part: PartFile, thrown: unknown): Promise<unknown> {
   if (thrown instanceof AttemptFenced) return thrown
   if (thrown instanceof AttemptFailed && (thrown.failure.kind === 'digest' || thrown.failure.kind === 'changed'))
     return thrown
   try {
+    // Its name may have become the destination's before publishing failed. To call it lost then would take back the intent
+    // and fetch again what is in its place already; as it is, the next attempt recovers by the intent.
+    if (attempt.state.intentRecorded && !(await part.isStillNamed())) return thrown
     await laying.keep()
   } catch (error) {
     // After the intent only its own end counts.
