@@ -102,6 +102,7 @@ test('a server without ranges sends the whole file, twice asked, and it is taken
 
 const unfit: Readonly<Record<string, Behaviour>> = {
   'another start': wrongContentRange({ start: cut + 1 }),
+  'another start and no length': { ...framed('chunked'), ...wrongContentRange({ start: cut + 1 }) },
   'another total': wrongContentRange({ total: size + 1 }),
   'an unknown total': wrongContentRange({ total: '*' }),
   'another ETag': { status: 206, etag: '"v2"' },
@@ -224,6 +225,16 @@ test('a chunked body that was cut goes on when its ETag can prove it', async () 
   assert.deepEqual(await bench.read(), bench.server.bytes(path))
 })
 
+test('where nobody ever said how long the whole is, nothing is joined', async () => {
+  await using bench = await Bench.open()
+  const script = [{ ...framed('chunked'), ...cutAfter(cut) }, wrongContentRange({ total: '*' })]
+  const url = bench.server.file(path, { size, etag: '"v1"', script })
+  expectKind(await bench.run(url), 'failed')
+  expectKind(await bench.run(url), 'finished')
+  assert.deepEqual(bench.restarts, ['the server did not say how long the whole is'])
+  assert.deepEqual(await bench.read(), bench.server.bytes(path))
+})
+
 test('a part that was whole is proven by its last byte alone', async () => {
   await using bench = await Bench.open()
   const url = bench.server.file(path, { size, etag: '"v1"' })
@@ -267,6 +278,16 @@ for (const [what, spoil] of Object.entries({
     assert.deepEqual(await bench.read(), bench.server.bytes(path))
   })
 }
+
+test('bytes behind the end that no attempt counted do not stay in the file', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file(path, { size, etag: '"v1"', script: [cutAfter(cut)] })
+  expectKind(await bench.run(url), 'failed')
+  await truncate(bench.path(bench.part!.name), size + 1000)
+  expectKind(await bench.run(url), 'finished')
+  assert.equal(bench.resumedAt, cut)
+  assert.deepEqual(await bench.read(), bench.server.bytes(path))
+})
 
 test('says that it goes on before the first of those bytes is laid', async () => {
   await using bench = await Bench.open()

@@ -134,6 +134,38 @@ test('a stop while the file is verified keeps the bytes, and the digest is asked
   assert.equal(outcome.result.lengthVerified, true)
 })
 
+test('the bytes of a large file are safe before its digest is computed', async () => {
+  await using bench = await Bench.open()
+  const large = 17 * 1024 * 1024
+  const url = bench.server.file('/a', { size: large, etag: '"v1"' })
+  const expectedDigests = [{ algorithm: 'sha-256' as const, hex: bench.server.digest('/a') }]
+  let safe: unknown
+  const hasher: typeof bench.world.hasher = {
+    ...bench.world.hasher,
+    digest: async () => {
+      safe = bench.part?.ranges
+      return bench.server.digest('/a')
+    },
+  }
+  expectKind(await bench.run(url, { expectedDigests }, { world: { hasher } }), 'finished')
+  assert.deepEqual(safe, [[0, large]])
+})
+
+test('a stop right before the intent publishes nothing and keeps every byte', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file('/a', { size, etag: '"v1"' })
+  const stop = new AbortController()
+  const files = watchedFiles(bench.world.files, {
+    before: (operation) => {
+      if (operation === 'file mode') stop.abort()
+    },
+  })
+  expectKind(await bench.run(url, {}, { signal: stop.signal, world: { files } }), 'stopped')
+  assert.ok(!bench.said.includes('intent'))
+  assert.deepEqual(bench.part?.ranges, [[0, size]])
+  assert.ok(!(await bench.names()).includes('file.bin'))
+})
+
 test('a stop after the intent does not stop publishing', async () => {
   await using bench = await Bench.open()
   const url = bench.server.file('/a', { size })
