@@ -16,6 +16,7 @@ export type Part =
   | 'openssl'
   | 'posix'
   | 'root'
+  | 'script'
   | 'strace'
 
 /** How to see whether a part is there. */
@@ -29,6 +30,7 @@ const parts: Readonly<Record<Part, () => boolean>> = {
   nginx: () => onPath('nginx'),
   openssl: () => onPath('openssl'),
   posix: () => process.platform !== 'win32',
+  script: () => onPath('script'),
   root: () => process.getuid?.() === 0,
   strace: () => onPath('strace'),
 }
