@@ -3,6 +3,8 @@ import assert from 'node:assert/strict'
 import { mkdir, rm } from 'node:fs/promises'
 import { test } from 'node:test'
 import type { Delivered } from '../../src/contract/bytes.ts'
+import type { Report } from '../../src/transfer/assignment.ts'
+import type { Transport } from '../../src/world/transport.ts'
 import { cutAfter } from '../support/fault-server.ts'
 import { Bench, expectKind, taskId } from './support/bench.ts'
 
@@ -138,6 +140,60 @@ test('a file delivered before that was changed here is fetched without a conditi
   await bench.write('file.bin', 'edited')
   expectKind(await bench.run(url, wishes), 'finished')
   assert.equal((await bench.server.received(2)).headers['if-none-match'], undefined)
+  assert.ok((await bench.read()).equals(bench.server.bytes('/a')))
+})
+
+test('a file delivered before that is changed here while the newer one comes is replaced only if that was asked for', async () => {
+  const asked = { fail: 'DESTINATION_EXISTS', keepBoth: 'file (1).bin', skip: 'file.bin', replace: 'file.bin' } as const
+  for (const [ifExists, expected] of Object.entries(asked)) {
+    await using bench = await Bench.open()
+    const url = bench.server.file('/a', { size, etag: '"v1"' })
+    const wishes = { ...(await deliveredOnce(bench, url)), ifExists: ifExists as keyof typeof asked }
+    bench.server.change('/a', { seed: 'new', etag: '"v2"' })
+    const reserve: Report['reserve'] = async (facts) => {
+      await bench.write('file.bin', 'edited')
+      return bench.report().reserve(facts)
+    }
+    const outcome = await bench.run(url, wishes, { report: { reserve } })
+    if (ifExists !== 'replace') assert.equal(String(await bench.read()), 'edited', ifExists)
+    if (outcome.kind === 'failed') {
+      assert.equal(outcome.error.code, expected)
+      assert.deepEqual(bench.part?.ranges, [[0, size]], 'the bytes are kept')
+    } else assert.equal(expectKind(outcome, 'finished').result.path, bench.path(expected))
+  }
+})
+
+test('a file delivered before that is changed here after the intent is not replaced by its recovery', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file('/a', { size, etag: '"v1"' })
+  const wishes = { ...(await deliveredOnce(bench, url)), ifExists: 'fail' as const }
+  bench.server.change('/a', { seed: 'new', etag: '"v2"' })
+  const intent: Report['intent'] = async (facts) => {
+    await bench.report().intent(facts)
+    return 'fenced'
+  }
+  expectKind(await bench.run(url, wishes, { report: { intent } }), 'fenced')
+  assert.equal(bench.intent?.how, 'replace')
+  await bench.write('file.bin', 'edited')
+  assert.equal(expectKind(await bench.run(url, wishes), 'failed').error.code, 'DESTINATION_EXISTS')
+  assert.equal(String(await bench.read()), 'edited')
+})
+
+test('a file that vanishes here while the server is asked about it is fetched', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file('/a', { size, etag: '"v1"' })
+  const wishes = await deliveredOnce(bench, url)
+  let asked = 0
+  const transport: Transport = {
+    open: async (request, signal) => {
+      const exchange = await bench.world.transport.open(request, signal)
+      if (asked++ === 0) await rm(bench.path())
+      return exchange
+    },
+    close: () => Promise.resolve(),
+  }
+  const outcome = expectKind(await bench.run(url, wishes, { world: { transport } }), 'finished')
+  assert.equal(outcome.result.notModified, false)
   assert.ok((await bench.read()).equals(bench.server.bytes('/a')))
 })
 

@@ -18,7 +18,10 @@ export interface TransferWorld {
 }
 
 export interface Attempt {
+  /** Its `ifExists` is what holds for the file that is in the place; see `ownFile`. */
   readonly assignment: Assignment
+  /** As the user gave it. */
+  readonly asked: Assignment['ifExists']
   readonly report: Report
   readonly world: TransferWorld
   readonly measures: Measures

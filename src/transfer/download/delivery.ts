@@ -12,6 +12,7 @@ import { isSameFile, partIdentity, type PartFile } from '../files/part-file.ts'
 import { DestinationTaken, place, publishedMode, recover } from '../files/publish.ts'
 import { reprDigest } from '../http/fields.ts'
 import { type Attempt, restart } from './attempt.ts'
+import { afresh } from './kept.ts'
 
 export type Finished = Omit<Extract<Outcome, { kind: 'finished' }>, 'measure'>
 
@@ -31,13 +32,15 @@ export interface Whole {
 /** Above this, losing the bytes to a stop while they are being hashed would cost more than a sync. */
 const worthKeeping = 16 * 1024 * 1024
 
-export async function deliver(attempt: Attempt, whole: Whole): Promise<Finished> {
-  const { assignment, folder, progress } = attempt
+export async function deliver(begun: Attempt, whole: Whole): Promise<Finished> {
+  const { folder, progress } = begun
   const { part, bytes, name } = whole
   progress.phase('verifying')
   await part.trim(bytes)
-  const digest = await verify(attempt, whole)
-  const how = assignment.spooled || !replaces(assignment.ifExists) ? 'link' : 'replace'
+  const digest = await verify(begun, whole)
+  const attempt = await afresh(begun)
+  const { assignment } = attempt
+  const how = howOf(assignment)
   // A crash before this sync leaves a part whose last checkpoint counts; after it, a whole one.
   await part.setMode(await publishedMode(folder, name, how, assignment.umask))
   await part.sync('all')
@@ -70,8 +73,8 @@ export async function deliver(attempt: Attempt, whole: Whole): Promise<Finished>
   return publish(attempt, part.name, intent, 'to be recorded', whole.response)
 }
 
-function replaces(ifExists: Attempt['assignment']['ifExists']): boolean {
-  return ifExists === 'replace' || ifExists === 'revalidate'
+function howOf({ spooled, ifExists }: Attempt['assignment']): PublishIntent['how'] {
+  return !spooled && (ifExists === 'replace' || ifExists === 'revalidate') ? 'replace' : 'link'
 }
 
 /** 'sha-256:HEX' if one was expected. @throws AttemptFailed DIGEST_MISMATCH, AttemptStopped */
@@ -165,8 +168,12 @@ export async function finishPublishing(attempt: Attempt, intent: PublishIntent):
   const recovery = await recover(folder, part, intent, digestOf)
   if (recovery.found === 'published') return published(attempt, intent, undefined)
   if (recovery.found === 'part') {
+    // What was to be replaced was this download's own file; touched since, it is a file like others.
+    const asks = intent.how === 'replace' && howOf(assignment) === 'link'
     try {
-      return await publish(attempt, part, intent, 'recorded', undefined)
+      return asks
+        ? await publish(attempt, part, { ...intent, how: 'link' }, 'to be recorded', undefined)
+        : await publish(attempt, part, intent, 'recorded', undefined)
     } catch (error) {
       await keepFinished(attempt, intent)
       throw error

@@ -15,9 +15,9 @@ import { Measures } from '../measures.ts'
 import { countBytes } from '../ranges.ts'
 import { type Attempt, Progress, restart, type TransferWorld } from './attempt.ts'
 import { deliver, type Finished, finishPublishing, notModified, skipped } from './delivery.ts'
-import { type Kept, keptPart, knownName, ownFile, revalidation } from './kept.ts'
+import { isStillDelivered, type Kept, keptPart, knownName, ownFile, revalidation } from './kept.ts'
 import { Laying } from './laying.ts'
-import { openBytes, type Opening } from './opening.ts'
+import { openBytes, type Opening, type OpeningFacts } from './opening.ts'
 
 /** An outcome whose measure is still to come. */
 type Ending = Outcome extends infer O ? (O extends Outcome ? Omit<O, 'measure'> : never) : never
@@ -41,6 +41,7 @@ export async function download(
     try {
       ending = await tell({
         assignment: await ownFile(assignment, folder),
+        asked: assignment.ifExists,
         report,
         world,
         measures,
@@ -75,7 +76,7 @@ async function tell(attempt: Attempt): Promise<Finished> {
 
   const kept = assignment.intent === undefined ? await keptPart(attempt) : undefined
   try {
-    const opening = await openBytes({
+    const facts: OpeningFacts = {
       request: assignment.request,
       kept,
       revalidate: kept === undefined ? await revalidation(attempt) : [],
@@ -84,8 +85,15 @@ async function tell(attempt: Attempt): Promise<Finished> {
       ask: (request) => ask(request, assignment.policy, { ...world, measures: attempt.measures }, attempt.signal),
       restart: (why) => restart(attempt, why),
       wall: () => world.clock.wall(),
-    })
-    if (opening.kind === 'not modified') return notModified(attempt)
+    }
+    let opening = await openBytes(facts)
+    if (opening.kind === 'not modified') {
+      // It says nothing of the file here, which may have gone while the server was asked.
+      if (await isStillDelivered(attempt)) return notModified(attempt)
+      opening = await openBytes({ ...facts, revalidate: [] })
+      // Without a condition it cannot be; the compiler does not know.
+      if (opening.kind === 'not modified') throw new Error('nothing was asked conditionally')
+    }
     try {
       return await receive(attempt, opening, kept)
     } finally {

@@ -96,6 +96,18 @@ export async function ownFile(assignment: Assignment, folder: Folder): Promise<A
   return (await isUntouched(file, folder)) ? { ...assignment, ifExists: 'revalidate' } : assignment
 }
 
+/** The attempt with what holds now: hours may have passed since its start, and the file may have been touched meanwhile. */
+export async function afresh(attempt: Attempt): Promise<Attempt> {
+  const { assignment, asked, folder } = attempt
+  if (assignment.ifExists === asked) return attempt
+  return { ...attempt, assignment: await ownFile({ ...assignment, ifExists: asked }, folder) }
+}
+
+/** Whether the file that an earlier task delivered is still in its place as it was left. */
+export async function isStillDelivered({ assignment: { delivered }, folder }: Attempt): Promise<boolean> {
+  return delivered !== undefined && delivered.file.folder === folder.path && isUntouched(delivered.file, folder)
+}
+
 async function isUntouched(file: Delivered, folder: Folder): Promise<boolean> {
   const there = await folder.look(file.name)
   if (there === undefined || !isSameFile(file.identity, there)) return false
