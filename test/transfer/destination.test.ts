@@ -179,6 +179,17 @@ test('a file delivered before that is changed here after the intent is not repla
   assert.equal(String(await bench.read()), 'edited')
 })
 
+test('a file under another name that the server chose this time is not the one delivered before', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file('/a', { size, etag: '"v1"' })
+  const wishes = { ...(await deliveredOnce(bench, url)), name: undefined, ifExists: 'fail' as const }
+  await bench.write('other.txt', 'mine')
+  const headers = { 'Content-Disposition': 'attachment; filename="other.txt"' }
+  bench.server.change('/a', { seed: 'new', etag: '"v2"', headers })
+  assert.equal(expectKind(await bench.run(url, wishes), 'failed').error.code, 'DESTINATION_EXISTS')
+  assert.equal(String(await bench.read('other.txt')), 'mine')
+})
+
 test('a file that vanishes here while the server is asked about it is fetched', async () => {
   await using bench = await Bench.open()
   const url = bench.server.file('/a', { size, etag: '"v1"' })

@@ -15,7 +15,7 @@ import { Measures } from '../measures.ts'
 import { countBytes } from '../ranges.ts'
 import { type Attempt, Progress, restart, type TransferWorld } from './attempt.ts'
 import { deliver, type Finished, finishPublishing, notModified, skipped } from './delivery.ts'
-import { isStillDelivered, type Kept, keptPart, knownName, ownFile, revalidation } from './kept.ts'
+import { isStillDelivered, type Kept, keptPart, knownName, named, ownFile, revalidation } from './kept.ts'
 import { Laying } from './laying.ts'
 import { openBytes, type Opening, type OpeningFacts } from './opening.ts'
 
@@ -104,9 +104,11 @@ async function tell(attempt: Attempt): Promise<Finished> {
   }
 }
 
-async function receive(attempt: Attempt, opening: Received, kept: Kept | undefined): Promise<Finished> {
-  const { assignment, folder } = attempt
+async function receive(begun: Attempt, opening: Received, kept: Kept | undefined): Promise<Finished> {
   const { answer, representation } = opening
+  const wanted = wantedName(begun.assignment, answer.response)
+  const attempt = named(begun, wanted)
+  const { assignment, folder } = attempt
   const { expectedLength } = assignment
   const { total } = representation
   if (expectedLength !== undefined && total !== undefined && expectedLength !== total)
@@ -121,7 +123,6 @@ async function receive(attempt: Attempt, opening: Received, kept: Kept | undefin
   const offset = opening.kind === 'continued' ? opening.offset : 0
   const continued = opening.kind === 'continued' ? kept : undefined
   if (total !== undefined) await requireSpace(folder, continued?.elsewhere ? total : total - offset)
-  const wanted = wantedName(assignment, answer.response)
   if (!assignment.spooled && (await checkPlace(folder, wanted, assignment.ifExists)) === 'skip')
     return skipped(attempt, wanted, answer.response)
   const { name, partFileName } = await reserve(attempt, opening, wanted, continued)

@@ -96,6 +96,13 @@ export async function ownFile(assignment: Assignment, folder: Folder): Promise<A
   return (await isUntouched(file, folder)) ? { ...assignment, ifExists: 'revalidate' } : assignment
 }
 
+/** Now that its name is known: only the very file that was delivered before is this download's own. */
+export function named(attempt: Attempt, name: string): Attempt {
+  const { assignment, asked } = attempt
+  if (assignment.ifExists === asked || assignment.delivered?.file.name === name) return attempt
+  return { ...attempt, assignment: { ...assignment, ifExists: asked } }
+}
+
 /** The attempt with what holds now: hours may have passed since its start, and the file may have been touched meanwhile. */
 export async function afresh(attempt: Attempt): Promise<Attempt> {
   const { assignment, asked, folder } = attempt
