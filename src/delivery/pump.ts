@@ -7,6 +7,9 @@
  * Never two takes at once, so events leave in order and none twice. A callback that was refused blocks its task: what else
  * that task has stays back, and neither counts against the window, or a few broken callbacks would stop everything.
  *
+ * `didBecomeInvalid` is a session's last event, and with its acknowledgement the session and all that belongs to it goes. So
+ * it is withheld until everything else is acknowledged; a blocked event keeps it, and the session, for the next attach.
+ *
  * After a launch, when everything else is acknowledged or blocked, it has `didFinishEvents` written: once for each
  * launch. One that an earlier launch left behind is acknowledged here, unseen: its completion handler is gone with its process.
  */
@@ -19,7 +22,7 @@ import type { Clock, Timer } from '../world/clock.ts'
 import type { Log } from '../world/log.ts'
 import type { PassingEventInput } from './delivery.ts'
 
-export const windowSize = 64
+const windowSize = 64
 /** Ms after which a take is tried again when the journal refused it (a full disk, say). */
 const retryMs = 1000
 /** Names in `didFinishEvents.blocked`; a frame holds no more than a megabyte. */
@@ -57,6 +60,8 @@ export class Pump {
   /** Sent, and not waited for before the next attach: refused, or of a task that is blocked. */
   readonly #blocked = new Map<number, Sent>()
   readonly #blockedTasks = new Set<TaskId>()
+  /** `didBecomeInvalid`, taken and not sent yet. */
+  #withheld: DurableEventJson | undefined
   #last = 0
   #taking = false
   #again = false
@@ -242,6 +247,10 @@ export class Pump {
       this.#discard(event.sequence)
       return
     }
+    if (event.kind === 'didBecomeInvalid' && this.#open.size + this.#blocked.size + this.#blockedTasks.size > 0) {
+      this.#withheld = event
+      return
+    }
     const task = event.task?.id
     const sent: Sent = { kind: event.kind, task }
     if (task !== undefined && this.#blockedTasks.has(task)) return
@@ -272,6 +281,12 @@ export class Pump {
   /** Looks whether everything that was sent is over, and acts on it. */
   #settle(): void {
     if (this.#open.size > 0 || this.#taking) return
+    const withheld = this.#withheld
+    if (withheld !== undefined && this.#state === 'flowing') {
+      this.#withheld = undefined
+      this.#send(withheld)
+      if (this.#open.size > 0) return
+    }
     if (this.#state === 'paused') this.#quiet?.resolve()
     if (this.#state !== 'flowing' || !this.#exhausted || !this.#launched || this.#finish !== 'not yet') return
     this.#finish = 'queued'

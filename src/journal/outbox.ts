@@ -132,10 +132,14 @@ export function acknowledge(work: Work, input: CommandInput<'acknowledge'>): Com
   let acknowledged = 0
   let completions = 0
   let over = false
-  for (const sequence of new Set(input.sequences)) {
+  for (const sequence of new Set(input.sequences.toSorted((a, b) => a - b))) {
     const row = store.get<EventRow>(
-      // An event that never left cannot have been dealt with, whatever a client says.
-      'delete from event where session = ? and sequence = ? and deliveries > 0 returning *',
+      // An event that never left cannot have been dealt with, whatever a client says. The last event of a session takes all
+      // others with it, so it is acknowledged last or not at all.
+      `delete from event where session = ? and sequence = ? and deliveries > 0 and (kind <> 'didBecomeInvalid' or not exists
+         (select 1 from event other where other.session = event.session
+            and other.kind not in ('didBecomeInvalid', 'didFinishEvents')))
+       returning *`,
       session,
       sequence,
     )

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { Stage, turn } from './stage.ts'
+import { type Listener, Stage, turn } from './stage.ts'
 
 test('at most 64 events are unacknowledged, and each acknowledgement lets the next one come', async () => {
   const stage = new Stage()
@@ -131,3 +131,58 @@ test('an owner that was not launched gets no didFinishEvents', async () => {
     Array.from({ length: 3 }, () => ['didFinishCollectingMetrics', 'didComplete']).flat(),
   )
 })
+
+test('didBecomeInvalid comes last: not before everything else is acknowledged', async () => {
+  const stage = new Stage()
+  const session = await stage.session()
+  const { caller, fence } = await stage.own(session)
+  await stage.ended(session)
+  await stage.journal.invalidate({ session: session.id, how: 'finish', at: stage.at() })
+  await turn()
+  assert.deepEqual(kindsOf(caller), ['didFinishCollectingMetrics', 'didComplete'])
+  await stage.delivery.acknowledge(caller, session, fence, [caller.sequences[1]!])
+  await turn()
+  assert.deepEqual(kindsOf(caller), ['didFinishCollectingMetrics', 'didComplete'])
+  await stage.delivery.acknowledge(caller, session, fence, [caller.sequences[0]!])
+  await turn()
+  assert.deepEqual(kindsOf(caller), ['didFinishCollectingMetrics', 'didComplete', 'didBecomeInvalid'])
+})
+
+test('a session that is invalidated keeps the event whose callback failed for the next attach', async () => {
+  const stage = new Stage()
+  const session = await stage.session()
+  const first = await stage.own(session)
+  await stage.ended(session)
+  await stage.journal.invalidate({ session: session.id, how: 'finish', at: stage.at() })
+  await turn()
+  const [metrics, complete] = first.caller.sequences as [number, number]
+  stage.delivery.refuse(first.caller, session, first.fence, metrics, 'no such table: photos')
+  await turn()
+  assert.ok(!kindsOf(first.caller).includes('didBecomeInvalid'))
+  await stage.delivery.close(first.caller, session, first.fence)
+  const second = await stage.own(session)
+  assert.deepEqual(second.caller.sequences, [metrics, complete])
+  await stage.delivery.acknowledge(second.caller, session, second.fence, [metrics, complete])
+  await turn()
+  assert.equal(kindsOf(second.caller).at(-1), 'didBecomeInvalid')
+})
+
+test('the journal takes the acknowledgement of didBecomeInvalid only after all others, in whatever order they come', async () => {
+  const stage = new Stage()
+  const session = await stage.session()
+  const { fence } = await stage.journal.attach({ session: session.id, pid: 1, methods: [] })
+  await stage.ended(session)
+  await stage.journal.invalidate({ session: session.id, how: 'finish', at: stage.at() })
+  const owner = { session: session.id, fence }
+  await stage.journal.takeEvents({ ...owner, after: 0, limit: 10 })
+  const acknowledge = (...sequences: number[]): ReturnType<typeof stage.journal.acknowledge> =>
+    stage.journal.acknowledge({ ...owner, sequences, at: stage.at() })
+  assert.deepEqual(await acknowledge(3), { found: 'recorded', acknowledged: 0 })
+  assert.deepEqual(await acknowledge(3, 2), { found: 'recorded', acknowledged: 1 })
+  assert.deepEqual(await acknowledge(3, 1), { found: 'recorded', acknowledged: 2 })
+  assert.deepEqual(await stage.journal.listSessions({}), [])
+})
+
+function kindsOf(caller: Listener): readonly string[] {
+  return caller.events.map(({ kind }) => kind)
+}
