@@ -56,6 +56,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       return exitCodes.done
     }
     const code = await command.run(input, context)
+    await run.written()
     return run.left.reason === 'SIGPIPE' ? exitCodes.readerClosed : code
   } catch (error) {
     if (run.left.aborted) return exitCodeOfSignal(String(run.left.reason))

@@ -11,6 +11,8 @@ export interface Run {
   /** Aborted by the first signal, with its name. */
   readonly left: AbortSignal
   contextFor(input: Input): Context
+  /** Resolves when all output has left, or its reader has gone: only then it is known which. */
+  written(): Promise<void>
   /** Lets go of signals and of the connection, so that the process can end by itself. */
   close(): void
 }
@@ -35,11 +37,22 @@ export function openRun(): Run {
   return {
     left: left.signal,
     contextFor: (input) => contextFor(input, left.signal, connected),
+    written: async () => {
+      await Promise.all([process.stdout, process.stderr].map(flushed))
+    },
     close: () => {
       for (const release of releases) release()
       for (const [name, caught] of signals) process.off(name, caught)
     },
   }
+}
+
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    // The callback comes after those of all that was written before, and with an error too.
+    if (stream.destroyed) resolve()
+    else stream.write('', () => resolve())
+  })
 }
 
 function contextFor(input: Input, left: AbortSignal, connected: (link: Link) => Promise<Link>): Context {

@@ -1,6 +1,7 @@
 /** Which tasks a command is about: names (a short code, a file name, `session/12`, `@last`) or a filter. */
 import type { Link } from '../client/link.ts'
 import { LonghaulError } from '../contract/errors.ts'
+import { nearest } from '../contract/nearest.ts'
 import type { TaskCounts, TaskFilter, TaskRecord } from '../contract/task.ts'
 import type { Flag, Input } from './command.ts'
 import { nameOf, shortCodes } from './render/task-name.ts'
@@ -73,9 +74,11 @@ export class NotFound extends Error {
 /** All tasks that fit, page by page. */
 export async function* allTasks(link: Link, selection: Selection, completed: boolean): AsyncGenerator<TaskRecord> {
   let cursor: string | undefined
+  const { session } = selection
+  if (session !== undefined) await checkSession(link, session)
   do {
     const page = await link.call('task.page', {
-      ...(selection.session !== undefined && { session: selection.session }),
+      ...(session !== undefined && { session }),
       filter: selection.filter,
       completed,
       limit: 200,
@@ -84,6 +87,15 @@ export async function* allTasks(link: Link, selection: Selection, completed: boo
     yield* page.tasks
     cursor = page.cursor
   } while (cursor !== undefined)
+}
+
+/** @throws NotFound, with the nearest one that there is */
+async function checkSession(link: Link, name: string): Promise<void> {
+  const names = (await link.call('session.list', {})).map((session) => session.identifier)
+  if (names.includes(name)) return
+  const guess = nearest(name, names)
+  const hint = guess === undefined ? `Sessions: ${names.join(', ') || 'none'}.` : `Did you mean ${guess}?`
+  throw new NotFound(name, `There is no session '${name}'. ${hint}`)
 }
 
 /** Of the words if there are any, else of the filter (without one: of everything) that has not ended. */

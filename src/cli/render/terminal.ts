@@ -1,5 +1,7 @@
 /** What the terminal is and can show, told from the streams and the environment once. */
 
+import { type Language, languageOf } from '../../client/sentences.ts'
+
 export interface Terminal {
   /** Progress is redrawn in place; otherwise it is written line by line, seldom. */
   readonly live: boolean
@@ -8,7 +10,7 @@ export interface Terminal {
   readonly ascii: boolean
   readonly columns: number
   readonly rows: number
-  readonly language: 'en' | 'zh'
+  readonly language: Language
 }
 
 interface Stream {
@@ -42,11 +44,6 @@ export function terminalOf({ stream, env, plain, color }: TerminalOptions): Term
 /** A size of 0, as serial lines and bare pseudo-terminals report it, says nothing. */
 export function sizeOf({ columns = 0, rows = 0 }: Stream): { readonly columns: number; readonly rows: number } {
   return { columns: columns > 0 ? columns : 80, rows: rows > 0 ? rows : 24 }
-}
-
-/** Simplified Chinese for `zh…` in LC_ALL, LC_MESSAGES, LANG (the first that is set), else English. */
-export function languageOf(env: Readonly<Record<string, string | undefined>>): 'en' | 'zh' {
-  return /^zh/i.test(env['LC_ALL'] || env['LC_MESSAGES'] || env['LANG'] || '') ? 'zh' : 'en'
 }
 
 function isSet(value: string | undefined): boolean {
