@@ -34,7 +34,7 @@ export class Loop {
   #wanted = false
   #turning: Promise<void> | undefined
   #timer: { readonly atMs: number; readonly timer: Timer } | undefined
-  /** Set while the journal is in trouble: nudges wait for the next try. */
+  /** Set while the journal is in trouble: nudges begin no turn then, the next try's timer does. */
   #trouble: string | undefined
   #stopped = false
 
@@ -48,9 +48,10 @@ export class Loop {
   }
 
   nudge(): void {
-    if (this.#trouble !== undefined || this.#stopped) return
+    if (this.#stopped) return
+    // Also in trouble: what a commit causes while the next try is under way must not be overlooked by it.
     this.#wanted = true
-    this.#turning ??= this.#turn()
+    if (this.#trouble === undefined) this.#turning ??= this.#turn()
   }
 
   /** Resolves when the turn that may be under way has ended. */
