@@ -33,6 +33,7 @@ interface Run {
   readonly stopping: AbortController
   session?: SessionId
   settled: Promise<void>
+  over: boolean
   /** The most bytes that it recorded as safe. */
   safeBytes: number
   /** The file it writes, once it has named it. */
@@ -68,7 +69,7 @@ export class Transfers {
   async start(task: TaskId): Promise<boolean> {
     const { journal, world } = this.#parts
     const earlier = this.#runs.get(task)
-    const run: Run = { stopping: new AbortController(), settled: Promise.resolve(), safeBytes: 0 }
+    const run: Run = { stopping: new AbortController(), settled: Promise.resolve(), over: false, safeBytes: 0 }
     // Known before the commit is: a cancel in the same commit finds it.
     this.#runs.set(task, run)
     const started = await journal.startAttempt({ task, at: now(world.clock) }).catch((error: unknown) => {
@@ -81,7 +82,10 @@ export class Transfers {
     }
     run.session = started.session
     if (this.#held.has(started.session)) this.stop(task, 'held')
-    run.settled = this.#run(started, run, earlier).finally(() => this.#forget(task, run, undefined))
+    run.settled = this.#run(started, run, earlier).finally(() => {
+      run.over = true
+      this.#forget(task, run, undefined)
+    })
     return true
   }
 
@@ -110,7 +114,8 @@ export class Transfers {
 
   #forget(task: TaskId, run: Run, earlier: Run | undefined): void {
     if (this.#runs.get(task) !== run) return
-    if (earlier === undefined) this.#runs.delete(task)
+    // The earlier one may have ended while the start was under way.
+    if (earlier === undefined || earlier.over) this.#runs.delete(task)
     else this.#runs.set(task, earlier)
   }
 

@@ -434,3 +434,62 @@ test('a task that succeeded in the end is explained without the failures that it
   assert.equal(explained.cause, undefined)
   assert.equal(explained.attempts[0]?.cause?.code, 'NETWORK_CONNECTION_LOST')
 })
+
+test('what becomes ready while the journal is being tried again is not overlooked', async () => {
+  let broken = false
+  let resume: (() => void) | undefined
+  const it = await open({
+    wrap: (journal) =>
+      new Proxy(journal, {
+        get: (real, name: keyof Journal) => {
+          if (name !== 'schedule') return real[name]
+          return (input: CommandInput<'schedule'>) => {
+            if (broken) return Promise.reject(new LonghaulError('DISK_FULL', 'no room'))
+            const answer = real.schedule(input)
+            // In the same commit, but after the look.
+            resume?.()
+            resume = undefined
+            return answer
+          }
+        },
+      }),
+  })
+  const id = await it.add({ start: false })
+  broken = true
+  await it.change(await it.add({ start: false }), 'suspend')
+  await it.add({ earliestBeginMs: it.clock.wall() + 3_600_000 })
+  broken = false
+  resume = () => void it.change(id, 'resume')
+  await it.clock.advance(1000)
+  assert.equal(resume, undefined)
+  assert.ok(it.engine.isRunning(id))
+})
+
+test('a start that comes to nothing leaves no trace of the attempt before it', async () => {
+  let suspend: (() => Promise<unknown>) | undefined
+  const it = await open({
+    wrap: (journal) =>
+      new Proxy(journal, {
+        get: (real, name: keyof Journal) => {
+          if (name !== 'startAttempt') return real[name]
+          return async (input: CommandInput<'startAttempt'>) => {
+            await suspend?.()
+            return real.startAttempt(input)
+          }
+        },
+      }),
+  })
+  const id = await it.add()
+  const first = it.engine.of(id)
+  it.engine.obeys = false
+  await it.change(id, 'suspend')
+  suspend = async () => {
+    // While the next start is under way the earlier attempt closes its files, and the task is suspended again.
+    await first.end({ kind: 'stopped', measure: { bytes: 0, transactions: [], redirects: 0 } })
+    await it.change(id, 'suspend')
+  }
+  await it.change(id, 'resume')
+  await settle()
+  assert.deepEqual(await it.blockers(id), ['suspended'])
+  assert.deepEqual((await it.call('daemon.status', {})).keptBy, [])
+})
