@@ -30,7 +30,7 @@ export function explanationFromJson(json: ExplanationJson, language: Language = 
 }
 
 /** Why the task does what it does, in one or two sentences of `language`. */
-export function sentenceOf(json: ExplanationJson, language: Language): string {
+function sentenceOf(json: ExplanationJson, language: Language): string {
   const words = sentencesIn(language)
   const cause = json.cause === undefined ? undefined : causeText(json.cause)
   if (json.phase === 'completed') return cause === undefined ? words.ended.well : words.ended.withCause(cause)

@@ -14,7 +14,7 @@ import { type Dial, Link } from './link.ts'
 const nothingDone = 'Nothing was done.'
 const links = new Map<string, Link>()
 /** Waiting keeps the process alive through holds; a timer alone must not. */
-export const clock: ReturnType<typeof createClock> = createClock({ keepAlive: false })
+const clock: ReturnType<typeof createClock> = createClock({ keepAlive: false })
 
 /**
  * The link to the daemon of a home. Which Node runs the daemon is told by whoever asks for the link first.

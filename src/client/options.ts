@@ -17,7 +17,7 @@ import { flag, positiveDurationMs, retryPolicy, statusRules, tlsOptions, wholeNu
 
 const nothingAdded = 'Nothing was added.'
 /** Bytes of JSON that an app may keep with a task. */
-export const metadataLimit: number = 64 * 1024
+const metadataLimit: number = 64 * 1024
 
 const known: readonly (keyof DownloadOptions<unknown>)[] = [
   'to',

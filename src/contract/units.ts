@@ -1,4 +1,4 @@
-/** Durations and rates as people write them. Inside, a duration is a number of ms and a rate a number of bytes per second. */
+/** Durations and rates as people write them. Inside, a duration is a number of ms. */
 import { LonghaulError } from './errors.ts'
 
 /** `'60s'`, `'7d'`, `'1.5h'` or `{ seconds: 60 }`. Bare numbers are refused: nobody can tell their unit. */
@@ -51,25 +51,4 @@ export function durationMs(value: unknown, name: string): number {
   } else return refuse(`${String(value)} is not a duration`)
   if (!Number.isFinite(ms) || ms < 0) return refuse('a duration must be finite and not negative')
   return Math.round(ms)
-}
-
-/**
- * A rate in bytes per second.
- * @throws INVALID_ARGUMENT
- */
-export function rateBytes(value: unknown, name: string): number {
-  const match = typeof value === 'string' ? /^(\d+(?:\.\d+)?)(k|M|G)?B\/s$/.exec(value) : null
-  const bytes =
-    typeof value === 'number'
-      ? value
-      : match === null
-        ? Number.NaN
-        : Number(match[1]) * { '': 1, k: 1e3, M: 1e6, G: 1e9 }[match[2] ?? '']!
-  if (!Number.isFinite(bytes) || bytes <= 0) {
-    throw new LonghaulError(
-      'INVALID_ARGUMENT',
-      `${name}: ${String(value)} is not a rate. Write '2MB/s' or a number of bytes per second.`,
-    )
-  }
-  return Math.round(bytes)
 }

@@ -57,5 +57,3 @@ export interface Delivery {
 
 type WithoutSequence<E> = E extends PassingEventJson ? Omit<E, 'afterSequence'> : never
 export type PassingEventInput = WithoutSequence<PassingEventJson>
-
-export { launchVariable, type LaunchTicket } from '../contract/launch.ts'

@@ -16,9 +16,9 @@ import type { Clock, Timer } from '../world/clock.ts'
 import type { Exit, LaunchedApp } from '../world/launcher.ts'
 
 /** Between SIGTERM and SIGKILL. */
-export const askedMs = 5000
+const askedMs = 5000
 /** How long an app of an earlier life has to connect again; it tries at once. */
-export const adoptionMs = 30_000
+const adoptionMs = 30_000
 
 export interface Member {
   readonly session: SessionId

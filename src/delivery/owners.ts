@@ -14,7 +14,7 @@ import type { OwnRequest } from './delivery.ts'
 import type { Pump } from './pump.ts'
 
 /** How long a takeover waits for callbacks of the present owner that run. */
-export const takeoverWaitMs = 5000
+const takeoverWaitMs = 5000
 
 export interface Owner {
   readonly caller: Caller

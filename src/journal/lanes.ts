@@ -20,7 +20,7 @@ type GateFacts = Pick<
 >
 
 /** The one answer to "may this task run, and if not, why". */
-export function gateOf(task: GateFacts): Gate {
+function gateOf(task: GateFacts): Gate {
   if (task.outcome !== null) return 'done'
   if (task.running !== null) return task.running
   // Publishing that was interrupted is finished before a suspend, a hold or anything else counts.

@@ -139,7 +139,7 @@ export async function prepareHome(home: string): Promise<HomePaths> {
 }
 
 /** The checks of {@link prepareHome} on a home that exists. */
-export async function checkHome(home: string): Promise<void> {
+async function checkHome(home: string): Promise<void> {
   const uid = process.getuid?.()
   if (uid !== undefined) {
     const found = await stat(home)

@@ -11,7 +11,7 @@ import type { Clock } from '../world/clock.ts'
 export const journalRetryMs = 1000
 
 /** Whether the journal as a whole is in trouble, rather than this one command refused. */
-export function isJournalTrouble(journal: Journal, error: unknown): boolean {
+function isJournalTrouble(journal: Journal, error: unknown): boolean {
   return (
     journal.problem !== undefined || isLonghaulError(error, 'DISK_FULL') || isLonghaulError(error, 'JOURNAL_DAMAGED')
   )

@@ -16,7 +16,7 @@ import { type Log, silentLog } from '../world/log.ts'
 import { frame } from './framing.ts'
 
 /** Bytes of the path of a socket. Linux takes 107, macOS 103; more is cut off without a word by some systems. */
-export const socketPathLimit: number = 103
+const socketPathLimit: number = 103
 
 /**
  * Connects to the daemon.

@@ -84,7 +84,7 @@ test('rows of one screen stand in the same columns', () => {
 
 function withoutResult(record: TaskRecord): TaskRecord {
   const { result, ...task } = record
-  assert.ok(result !== undefined)
+  void result
   return task
 }
 

@@ -187,7 +187,7 @@ const verbs: readonly Verb[] = [
 ]
 
 /** What the daemon would say of a task that was just added. */
-export function recordOf(task: NewTask, changes: Partial<TaskRecord> = {}): TaskRecord {
+function recordOf(task: NewTask, changes: Partial<TaskRecord> = {}): TaskRecord {
   return {
     id: task.id,
     taskIdentifier: 1,

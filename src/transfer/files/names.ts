@@ -7,7 +7,7 @@ import type { HeaderList } from '../../world/transport.ts'
 import { dispositionFilename } from '../http/fields.ts'
 
 /** Bytes of UTF-8 that a name may have: room for what is put around it, below the 255 of nearly every file system. */
-export const maximumNameBytes = 200
+const maximumNameBytes = 200
 
 const fallback = 'download'
 
