@@ -15,7 +15,7 @@ export interface AppScript {
   /** Where it reports; filled in by the stage. */
   readonly reports: string
   /** Without one nothing is opened by itself. */
-  readonly identifier?: string
+  readonly identifier?: string | undefined
   /** @default 'owner' */
   readonly role?: 'owner' | 'controller'
   /** More options of `open`. */
@@ -57,6 +57,9 @@ export interface AppContext {
 const script = JSON.parse(process.argv[2]!) as AppScript
 // The ticket leaves the environment at the first read.
 const launched = process.env['LONGHAUL_LAUNCH'] !== undefined
+/** What Node compiled once need not be compiled again in each of the many processes of a test. */
+const compiled: Readonly<Record<string, string>> =
+  process.env['NODE_COMPILE_CACHE'] === undefined ? {} : { NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] }
 const kept = new Map<string, unknown>()
 let opened: BackgroundSession | undefined
 const stay = script.leaves === true || launched ? undefined : setInterval(() => {}, 0x7fff_ffff)
@@ -167,6 +170,7 @@ async function openOwn(identifier: string): Promise<BackgroundSession> {
           process.argv[1]!,
           JSON.stringify({ ...script, dieIn: undefined, dieWithUnacknowledged: undefined, ...launch }),
         ],
+        env: compiled,
       },
     }),
     ...(script.role === 'controller' && { delegate: undefined }),

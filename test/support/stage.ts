@@ -159,7 +159,14 @@ export class Stage implements AsyncDisposable {
 
   /** The environment of everything here: what a user's program would have, and no more. */
   get environment(): Readonly<Record<string, string>> {
-    return { PATH: process.env['PATH'] ?? '', HOME: this.folder, LANG: 'C', LONGHAUL_HOME: this.home }
+    const compiled = process.env['NODE_COMPILE_CACHE']
+    return {
+      PATH: process.env['PATH'] ?? '',
+      HOME: this.folder,
+      LANG: 'C',
+      LONGHAUL_HOME: this.home,
+      ...(compiled !== undefined && { NODE_COMPILE_CACHE: compiled }),
+    }
   }
 
   path(name: string): string {
