@@ -9,7 +9,7 @@ import type { Delivered, PublishIntent } from '../contract/bytes.ts'
 import type { ErrorCode } from '../contract/errors.ts'
 import type { RequestFacts, ResponseJson } from '../contract/task.ts'
 import type { CommandInput, CommandOutput, Fenced, Moment, Recorded, StartedAttempt } from './journal.ts'
-import { cancelledError, closeAttempt, endTask } from './endings.ts'
+import { cancelledError, closeAttempt, endTask, timedOutError } from './endings.ts'
 import { currentBoot, identityIn, owe, owePart, partOf, partRow, pathKey, reclaim, type StoredIntent } from './files.ts'
 import { settle, type TaskChanges } from './lanes.ts'
 import { publish, type StoredDelivered } from './outbox.ts'
@@ -328,6 +328,12 @@ export function endAttempt(work: Work, input: CommandInput<'endAttempt'>): Recor
     endTask(work, task, closed, at, { outcome: 'cancelled', error })
     return recorded
   }
+  // Publishing is tried once more after the deadline, not for ever.
+  if ((end.kind === 'retry' || end.kind === 'wait') && task.intent !== null && isPast(task.deadline_at, at)) {
+    const closed = closeAttempt(work, task, at, { cause: end.cause, measure })
+    endTask(work, task, closed, at, { outcome: 'failed', error: timedOutError(work.store, task) })
+    return recorded
+  }
   switch (end.kind) {
     case 'stopped':
       settle(work, task, closeAttempt(work, task, at, { measure }), at)
@@ -350,6 +356,10 @@ export function endAttempt(work: Work, input: CommandInput<'endAttempt'>): Recor
       return recorded
     }
   }
+}
+
+function isPast(steadyMs: number | null, at: Moment): boolean {
+  return steadyMs !== null && steadyMs <= at.steadyMs
 }
 
 function afterFailure(task: TaskRow, end: Extract<CommandInput<'endAttempt'>['end'], { kind: 'retry' }>): TaskChanges {

@@ -125,6 +125,22 @@ export function cancelledError(task: TaskRow): ErrorJson {
   return errorOf('CANCELLED', 'The task was cancelled; its destination is as it was.', { task: task.uid })
 }
 
+/** With the error of the last attempt as its cause. */
+export function timedOutError(store: Store, task: TaskRow): ErrorJson {
+  const last = store.get<{ cause: string }>(
+    'select cause from attempt where task = ? and cause is not null order by number desc limit 1',
+    task.id,
+  )
+  const what = 'The deadline of the task (timeoutIntervalForResource) passed'
+  return errorOf(
+    'TIMED_OUT',
+    last === undefined
+      ? `${what} before it was whole; its bytes are kept.`
+      : `${what}; the cause is the error of its last attempt. Its bytes are kept.`,
+    { task: task.uid, cause: last === undefined ? undefined : parse<ErrorJson>(last.cause) },
+  )
+}
+
 /** Cancels now, or, once a publish intent is recorded, remembers it: the file may be in its place already. */
 export function cancelTask(work: Work, task: TaskRow, at: Moment): boolean {
   if (task.outcome !== null) return false

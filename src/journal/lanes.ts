@@ -37,10 +37,11 @@ function deadlineRuns(gate: Gate): boolean {
   return gate === 'backoff' || gate === 'disk' || gate === 'destination' || gate === 'active' || gate === 'publishing'
 }
 
-/** Steady ms. Publishing is finished first, whatever the deadline says. */
-function wakeAt(task: Pick<TaskRow, 'gate' | 'wait_until' | 'deadline_at'>): number | null {
+/** Steady ms. Publishing that was begun is finished first, whatever the deadline says, also where it waits for its next try. */
+function wakeAt(task: Pick<TaskRow, 'gate' | 'wait_until' | 'deadline_at' | 'intent'>): number | null {
   if (task.gate === 'active') return task.deadline_at
   if (task.gate !== 'backoff' && task.gate !== 'disk' && task.gate !== 'destination') return null
+  if (task.intent !== null) return task.wait_until
   return Math.min(task.wait_until ?? Infinity, task.deadline_at ?? Infinity)
 }
 
@@ -72,7 +73,7 @@ function derive(store: Store, task: TaskRow, at: Moment): Derived {
     budget_left = Math.max(0, deadline_at - at.steadyMs)
     deadline_at = null
   }
-  return { gate, lane, deadline_at, budget_left, wake_at: wakeAt({ gate, wait_until: task.wait_until, deadline_at }) }
+  return { gate, lane, deadline_at, budget_left, wake_at: wakeAt({ ...task, deadline_at }) }
 }
 
 function deadlineMs(store: Store, task: TaskRow): number {

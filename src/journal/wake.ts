@@ -1,10 +1,7 @@
 /** What time and the network change by themselves. At most 1,000 tasks a call; `more` says that there is more to do now. */
-import type { ErrorJson } from '../contract/errors.ts'
 import type { CommandInput, CommandOutput, Moment } from './journal.ts'
-import { closeAttempt, endTask, sweep } from './endings.ts'
+import { closeAttempt, endTask, sweep, timedOutError } from './endings.ts'
 import { settle } from './lanes.ts'
-import { parse } from './records.ts'
-import { errorOf } from './plain-error.ts'
 import type { TaskRow } from './rows.ts'
 import { goOn, type GoOn } from './go-on.ts'
 import type { Work } from './work.ts'
@@ -32,23 +29,12 @@ function wake(work: Work, id: number, at: Moment): void {
   // As it is now: the end of another one in this call may have ended it.
   const task = work.store.get<TaskRow>('select * from task where id = ?', id)
   if (task === undefined || task.wake_at === null || task.wake_at > at.steadyMs) return
-  if (task.deadline_at !== null && task.deadline_at <= at.steadyMs) timeOut(work, task, at)
+  if (task.intent === null && task.deadline_at !== null && task.deadline_at <= at.steadyMs) timeOut(work, task, at)
   else settle(work, task, { wait: null, wait_until: null, server_asked: 0, parked: 0 }, at)
 }
 
 function timeOut(work: Work, task: TaskRow, at: Moment): void {
-  const last = work.store.get<{ cause: string }>(
-    'select cause from attempt where task = ? and cause is not null order by number desc limit 1',
-    task.id,
-  )
-  const what = 'The deadline of the task (timeoutIntervalForResource) passed'
-  const error = errorOf(
-    'TIMED_OUT',
-    last === undefined
-      ? `${what} before it was whole; its bytes are kept.`
-      : `${what}; the cause is the error of its last attempt. Its bytes are kept.`,
-    { task: task.uid, cause: last === undefined ? undefined : parse<ErrorJson>(last.cause) },
-  )
+  const error = timedOutError(work.store, task)
   const closed = closeAttempt(work, task, at, { cause: error, stop: 'deadline' })
   endTask(work, task, closed, at, { outcome: 'failed', error })
 }

@@ -466,14 +466,14 @@ test('what becomes ready while the journal is being tried again is not overlooke
 })
 
 test('a start that comes to nothing leaves no trace of the attempt before it', async () => {
-  let suspend: (() => Promise<unknown>) | undefined
+  let suspend = (): Promise<unknown> => Promise.resolve()
   const it = await open({
     wrap: (journal) =>
       new Proxy(journal, {
         get: (real, name: keyof Journal) => {
           if (name !== 'startAttempt') return real[name]
           return async (input: CommandInput<'startAttempt'>) => {
-            await suspend?.()
+            await suspend()
             return real.startAttempt(input)
           }
         },
@@ -492,4 +492,32 @@ test('a start that comes to nothing leaves no trace of the attempt before it', a
   await settle()
   assert.deepEqual(await it.blockers(id), ['suspended'])
   assert.deepEqual((await it.call('daemon.status', {})).keptBy, [])
+})
+
+test('publishing that was begun is finished after the deadline; only when it fails then is the task timed out', async () => {
+  const it = await open({ fraction: 1 })
+  for (const publishes of [true, false]) {
+    const id = await it.add({ policy: { timeoutIntervalForResourceMs: 500 } })
+    const first = it.engine.of(id)
+    await first.report.intent({
+      folder: first.assignment.folder,
+      name: 'file',
+      how: 'replace',
+      identity: { inode: '1', birthMs: 1, device: '1' },
+      bytes: 1000,
+      lengthVerified: true,
+      modifiedMs: 1,
+    })
+    // The names may have changed before it failed, so that only the next attempt can tell.
+    await first.fail()
+    await it.clock.advance(600)
+    assert.equal((await it.get(id)).state, 'running')
+    await it.clock.advance(500)
+    assert.notEqual(it.engine.of(id).assignment.intent, undefined)
+    if (publishes) await it.engine.of(id).finish()
+    else await it.engine.of(id).fail()
+    const { error } = await it.get(id)
+    assert.equal(error?.code, publishes ? undefined : 'TIMED_OUT')
+    assert.equal((await it.get(id)).state, 'completed')
+  }
 })
