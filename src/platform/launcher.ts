@@ -4,25 +4,27 @@
  * file that takes the app's output.
  */
 import { spawn, type StdioOptions } from 'node:child_process'
-import { closeSync, openSync, statSync } from 'node:fs'
+import { closeSync, statSync } from 'node:fs'
 import { LonghaulError } from '../contract/errors.ts'
+import { AppOutput, type AppOutputOptions } from './app-output.ts'
 import type { Exit, LaunchedApp, Launcher, LaunchRequest } from '../world/launcher.ts'
 
-export interface LauncherOptions {
+export interface LauncherOptions extends AppOutputOptions {
   /** Takes what apps print, appended; made with mode 0600. @default it is thrown away */
   readonly output?: string
 }
 
 export function createLauncher(options: LauncherOptions = {}): Launcher {
-  return { start: (request) => start(request, options.output) }
+  const output = options.output === undefined ? undefined : new AppOutput(options.output, options)
+  return { start: (request) => start(request, output) }
 }
 
-async function start(request: LaunchRequest, output: string | undefined): Promise<LaunchedApp> {
+async function start(request: LaunchRequest, output: AppOutput | undefined): Promise<LaunchedApp> {
   // spawn reports a missing cwd as if the command were missing.
   if (statSync(request.cwd, { throwIfNoEntry: false })?.isDirectory() !== true) {
     throw launchFailed(request, `its folder ${request.cwd} does not exist`)
   }
-  const file = output === undefined ? undefined : openOutput(output)
+  const file = output?.open()
   const stdio: StdioOptions = file === undefined ? 'ignore' : ['ignore', file, file]
   const { promise: started, resolve, reject } = Promise.withResolvers<void>()
   const { promise: ended, resolve: resolveEnded } = Promise.withResolvers<Exit>()
@@ -47,21 +49,13 @@ async function start(request: LaunchRequest, output: string | undefined): Promis
     if (file !== undefined) closeSync(file)
   }
   const app = child
+  output?.watch(ended)
   app.unref()
   const signal = (name: NodeJS.Signals): void => {
     // Once it was reaped, Node sends nothing: a pid that is another's by now is never struck.
     app.kill(name)
   }
   return { pid: app.pid!, ended, ask: () => signal('SIGTERM'), kill: () => signal('SIGKILL') }
-}
-
-function openOutput(path: string): number | undefined {
-  try {
-    return openSync(path, 'a', 0o600)
-  } catch {
-    // A log that cannot be written is no reason not to launch.
-    return undefined
-  }
 }
 
 function launchFailed(request: LaunchRequest, why: string, cause?: unknown): LonghaulError {
