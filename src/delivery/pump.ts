@@ -106,6 +106,8 @@ export class Pump {
   resume(): void {
     if (this.#state !== 'paused') return
     this.#state = 'flowing'
+    // The next pause has a quiet of its own to wait for.
+    this.#quiet = undefined
     this.nudge()
   }
 

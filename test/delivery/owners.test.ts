@@ -159,6 +159,22 @@ test('a takeover whose connection breaks while it waits leaves the owner as it w
   assert.equal(owner.completed.length, 2)
 })
 
+test('a takeover waits for a running callback also when one before it came to nothing', async () => {
+  const stage = new Stage()
+  const session = await stage.session()
+  const { caller: owner, fence } = await stage.own(session, 100)
+  stage.failing.set('attach', 1)
+  await assert.rejects(stage.attach(new Listener(200), session, { takeover: true }), { code: 'DISK_FULL' })
+  await stage.ended(session)
+  assert.equal(owner.events.length, 2)
+  const attaching = stage.attach(new Listener(200), session, { takeover: true })
+  await turn()
+  assert.equal(stage.delivery.ownerPid(session.id), 100)
+  await stage.delivery.acknowledge(owner, session, fence, owner.sequences)
+  await attaching
+  assert.equal(stage.delivery.ownerPid(session.id), 200)
+})
+
 test('an owner that comes back before its old connection was found broken takes its place under a new fence', async () => {
   const stage = new Stage()
   const session = await stage.session()
