@@ -34,7 +34,23 @@ const bytes = (count: number): string =>
 const seconds = (ms: number): string => (ms / 1000).toFixed(1)
 const sha256 = (data: Uint8Array): string => createHash('sha256').update(data).digest('hex')
 
+/** What is undone on every way out, the newest first. */
+const undo: (() => unknown)[] = []
+let leaving: Promise<never> | undefined
+/** Ends the demo and leaves nothing behind; the first caller's reason counts. */
+function leave(exitCode: number, why?: string): Promise<never> {
+  leaving ??= (async () => {
+    if (why !== undefined) process.stdout.write(`\n${why}\n`)
+    for (const step of undo.toReversed()) await step()
+    process.exit(exitCode)
+  })()
+  return leaving
+}
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void leave(1, signal))
+process.on('uncaughtException', (error) => void leave(1, error.message))
+
 const folder = await mkdtemp(join(tmpdir(), 'longhaul-demo-'))
+undo.push(() => rm(folder, { recursive: true, force: true }))
 // Before the library is loaded: the demo has a daemon of its own and never meets the user's.
 process.env['LONGHAUL_HOME'] = join(folder, 'home')
 const { BackgroundSession } = await import('longhaul')
@@ -55,6 +71,7 @@ const longhaul = (...args: string[]): Promise<string> =>
 const picture = join(folder, 'sunrise.png')
 let shown = false
 const page = await openPage(texts, () => (shown ? picture : undefined))
+undo.push(() => page.close())
 const say = (text: string, who: 'story' | 'app' = 'story', pid?: number): void => {
   const time = seconds(performance.now() - began)
   process.stdout.write(`${time.padStart(5)}  ${pid === undefined ? '' : `app ${String(pid).padEnd(7)} `}${text}\n`)
@@ -73,9 +90,15 @@ const server = await servePicture({
     say(texts.waits)
   },
 })
-const status = JSON.parse(
-  (await longhaul('daemon', 'start').then(() => longhaul('daemon', 'status', '--json'))).trim(),
-) as { pid: number }
+undo.push(() => server.close())
+const starting = longhaul('daemon', 'start')
+undo.push(async () => {
+  // Half started it could not be asked to stop.
+  await starting.catch(() => {})
+  await longhaul('daemon', 'stop', '--quiet').catch(() => {})
+})
+await starting
+const status = JSON.parse((await longhaul('daemon', 'status', '--json')).trim()) as { pid: number }
 // The clock of the story starts when everything is there.
 began = performance.now()
 say(texts.painting(bytes(source.length), `127.0.0.1:${server.port}`, `${bytes(rate)}/s`, status.pid))
@@ -172,6 +195,7 @@ const screen = createServer((socket) => {
 })
 await new Promise<void>((resolve) => screen.listen(0, '127.0.0.1', resolve))
 const { port } = screen.address() as AddressInfo
+undo.push(() => screen.close())
 
 // ---------------------------------------------------------------- the story
 
@@ -190,6 +214,7 @@ const app = spawn(
     env: { ...process.env, DEMO_SCREEN: String(port) },
   },
 )
+undo.push(() => app.exitCode === null && app.signalCode === null && app.kill('SIGKILL'))
 app.on('exit', (code) => {
   if (!view.killed)
     finished.reject(new Error(`The app ended by itself with code ${String(code)} before it could be killed.`))
@@ -227,36 +252,9 @@ async function followDaemon(): Promise<void> {
   await session.close()
 }
 
-async function cleanUp(): Promise<void> {
-  if (app.exitCode === null && app.signalCode === null) app.kill('SIGKILL')
-  await longhaul('daemon', 'stop', '--quiet').catch(() => {})
-  server.close()
-  page.close()
-  screen.close()
-  await rm(folder, { recursive: true, force: true })
-}
-const interrupted = Promise.withResolvers<never>()
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.reject(new Error(signal)))
-const tooLong = setTimeout(
-  () => finished.reject(new Error(`Nothing came to an end within ${limitMs / 1000} s.`)),
-  limitMs,
-)
-
-let exitCode = 1
-try {
-  await Promise.race([
-    Promise.all([followDaemon(), finished.promise]),
-    finished.promise.then(() => new Promise<never>(() => {})),
-    interrupted.promise,
-  ])
-  exitCode = await verdict()
-} catch (error) {
-  process.stdout.write(`\n${error instanceof Error ? error.message : String(error)}\n`)
-} finally {
-  clearTimeout(tooLong)
-  await cleanUp()
-}
-process.exit(exitCode)
+setTimeout(() => void leave(1, `Nothing came to an end within ${limitMs / 1000} s.`), limitMs).unref()
+await Promise.all([followDaemon(), finished.promise])
+await leave(await verdict())
 
 /** Each claim of the last line, checked. */
 async function verdict(): Promise<number> {
