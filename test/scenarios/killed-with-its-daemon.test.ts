@@ -1,0 +1,81 @@
+/**
+ * Both ends die at once, as at the end of a machine: the command and the daemon, by SIGKILL, in the middle of a large file. The
+ * same command again goes on from the last checkpoint, and not one byte that counted as had is fetched a second time.
+ */
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { createReadStream, existsSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { pipeline } from 'node:stream/promises'
+import { test } from 'node:test'
+import type { ByteRanges } from '../../src/contract/bytes.ts'
+import { FaultServer, stallAfter } from '../support/fault-server.ts'
+import { Stage } from '../support/stage.ts'
+
+const mebibyte = 1024 * 1024
+const size = 256 * mebibyte
+/** What may be lost at most, and what is on its way between the two besides: buffers of the sockets. */
+const atRisk = (64 + 16) * mebibyte
+
+interface PartRow {
+  readonly folder: string
+  readonly name: string
+  readonly ranges: string
+}
+
+/** What the journal of a daemon that is dead says, without touching it. */
+function partsOf(home: string): readonly (PartRow & { readonly safe: ByteRanges })[] {
+  using journal = new DatabaseSync(join(home, 'journal.db'), { readOnly: true })
+  const rows = journal.prepare('select folder, name, ranges from part').all() as unknown as readonly PartRow[]
+  return rows.map((row) => ({ ...row, safe: JSON.parse(row.ranges) as ByteRanges }))
+}
+
+async function digestOf(path: string): Promise<string> {
+  const hash = createHash('sha256')
+  await pipeline(createReadStream(path), hash)
+  return hash.digest('hex')
+}
+
+test('command and daemon killed half-way through 256 MiB: the same command ends it from the last checkpoint', async (t) => {
+  await using server = await FaultServer.start()
+  await using stage = await Stage.open()
+  const path = '/large.bin'
+  // It never gets to its end before the signals come, however late they are.
+  const url = server.file(path, { size, etag: '"v1"', script: [stallAfter((size / 4) * 3)] })
+  const to = stage.path('large.bin')
+
+  const first = stage.command('get', url, '-o', to)
+  await server.sent(path, size / 2)
+  first.child.kill('SIGKILL')
+  const killed = await stage.killDaemon()
+  assert.equal((await first.ran).signal, 'SIGKILL')
+  await server.deserted()
+  const before = server.bytesSent(path)
+
+  const parts = partsOf(stage.home)
+  assert.equal(parts.length, 1)
+  const part = parts[0]!
+  const [start, checkpoint] = part.safe[0]!
+  assert.equal(part.safe.length, 1, 'one connection, one range')
+  assert.equal(start, 0)
+  assert.ok(checkpoint > 0 && checkpoint <= before, `${checkpoint} bytes are safe`)
+  assert.ok(before - checkpoint <= atRisk, `of ${before} bytes only ${checkpoint} were safe`)
+  assert.ok(statSync(join(part.folder, part.name)).size >= checkpoint, 'what counts as had is there')
+  assert.ok(!existsSync(to), 'nothing at the destination')
+
+  const second = await stage.longhaul('get', url, '-o', to)
+  assert.equal(second.code, 0, second.stderr)
+  assert.equal(second.stdout, `${to}\n`)
+  assert.notEqual((await stage.newDaemon()).pid, killed)
+  const requests = server.requestsFor(path)
+  assert.equal(requests.length, 2)
+  assert.equal(requests[1]!.headers['range'], `bytes=${checkpoint}-`)
+  assert.equal(requests[1]!.headers['if-range'], '"v1"')
+  assert.equal(requests[1]!.bytesSent, size - checkpoint)
+  assert.equal(await digestOf(to), server.digest(path))
+  assert.deepEqual(partsOf(stage.home), [])
+  const twice = server.bytesSent(path) - size
+  assert.equal(twice, before - checkpoint)
+  t.diagnostic(`${twice} bytes were fetched twice, of ${before} that had left before the kill`)
+})
