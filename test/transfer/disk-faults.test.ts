@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { link, rename, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { Report } from '../../src/transfer/assignment.ts'
 import { FileFailure, type FileFailureCause } from '../../src/world/file-system.ts'
 import { cutAfter, stallAfter } from '../support/fault-server.ts'
 import { ManualClock } from '../support/manual-clock.ts'
@@ -284,3 +285,23 @@ for (const ifExists of ['replace', 'fail'] as const)
     assert.ok((await bench.read()).equals(bench.server.bytes('/a')))
     assert.equal(bench.server.requests.length, 1)
   })
+
+test('a part that is taken away because there is a file to be left alone does not come back by a power cut', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file('/a', { size: 5000, etag: '"v1"' })
+  const done: string[] = []
+  const files = watchedFiles(bench.world.files, {
+    after: (operation) => void done.push(operation),
+  })
+  const intent: Report['intent'] = async (facts) => {
+    await bench.write('file.bin', 'mine')
+    return bench.report().intent(facts)
+  }
+  const outcome = await bench.run(url, { ifExists: 'skip' }, { world: { files }, report: { intent } })
+  assert.equal(expectKind(outcome, 'finished').result.skipped, true)
+  assert.deepEqual(await bench.names(), ['file.bin'])
+  assert.ok(
+    done.lastIndexOf('folder sync') > done.lastIndexOf('folder unlink'),
+    'the journal forgets the part by its name',
+  )
+})

@@ -129,6 +129,8 @@ async function publish(
         if (!(error instanceof DestinationTaken)) throw error
         if (assignment.ifExists === 'skip') {
           await folder.unlink(part)
+          // The end that follows forgets the part; without this sync a cut could bring back a file that nobody knows of.
+          await folder.sync()
           return skipped(attempt, intent.name, response)
         }
         if (assignment.ifExists !== 'keepBoth') throw destinationExists(folder, intent.name)
