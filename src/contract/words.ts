@@ -53,6 +53,29 @@ export type Gate =
   | 'publishing'
   | 'done'
 
+/** What a person sees of a gate, as far as the journal knows; an attempt that runs knows better (`connecting`, `verifying`). */
+export function phaseOf(gate: Gate): Phase {
+  switch (gate) {
+    case 'suspended':
+    case 'held':
+      return gate
+    case 'ready':
+      return 'queued'
+    case 'active':
+      return 'transferring'
+    case 'publishing':
+      return 'delivering'
+    case 'done':
+      return 'completed'
+    case 'dependency':
+    case 'time':
+    case 'backoff':
+    case 'disk':
+    case 'destination':
+      return 'waiting'
+  }
+}
+
 export type TaskKind = 'download' | 'upload'
 
 /** How bytes of two attempts were proven to belong to one representation. */

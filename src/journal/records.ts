@@ -10,7 +10,7 @@ import type {
   TaskRecord,
   TaskResult,
 } from '../contract/task.ts'
-import type { Gate, Phase, TaskId, TaskState } from '../contract/words.ts'
+import { type Gate, phaseOf, type TaskId, type TaskState } from '../contract/words.ts'
 import type { TaskRow, TextRow } from './rows.ts'
 import type { Store, Value } from './store.ts'
 
@@ -96,29 +96,6 @@ function stateOf(row: TaskRow): TaskState {
   if (row.gate === 'done') return 'completed'
   if (row.cancel_asked !== 0) return 'canceling'
   return row.gate === 'suspended' || row.gate === 'held' ? 'suspended' : 'running'
-}
-
-/** As far as the journal knows; who runs the attempt knows more. */
-function phaseOf(gate: Gate): Phase {
-  switch (gate) {
-    case 'suspended':
-    case 'held':
-      return gate
-    case 'ready':
-      return 'queued'
-    case 'active':
-      return 'transferring'
-    case 'publishing':
-      return 'delivering'
-    case 'done':
-      return 'completed'
-    case 'dependency':
-    case 'time':
-    case 'backoff':
-    case 'disk':
-    case 'destination':
-      return 'waiting'
-  }
 }
 
 export function groupOf(gate: Gate): keyof TaskCounts {

@@ -1,6 +1,6 @@
 /** Why a task waits, by the rules that `plan` goes by, and what can be done about it. Codes and values; clients make sentences. */
 import type { BlockerCode, RemedyAction } from '../contract/explanation.ts'
-import type { Phase } from '../contract/words.ts'
+import { type Phase, phaseOf } from '../contract/words.ts'
 import { reasonsToWait } from './rules.ts'
 import type { Reason, TaskFacts, View } from './view.ts'
 
@@ -24,29 +24,6 @@ export function explain(task: TaskFacts, view: View): Explained {
     reasons,
     ...(nextWakeUpMs !== undefined && { nextWakeUpMs }),
     remedies: gate === 'done' ? [] : remediesFor(reasons.map((reason) => reason.code)),
-  }
-}
-
-/** What a person sees of a gate; an attempt that runs knows better (`connecting`, `verifying`, …). */
-export function phaseOf(gate: NonNullable<TaskFacts['gate']>): Phase {
-  switch (gate) {
-    case 'suspended':
-    case 'held':
-      return gate
-    case 'ready':
-      return 'queued'
-    case 'active':
-      return 'connecting'
-    case 'publishing':
-      return 'delivering'
-    case 'done':
-      return 'completed'
-    case 'dependency':
-    case 'time':
-    case 'backoff':
-    case 'disk':
-    case 'destination':
-      return 'waiting'
   }
 }
 

@@ -1,8 +1,8 @@
 // Every reason, once; when it ends; what can be done.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Gate } from '../../src/contract/words.ts'
-import { explain, phaseOf } from '../../src/scheduler/explain.ts'
+import { type Gate, phaseOf } from '../../src/contract/words.ts'
+import { explain } from '../../src/scheduler/explain.ts'
 import { daemonLimits, type TaskFacts, viewOf } from '../../src/scheduler/view.ts'
 
 const origin = 'https://a.test'
@@ -29,7 +29,7 @@ test('a task at each gate has a phase, and one that waits has a reason', () => {
     disk: 'waiting',
     destination: 'waiting',
     ready: 'queued',
-    active: 'connecting',
+    active: 'transferring',
     publishing: 'delivering',
     done: 'completed',
   }
