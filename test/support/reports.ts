@@ -48,6 +48,7 @@ export class Reports {
   readonly #surroundings: () => string
   #read = 0
   #rest = Buffer.alloc(0)
+  #closed = false
 
   constructor(path: string, surroundings: () => string) {
     this.path = path
@@ -99,11 +100,14 @@ export class Reports {
     for (const waiter of this.#waiting) waiter()
   }
 
+  /** What is told after this is not read: an app that was still there may end when the folder has gone. */
   close(): void {
+    this.#closed = true
     this.#watcher.close()
   }
 
   #look(): void {
+    if (this.#closed) return
     const file = openSync(this.path, 'r')
     try {
       const { size } = fstatSync(file)
