@@ -4,7 +4,7 @@
  * while one is under way, but only sent when that one is on disk, so that nothing behind a bad row is ever added.
  */
 import { asLonghaulError, LonghaulError } from '../contract/errors.ts'
-import type { BatchRow, DownloadOptions, NewTask, WaitOptions } from '../contract/task.ts'
+import type { BatchRow, Destination, DownloadOptions, NewTask, WaitOptions } from '../contract/task.ts'
 import { makeTaskId } from '../contract/words.ts'
 import { random } from '../platform/clock.ts'
 import { createDestinationResolver, type DestinationResolver } from '../platform/destination.ts'
@@ -42,7 +42,8 @@ export async function makeDownload(
   // With a key the file may be the very one that an earlier call has fetched; the end of the task looks again.
   const existing = options.ifExists === 'fail' && options.key === undefined ? ({ existing: 'refuse' } as const) : {}
   // Everything that can be wrong without the disk is found before a folder is made.
-  newTask({ ...options, ifExists: undefined }, { id: '', request: facts, destination: { kind: 'spool' }, umask, start })
+  const assumed: Destination = options.to === undefined ? { kind: 'spool' } : { kind: 'file', folder: '', name: '' }
+  newTask(options, { id: '', request: facts, destination: assumed, umask, start })
   const destination =
     options.to === undefined ? ({ kind: 'spool' } as const) : await destinations.resolve(options.to, existing)
   const id = makeTaskId(link.clock.wall(), random.bytes(10))
