@@ -11,7 +11,7 @@
  */
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
-import { mkdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -171,6 +171,11 @@ export class Stage implements AsyncDisposable {
 
   path(name: string): string {
     return join(this.files, name)
+  }
+
+  /** Names of all that lies where files are downloaded to, partial files included. */
+  async listed(): Promise<readonly string[]> {
+    return (await readdir(this.files)).toSorted()
   }
 
   /** Lower-case hex SHA-256. */
