@@ -3,6 +3,8 @@
  * or in a pseudo-terminal. Its daemon is stopped at the end.
  */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
@@ -29,6 +31,7 @@ export class CommandLine implements AsyncDisposable {
   readonly folder: string
   readonly #userHome: string
   readonly #running = new Set<Running>()
+  readonly #terminals: string[] = []
 
   static async open(): Promise<CommandLine> {
     return new CommandLine(await temporaryFolder(), await temporaryFolder(), await temporaryFolder())
@@ -63,7 +66,10 @@ export class CommandLine implements AsyncDisposable {
     { columns = 80, rows = 24, env = {} }: { columns?: number; rows?: number } & Pick<RunOptions, 'env'> = {},
   ): Running {
     const quoted = [process.execPath, program, ...args].map((word) => `'${word.replaceAll("'", `'\\''`)}'`)
-    const command = `stty cols ${columns} rows ${rows}; exec ${quoted.join(' ')}`
+    // Who is stopped in a terminal does not die with it: the process tells its id, and is ended by that.
+    const pidFile = join(this.#userHome, `pid-${this.#terminals.length}`)
+    this.#terminals.push(pidFile)
+    const command = `stty cols ${columns} rows ${rows}; echo $$ > ${pidFile}; exec ${quoted.join(' ')}`
     const child = spawn('script', ['-q', '-f', '-e', '-c', command, '/dev/null'], {
       cwd: this.folder,
       env: this.environment({ SHELL: '/bin/sh', ...env }),
@@ -79,6 +85,7 @@ export class CommandLine implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#running.size > 0) this.#terminals.forEach(killNamed)
     for (const one of this.#running) one.kill('SIGKILL')
     await Promise.all([...this.#running].map((one) => one.ended))
     await this.run(['daemon', 'stop'])
@@ -88,6 +95,15 @@ export class CommandLine implements AsyncDisposable {
     this.#running.add(running)
     void running.ended.then(() => this.#running.delete(running))
     return running
+  }
+}
+
+/** Of a test whose process is still there; a file that was never written names none. */
+function killNamed(pidFile: string): void {
+  try {
+    process.kill(Number(readFileSync(pidFile, 'utf8')), 'SIGKILL')
+  } catch {
+    // It has ended by itself.
   }
 }
 

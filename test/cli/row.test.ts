@@ -55,7 +55,8 @@ test('a moving task shows bar, share, rate and time left, and more or less of it
     '7K2M  ubuntu-24.04.2-desktop.iso  ███████████▌░░░░░░░░  58 %  21.3 MB/s   2m 10s     174 / 300 MB  cdn.example',
   )
   assert.equal(at(80), '7K2M  ubuntu-24.04…-desktop.iso  ███████████▌░░░░░░░░  58 %  21.3 MB/s   2m 10s')
-  assert.equal(at(64), '7K2M  ubun….iso  ███████████▌░░░░░░░░  58 %  21.3 MB/s   2m 10s')
+  assert.equal(at(64), '7K2M  ubuntu-…ktop.iso  ███████▌░░░░░  58 %  21.3 MB/s   2m 10s')
+  assert.equal(at(60), '7K2M  ubuntu-…ktop.iso  █████▏░░░  58 %  21.3 MB/s   2m 10s')
   assert.equal(at(59), '7K2M  ubuntu-24.…desktop.iso      58 %  21.3 MB/s   2m 10s')
   assert.equal(at(44), '7K2M  ubuntu-…ktop.iso      58 %  21.3 MB/s')
   assert.equal(at(31), '7K2M  ubuntu…top.iso      58 %')

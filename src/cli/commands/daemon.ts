@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { DaemonStatus } from '../../contract/verbs.ts'
 import { LonghaulError } from '../../contract/errors.ts'
@@ -61,19 +62,25 @@ async function stop(context: Context): Promise<number> {
 
 /** Nothing tells the end of a process that is not ours: it is looked at until it has gone. */
 async function gone(pid: number): Promise<void> {
-  for (let waitedMs = 0; waitedMs < stopWithinMs; waitedMs += 50) {
-    try {
-      process.kill(pid, 0)
-    } catch {
-      return
-    }
-    await pause(50)
+  for (let waitedMs = 0; waitedMs < stopWithinMs; waitedMs += 20) {
+    if (hasEnded(pid)) return
+    await pause(20)
   }
   throw new LonghaulError(
     'DAEMON_UNAVAILABLE',
     `The daemon (pid ${pid}) was asked to stop and is still at it after 10 s. Nothing is lost.`,
     { hint: 'Ask longhaul daemon status again in a moment.' },
   )
+}
+
+function hasEnded(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    // In a container nobody may take note of its end: it stays as a zombie, which has let go of everything.
+    return process.platform === 'linux' && / [ZX] [^)]*$/.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))
+  } catch {
+    return true
+  }
 }
 
 async function status(context: Context): Promise<number> {

@@ -3,7 +3,7 @@ import { explanationFromJson } from '../../client/explain.ts'
 import type { Explanation, ExplanationJson } from '../../contract/explanation.ts'
 import type { TaskRecord } from '../../contract/task.ts'
 import { bytes, clockTime, duration, took } from './numbers.ts'
-import { sheet } from './sheet.ts'
+import { commandLines, sheet } from './sheet.ts'
 import type { SheetLine } from './sheet.ts'
 import { causeText, stateText, styleOf } from './state.ts'
 import { nameOf, shortCode } from './task-name.ts'
@@ -60,7 +60,7 @@ function linesOf({ task, explanation: json, wallMs }: ExplainedTask, terminal: T
   lines.push(...tryLines(explanation, words, now))
   const code = shortCode(task.id)
   const remedies = explanation.remedies.map(({ command }) => command.replace(task.id.slice(-8), code))
-  if (remedies.length > 0) lines.push([labels.youCan, remedies.join('   '), 'as is'])
+  lines.push(...commandLines(labels.youCan, remedies, terminal))
   return lines
 }
 

@@ -2,7 +2,7 @@
 import type { ErrorJson } from '../../contract/errors.ts'
 import type { TaskRecord } from '../../contract/task.ts'
 import { bytes } from './numbers.ts'
-import { sheet } from './sheet.ts'
+import { commandLines, sheet } from './sheet.ts'
 import type { SheetLine } from './sheet.ts'
 import { nameOf } from './task-name.ts'
 import { paint } from './terminal.ts'
@@ -28,7 +28,7 @@ export function failureText(task: TaskRecord, code: string, terminal: Terminal, 
     ...(cause === undefined || cause === error.message ? [] : [[labels.cause, cause] as const]),
     [labels.kept, kept],
     [labels.hint, hint],
-    [labels.youCan, `longhaul retry ${code}   longhaul explain ${code}`, 'as is'],
+    ...commandLines(labels.youCan, [`longhaul retry ${code}`, `longhaul explain ${code}`], terminal),
   ]
   return `${paint(terminal, 'bold', code)}  ${nameOf(task)}  ${paint(terminal, 'red', error.code)}\n${sheet(lines, terminal)}`
 }

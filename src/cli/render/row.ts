@@ -17,7 +17,10 @@ export interface Layout {
   readonly nameCells: number
 }
 
-const barCells = 20
+const longestBar = 20
+const shortestBar = 8
+/** So much of a name is worth more than a longer bar. */
+const goodNameCells = 16
 const shareCells = 6
 const narrowShareCells = 8
 const rateCells = 11
@@ -33,7 +36,7 @@ export function row(facts: StateFacts, layout: Layout, code: string): string {
   const { terminal } = layout
   const { columns } = terminal
   const cells = columns - 1
-  const moving = movingParts(facts, terminal)
+  const moving = movingParts(facts, layout)
   const taken = layout.codeCells + 2 + 2 + moving.reduce((sum, [text]) => sum + width(text), 0)
   const nameCells = Math.max(Math.min(leastNameCells, layout.nameCells), Math.min(layout.nameCells, cells - taken))
   const mark = cutMark(terminal)
@@ -48,12 +51,14 @@ export function row(facts: StateFacts, layout: Layout, code: string): string {
 type Part = readonly [text: string, style?: Style]
 
 /** Bar, percent, rate, time left; the size and the host where there is room. The bar goes first, then the time left. */
-function movingParts({ task }: StateFacts, terminal: Terminal): readonly Part[] {
+function movingParts({ task }: StateFacts, { terminal, codeCells, nameCells }: Layout): readonly Part[] {
   const { fraction, received, total, rate: speed, etaMs } = task.progress
   const { columns } = terminal
   const mark = cutMark(terminal)
   const parts: Part[] = []
   const isWide = columns >= widths.bar
+  const others = codeCells + 4 + Math.min(nameCells, goodNameCells) + shareCells + rateCells + etaCells
+  const barCells = Math.max(shortestBar, Math.min(longestBar, columns - 1 - others))
   if (isWide && fraction !== undefined) parts.push([bar(terminal, fraction, barCells), 'cyan'])
   // Without a total there is no share: the bytes take its place.
   if (fraction === undefined) parts.push([right(bytes(received), isWide ? barCells + shareCells : narrowShareCells)])
