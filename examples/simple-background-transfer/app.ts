@@ -58,8 +58,8 @@ async function start(session: BackgroundSession): Promise<DownloadTask> {
   return task
 }
 
-const launched = handleEventsForBackgroundSession(async (name, completionHandler) => {
-  screen.say(`handleEventsForBackgroundSession(${name})`)
+const launched = handleEventsForBackgroundSession(async (_identifier, completionHandler) => {
+  screen.say('launched: handleEventsForBackgroundSession')
   const session = await backgroundSession()
   await session.activate()
   await session.eventsFinished()
@@ -72,7 +72,7 @@ const launched = handleEventsForBackgroundSession(async (name, completionHandler
 if (!launched) {
   // As an open window would: the app stays until its user closes it.
   const session = (await backgroundSession()).ref()
-  screen.say(`BackgroundSession.shared('${session.identifier}')`)
+  screen.say('BackgroundSession.shared(identifier)')
   await session.activate()
   await start(session)
   screen.say('downloadTask, resume()')

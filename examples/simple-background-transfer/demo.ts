@@ -72,13 +72,28 @@ const picture = join(folder, 'sunrise.png')
 let shown = false
 const page = await openPage(texts, () => (shown ? picture : undefined))
 undo.push(() => page.close())
+/** In 80 columns, continued under its own beginning. */
 const say = (text: string, who: 'story' | 'app' = 'story', pid?: number): void => {
+  // On the way out nothing is told any more.
+  if (leaving !== undefined) return
   const time = seconds(performance.now() - began)
-  process.stdout.write(`${time.padStart(5)}  ${pid === undefined ? '' : `app ${String(pid).padEnd(7)} `}${text}\n`)
+  const head = `${time.padStart(5)}  ${pid === undefined ? '' : `app ${String(pid).padEnd(7)} `}`
+  process.stdout.write(`${head}${wrapped(text, 79 - head.length).join(`\n${' '.repeat(head.length)}`)}\n`)
   page.tell('line', { time, who, text })
 }
+/** At spaces; Chinese text, which has none, is short enough here. */
+function wrapped(text: string, columns: number): readonly string[] {
+  const lines = ['']
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1)!
+    const longer = last === '' ? word : `${last} ${word}`
+    if (longer.length <= columns || last === '') lines[lines.length - 1] = longer
+    else lines.push(word)
+  }
+  return lines
+}
 
-process.stdout.write(`       ${texts.title}\n       ${texts.otherLanguage}\n\n`)
+process.stdout.write(`       ${texts.title}\n       ${texts.otherLanguage}\n\n       ${texts.preparing}\n`)
 const painted = paintSunrise(1920, 1280)
 const source = encodePng(painted)
 const server = await servePicture({
@@ -285,7 +300,9 @@ async function verdict(): Promise<number> {
   const text = ok
     ? `${texts.verdict(`${seconds(alive)} s`, `${seconds(total)} s`, bytes(server.sent()), bytes(source.length), numbers)}      OK`
     : texts.broken(broken.join(' · '))
-  process.stdout.write(`\n${seconds(total).padStart(5)}  ${text}\n       ${texts.next}\n`)
+  process.stdout.write(
+    `\n${seconds(total).padStart(5)}  ${wrapped(text, 72).join('\n       ')}\n       ${texts.next}\n`,
+  )
   page.tell('verdict', { ok, text })
   // A browser that watches gets the time to fetch the picture.
   if (page.watched()) await new Promise((resolve) => setTimeout(resolve, 1500))

@@ -4,6 +4,7 @@ export interface Texts {
   readonly lang: 'en' | 'zh-Hans'
   readonly title: string
   readonly otherLanguage: string
+  readonly preparing: string
   readonly painting: (size: string, server: string, rate: string, daemon: number) => string
   readonly page: (url: string) => string
   readonly progress: (percent: number, rate: string, left: string) => string
@@ -32,7 +33,8 @@ const en: Texts = {
   lang: 'en',
   title: 'Longhaul demo: a download that outlives its app',
   otherLanguage: '中文: npm run demo -- --lang zh',
-  painting: (size, server, rate, daemon) => `a picture of ${size}, server ${server} at ${rate}, daemon pid ${daemon}`,
+  preparing: 'Painting a picture and starting a daemon of its own …',
+  painting: (size, server, rate, daemon) => `daemon pid ${daemon}, a picture of ${size}, server ${server}, ${rate}`,
   page: (url) => `the same as a page: ${url}`,
   progress: (percent, rate, left) => `didWriteData ${String(percent).padStart(3)} %  ${rate}  ${left} left`,
   killed: 'killed',
@@ -61,8 +63,9 @@ const zh: Texts = {
   lang: 'zh-Hans',
   title: 'Longhaul 演示：比应用活得更久的下载',
   otherLanguage: 'English: npm run demo -- --lang en',
+  preparing: '正在画一幅图片，并启动自己的守护进程 …',
   painting: (size, server, rate, daemon) =>
-    `一幅 ${size} 的图片，服务器 ${server}，速度 ${rate}，守护进程 pid ${daemon}`,
+    `一幅 ${size} 的图片，服务器 ${server}，速度 ${rate}，守护进程 (daemon pid ${daemon})`,
   page: (url) => `同样的内容在网页上：${url}`,
   progress: (percent, rate, left) => `didWriteData ${String(percent).padStart(3)} %  ${rate}  剩余 ${left}`,
   killed: '已被杀死',
