@@ -51,7 +51,9 @@ function linesOf({ task, explanation: json, wallMs }: ExplainedTask, terminal: T
   }
   lines.push(...blockerLines(explanation, words, now))
   if (json.ahead !== undefined && json.ahead > 0) lines.push([labels.ahead, String(json.ahead)])
-  if (!hasEnded && json.nextWakeUpMs !== undefined) lines.push([labels.next, timeAndWait(json.nextWakeUpMs, now)])
+  const isTold = json.blockers.some(({ untilMs }) => untilMs === json.nextWakeUpMs)
+  if (!hasEnded && json.nextWakeUpMs !== undefined && !isTold)
+    lines.push([labels.next, timeAndWait(json.nextWakeUpMs, now)])
   if (!hasEnded && explanation.deadline !== undefined)
     lines.push([labels.deadline, words.deadline(clockTime(explanation.deadline, now))])
   // An error that was caused by another one: the sentence tells only the first.
@@ -66,8 +68,8 @@ function linesOf({ task, explanation: json, wallMs }: ExplainedTask, terminal: T
 
 function blockerLines({ blockers }: Explanation, words: Words, now: Date): SheetLine[] {
   return blockers.map(({ code, of, until }, index): SheetLine => {
-    const what = words.reasons[code](undefined, of)
-    const text = until === undefined ? what : words.untilTime(what, clockTime(until, now))
+    const what = words.blocked[code] ?? words.reasons[code](undefined, of)
+    const text = until === undefined ? what : words.untilTime(what, timeAndWait(until.getTime(), now))
     return [index === 0 ? words.labels.blocked : '', text]
   })
 }

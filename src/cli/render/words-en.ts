@@ -59,6 +59,12 @@ export const en: Words = {
     launchWait: () => 'its app to start',
     crashLoop: (wait) => `parked after three crashes, next try${within(wait) || ' later'}`,
   },
+  blocked: {
+    backoff: 'back-off after a failure',
+    serverAskedToWait: 'the server asked to wait',
+    earliestBeginDate: 'its date',
+    crashLoop: 'parked after three crashes',
+  },
   causes: {
     CANNOT_FIND_HOST: 'host not found',
     CANNOT_CONNECT_TO_HOST: 'cannot connect',

@@ -61,6 +61,12 @@ export const zh: Words = {
     launchWait: () => '应用启动',
     crashLoop: (wait) => `三次异常结束后暂缓，${after(wait).trimStart() || '稍后'}重试`,
   },
+  blocked: {
+    backoff: '失败后等待重试',
+    serverAskedToWait: '服务器要求等待',
+    earliestBeginDate: '指定的开始时间',
+    crashLoop: '三次异常结束后暂缓',
+  },
   causes: {
     CANNOT_FIND_HOST: '找不到主机',
     CANNOT_CONNECT_TO_HOST: '无法连接',

@@ -77,6 +77,8 @@ export interface Words {
   readonly waiting: (why: string) => string
   /** Why it waits, in a few words; `wait` is how long it still does. */
   readonly reasons: Readonly<Record<BlockerCode, (wait: string | undefined, of: string | undefined) => string>>
+  /** What blocks, where the reason says when it ends. */
+  readonly blocked: Readonly<Partial<Record<BlockerCode, string>>>
   /** A failure in two words; others are told by their code. */
   readonly causes: Readonly<Partial<Record<ErrorCode, string>>>
   readonly askedToWait: (cause: string) => string
