@@ -23,15 +23,15 @@ import { type InstanceLock, takeInstanceLock } from '../platform/instance-lock.t
 import { readLock } from '../platform/lock-file.ts'
 import { createFileLog, type FileLog } from '../platform/log.ts'
 import { packageVersion } from '../platform/package-version.ts'
-import { homeFolder, type HomePaths, prepareHome, socketPlace } from '../platform/paths.ts'
+import { homeFolder, type HomePaths, prepareHome, socketPlaces } from '../platform/paths.ts'
 import { userSecret } from '../platform/secret.ts'
 import { createWorld } from '../platform/world.ts'
 import { createService } from '../service/create-service.ts'
 import type { DaemonFacts } from '../service/service.ts'
 import { createEngine } from '../transfer/engine.ts'
-import { listenLocal } from '../wire/local-socket.ts'
 import { Door } from './door.ts'
 import { Leaving, leaveAfterMs } from './leaving.ts'
+import { Listening } from './listening.ts'
 import { judgeSurvival } from './survives.ts'
 
 // Before anything uses the thread pool: with Node's four threads, four slow syncs would stop every write and name look-up.
@@ -110,7 +110,10 @@ async function run(options: Options, paths: HomePaths, lock: InstanceLock, log: 
     pid: process.pid,
     version,
     home,
-    socket: socketPlace(home),
+    // It may move.
+    get socket(): string {
+      return listening.path
+    },
     spool: paths.spool,
     bootId,
     survives: judgeSurvival({
@@ -151,8 +154,14 @@ async function run(options: Options, paths: HomePaths, lock: InstanceLock, log: 
   })
 
   await service.start()
-  const listener = await listenLocal(facts.socket, { connected: (channel) => door.connected(channel), log })
   const startedAt = world.clock.wall()
+  const listening: Listening = await Listening.start({
+    places: () => socketPlaces(home),
+    connected: (channel) => door.connected(channel),
+    moved: () => publish(),
+    clock: world.clock,
+    log,
+  })
   function publish(): void {
     lock.publish({ pid: facts.pid, bootId, socket: facts.socket, version, protocols: protocolVersions, startedAt })
   }
@@ -164,7 +173,7 @@ async function run(options: Options, paths: HomePaths, lock: InstanceLock, log: 
   /** Nothing here may be skipped but the last lines: a crash in between is a crash like any other. */
   async function stopCleanly(): Promise<void> {
     leaving.stop()
-    await listener.close()
+    await listening.close()
     await service.stop()
     door.close(new LonghaulError('DAEMON_UNAVAILABLE', 'The daemon has stopped. Ask again: another one is started.'))
     await journal.close()

@@ -1,7 +1,7 @@
 /**
  * Where everything lies: the home of a daemon, the files in it, and the place of its socket. One home = one daemon.
  *
- * Pure but for `prepareHome` and `socketPlace`, which look at folders. May touch: node:fs, for the home only.
+ * Pure but for `prepareHome` and `socketPlaces`, which look at folders. May touch: node:fs, for the home only.
  */
 import { createHash } from 'node:crypto'
 import { lstatSync, readFileSync } from 'node:fs'
@@ -87,12 +87,12 @@ export function homeName(home: string): string {
 }
 
 /**
- * Where the daemon of `home` should listen. Clients do not ask this: the lock file tells them where it does listen, so the
- * two need not have the same environment.
+ * Where the daemon of `home` may listen, best first; never empty. Clients do not ask this: the lock file tells them where it
+ * does listen, so the two need not have the same environment.
  */
-export function socketPlace(home: string, surroundings: Surroundings = {}): string {
+export function socketPlaces(home: string, surroundings: Surroundings = {}): readonly string[] {
   const name = homeName(home)
-  if ((surroundings.platform ?? process.platform) === 'win32') return `\\\\.\\pipe\\longhaul-${name}`
+  if ((surroundings.platform ?? process.platform) === 'win32') return [`\\\\.\\pipe\\longhaul-${name}`]
   const env = surroundings.env ?? process.env
   const uid = surroundings.uid ?? process.getuid?.() ?? 0
   const candidates = [
@@ -100,7 +100,7 @@ export function socketPlace(home: string, surroundings: Surroundings = {}): stri
     join(home, 'run', 'daemon.sock'),
   ]
   const lastResort = join(surroundings.tempFolder ?? tmpdir(), `longhaul-${uid}`, `${name}.sock`)
-  return candidates.find((path) => Buffer.byteLength(path) <= socketPathLimit) ?? lastResort
+  return [...candidates.filter((path) => Buffer.byteLength(path) <= socketPathLimit), lastResort]
 }
 
 /** After `su` or `sudo` the variable still names another user's folder. */

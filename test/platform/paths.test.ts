@@ -9,7 +9,7 @@ import {
   networkFileSystem,
   networkMount,
   prepareHome,
-  socketPlace,
+  socketPlaces,
 } from '../../src/platform/paths.ts'
 import { needs } from '../support/needs.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
@@ -39,21 +39,24 @@ test(
   async () => {
     const runtime = await temporaryFolder()
     const uid = process.getuid!()
-    const own = socketPlace('/h', { env: { XDG_RUNTIME_DIR: runtime }, uid })
+    const own = socketPlaces('/h', { env: { XDG_RUNTIME_DIR: runtime }, uid })[0]!
     assert.match(own, new RegExp(`^${runtime}/longhaul/[0-9a-f]{12}\\.sock$`))
     await chown(runtime, 65534, 65534)
-    assert.equal(socketPlace('/h', { env: { XDG_RUNTIME_DIR: runtime }, uid }), '/h/run/daemon.sock')
-    assert.equal(socketPlace('/h', { env: { XDG_RUNTIME_DIR: '/does/not/exist' }, uid }), '/h/run/daemon.sock')
-    assert.equal(socketPlace('/h', { env: { XDG_RUNTIME_DIR: 'relative' }, uid }), '/h/run/daemon.sock')
+    assert.equal(socketPlaces('/h', { env: { XDG_RUNTIME_DIR: runtime }, uid })[0], '/h/run/daemon.sock')
+    assert.equal(socketPlaces('/h', { env: { XDG_RUNTIME_DIR: '/does/not/exist' }, uid })[0], '/h/run/daemon.sock')
+    assert.equal(socketPlaces('/h', { env: { XDG_RUNTIME_DIR: 'relative' }, uid })[0], '/h/run/daemon.sock')
     const long = `/${'h'.repeat(100)}`
-    assert.match(socketPlace(long, { env: {}, uid: 7, tempFolder: '/tmp' }), /^\/tmp\/longhaul-7\/[0-9a-f]{12}\.sock$/)
-    assert.match(socketPlace('C:\\h', { platform: 'win32', env: {} }), /^\\\\\.\\pipe\\longhaul-[0-9a-f]{12}$/)
+    assert.match(
+      socketPlaces(long, { env: {}, uid: 7, tempFolder: '/tmp' })[0]!,
+      /^\/tmp\/longhaul-7\/[0-9a-f]{12}\.sock$/,
+    )
+    assert.match(socketPlaces('C:\\h', { platform: 'win32', env: {} })[0]!, /^\\\\\.\\pipe\\longhaul-[0-9a-f]{12}$/)
   },
 )
 
 test('two homes never share a socket', async () => {
   const runtime = await temporaryFolder()
-  const places = ['/a', '/b', '/a/longhaul'].map((home) => socketPlace(home, { env: { XDG_RUNTIME_DIR: runtime } }))
+  const places = ['/a', '/b', '/a/longhaul'].map((home) => socketPlaces(home, { env: { XDG_RUNTIME_DIR: runtime } })[0])
   assert.equal(new Set(places).size, 3)
 })
 

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict'
+import { existsSync, statSync } from 'node:fs'
+import { mkdir, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import test, { type TestContext } from 'node:test'
+import { Listening, lookEveryMs } from '../../src/daemon/listening.ts'
+import { sessions } from '../../src/index.ts'
+import { readLock } from '../../src/platform/lock-file.ts'
+import { connectLocal } from '../../src/wire/local-socket.ts'
+import { silentLog } from '../../src/world/log.ts'
+import { needs } from '../support/needs.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
+import { VirtualClock } from '../support/virtual-clock.ts'
+import { type Client, connect, type RunningDaemon, start } from './running.ts'
+
+const posix = { skip: needs('posix') }
+
+interface Scene {
+  readonly runtime: string
+  readonly daemon: RunningDaemon
+  readonly client: Client
+}
+
+/** A daemon whose socket lies in the runtime folder of a login. */
+async function scene(t: TestContext): Promise<Scene> {
+  const runtime = join(await temporaryFolder(), 'r')
+  await mkdir(runtime, { mode: 0o700 })
+  const daemon = await start(t, { env: { XDG_RUNTIME_DIR: runtime } })
+  assert.equal(dirname(dirname(daemon.socket)), runtime)
+  return { runtime, daemon, client: await connect(t, daemon) }
+}
+
+/** Each question takes a turn of the daemon's loop: this waits for the daemon, not for a time. */
+async function until(client: Client, is: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await is())) await client.ask('session.list', {})
+}
+
+/** At once: what is emptied step by step is filled again meanwhile. */
+async function remove(folder: string): Promise<void> {
+  await rename(folder, `${folder}-gone`)
+  await rm(`${folder}-gone`, { recursive: true })
+}
+
+async function isReached(path: string): Promise<boolean> {
+  const channel = await connectLocal(path).catch(() => undefined)
+  channel?.close(new Error('somebody listens there'))
+  return channel !== undefined
+}
+
+test('a daemon whose socket folder was deleted makes it again, closed to others', posix, async (t) => {
+  const { daemon, client } = await scene(t)
+  await remove(dirname(daemon.socket))
+  await until(client, () => isReached(daemon.socket))
+  assert.equal(statSync(dirname(daemon.socket)).mode & 0o777, 0o700)
+  assert.equal(readLock(daemon.home)?.socket, daemon.socket)
+})
+
+test('a daemon whose runtime folder went away at a logout is found again, in its home', posix, async (t) => {
+  const { runtime, daemon, client } = await scene(t)
+  await remove(runtime)
+  const inHome = join(daemon.home, 'run', 'daemon.sock')
+  await until(client, () => readLock(daemon.home)?.socket === inHome)
+  assert.deepEqual(await sessions({ daemon: { home: daemon.home, start: 'never' } }), [])
+  assert.equal((await client.ask('daemon.status', {})).socket, inHome)
+  assert.equal(statSync(inHome).mode & 0o777, 0o600)
+  assert.deepEqual(await daemon.stop(), { code: 0, signal: null, stderr: '' })
+  assert.equal(existsSync(inHome), false)
+})
+
+test(
+  'a daemon that can listen nowhere looks every few seconds, and says again where it is until that was written',
+  posix,
+  async (t) => {
+    const folder = await temporaryFolder()
+    const [first, second] = [join(folder, 'a', 'run', 's'), join(folder, 'b', 'run', 's')]
+    await mkdir(join(folder, 'a'))
+    const clock = new VirtualClock()
+    const nowhere = Promise.withResolvers<void>()
+    let told = 0
+    const listening = await Listening.start({
+      places: () => [first, second],
+      connected: (channel) => channel.close(new Error('somebody listens here')),
+      moved: () => {
+        if (++told === 1) throw new Error('no space left on device')
+      },
+      clock,
+      log: {
+        ...silentLog,
+        error: (message) => {
+          if (message.includes('nowhere')) nowhere.resolve()
+        },
+      },
+    })
+    t.after(() => listening.close())
+    await remove(join(folder, 'a'))
+    await nowhere.promise
+    await mkdir(join(folder, 'b'))
+    while (listening.path === first) await clock.advance(lookEveryMs)
+    assert.equal(listening.path, second)
+    assert.equal(await isReached(second), true)
+    while (told < 2) await clock.advance(lookEveryMs)
+    await clock.advance(lookEveryMs)
+    assert.equal(told, 2)
+  },
+)
