@@ -322,7 +322,8 @@ export function endAttempt(work: Work, input: CommandInput<'endAttempt'>): Recor
   const { at, end, measure } = input
   const task = running(work.store, input.task, input.fence)
   if (task === undefined) return fenced
-  if (task.cancel_asked !== 0 && end.kind !== 'stopped') {
+  // A retry of publishing may find the file in its place: to call it cancelled would be a lie until that is known.
+  if (task.cancel_asked !== 0 && end.kind !== 'stopped' && end.kind !== 'retry') {
     const error = cancelledError(task)
     const closed = closeAttempt(work, task, at, { cause: end.kind === 'fail' ? end.error : end.cause, measure })
     endTask(work, task, closed, at, { outcome: 'cancelled', error })

@@ -484,7 +484,6 @@ export function journalSuite(form: string, open: OpenJournal): void {
     for (const end of [
       { kind: 'fail', error: lost },
       { kind: 'wait', gate: 'destination', cause: lost, wakeAtMs: 2_000_000 },
-      { kind: 'retry', cause: lost, wakeAtMs: 2e6, serverAsked: false, originWide: false, progressed: false },
     ] as const) {
       check(`a remembered cancel wins when publishing ends in ${end.kind}`, async (s) => {
         const owner = await s.owned()
@@ -497,6 +496,30 @@ export function journalSuite(form: string, open: OpenJournal): void {
         assert.deepEqual(await s.kinds(owner), ['didFinishCollectingMetrics', 'didComplete'])
       })
     }
+
+    check(
+      'a remembered cancel claims nothing of a file that may be in place: publishing is tried again first',
+      async (s) => {
+        const owner = await s.owned()
+        const id = await s.addOne(owner.session)
+        const attempt = await s.startWithBytes(id)
+        await s.intent(attempt)
+        await s.change([id], { kind: 'cancel' })
+        await s.end(attempt, {
+          kind: 'retry',
+          cause: lost,
+          wakeAtMs: s.at.steadyMs,
+          serverAsked: false,
+          originWide: false,
+          progressed: false,
+        })
+        assert.equal((await s.record(id)).state, 'canceling')
+        await s.journal.wakeDue({ at: s.at })
+        await s.finish(await s.start(id))
+        assert.equal((await s.record(id)).error, undefined)
+        assert.equal((await s.kinds(owner)).filter((kind) => kind === 'didComplete').length, 1)
+      },
+    )
 
     check('a remembered cancel waits while the daemon stops, and the next life publishes or cancels', async (s) => {
       const owner = await s.owned()
