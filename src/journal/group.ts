@@ -24,6 +24,8 @@ export interface Outcome {
   readonly consequences: Consequences | undefined
   /** Why nothing could be written. */
   readonly problem: string | undefined
+  /** Something was written: only that proves that the journal can be written. A group that only read says nothing of it. */
+  readonly wrote: boolean
 }
 
 /** How many of the waiting commands go into the next group. */
@@ -39,6 +41,7 @@ export function groupSize(waiting: readonly Request[]): number {
 export function runGroup(store: Store, group: readonly Request[]): Outcome {
   const { database } = store
   try {
+    const before = changesOf(store)
     database.exec('begin')
     const answers: Answer[] = []
     const consequences: Consequences[] = []
@@ -55,12 +58,23 @@ export function runGroup(store: Store, group: readonly Request[]): Outcome {
       answers.push(ran.output instanceof GoOn ? { goOn: ran.output.input } : { ok: ran.output })
     }
     database.exec('commit')
-    return { answers, consequences: joinConsequences(consequences), problem: undefined }
+    const wrote = changesOf(store) !== before
+    return { answers, consequences: joinConsequences(consequences), problem: undefined, wrote }
   } catch (error) {
     if (database.isTransaction) database.exec('rollback')
     const failed = journalError(error)
-    return { answers: group.map(() => ({ error: failed })), consequences: undefined, problem: failed.message }
+    return {
+      answers: group.map(() => ({ error: failed })),
+      consequences: undefined,
+      problem: failed.message,
+      wrote: false,
+    }
   }
+}
+
+/** Rows changed since the journal was opened. */
+function changesOf(store: Store): number {
+  return store.get<{ n: number }>('select total_changes() n')!.n
 }
 
 /** Runs a command; gives its refusal, and throws what concerns the whole group. */

@@ -29,7 +29,7 @@ export function createJournal(store: Store): Journal {
       const group = waiting.slice(0, groupSize(waiting))
       waiting = waiting.slice(group.length)
       const outcome = runGroup(store, group)
-      problem = outcome.problem
+      if (outcome.wrote || outcome.problem !== undefined) problem = outcome.problem
       if (outcome.consequences !== undefined) watcher?.(outcome.consequences)
       group.forEach((command, i) => {
         const answer = outcome.answers[i]!

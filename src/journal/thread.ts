@@ -180,6 +180,7 @@ function serve(port: MessagePort, path: string): void {
   let waiting: Waiting[] = []
   let scheduled = false
   let closing = false
+  let problem: string | undefined
 
   const schedule = (): void => {
     if (scheduled) return
@@ -192,7 +193,8 @@ function serve(port: MessagePort, path: string): void {
     const group = waiting.slice(0, groupSize(waiting))
     waiting = waiting.slice(group.length)
     if (group.length > 0) {
-      const { answers, consequences, problem } = runGroup(store, group)
+      const { answers, consequences, ...outcome } = runGroup(store, group)
+      if (outcome.wrote || outcome.problem !== undefined) problem = outcome.problem
       const replies: Reply[] = []
       group.forEach((request, i) => {
         const answer = answers[i]!
