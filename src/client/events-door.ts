@@ -124,10 +124,11 @@ export class EventsDoor<M> implements Consumer, AsyncIterableIterator<SessionEve
 
   async return(): Promise<IteratorResult<SessionEvent<M>, undefined>> {
     if (this.#end === undefined) {
+      const release = this.#options.handles.link.keepAlive.hold()
       // First not the owner any more, then settled: what the loop did not acknowledge must not be acknowledged now.
       const left = this.#options.left()
       this.end()
-      await left
+      await left.finally(release)
     }
     return { done: true, value: undefined }
   }

@@ -6,6 +6,7 @@ import { isLonghaulError } from '../../src/contract/errors.ts'
 import { BackgroundSession, download, sessions } from '../../src/index.ts'
 import { currentUmask } from '../../src/platform/this-process.ts'
 import { type RunningDaemon, start } from '../daemon/running.ts'
+import { runApp } from './child.ts'
 import { FaultServer, stallAfter } from '../support/fault-server.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
@@ -133,4 +134,19 @@ test('the same key gives the same task, and only its first handle says that it i
     { added: 1, existing: 1 },
   )
   assert.equal((await session.counts()).suspended, 2)
+})
+
+test('leaving the loop over events comes back before the process ends by itself', async (t) => {
+  const { daemon, server } = await scene(t)
+  const url = server.file('/a.bin', { size: 5000 })
+  const code = `
+    const session = await BackgroundSession.open({ identifier: 'com.example.loop', daemon: ${JSON.stringify(daemon)} })
+    const events = await session.events()
+    await session.download(${JSON.stringify(url)})
+    for await (const event of events) if (event.type === 'didComplete') break
+    console.log('left')
+    await session.close()
+    console.log('closed')`
+  const { code: exitCode, said, errors } = await runApp(code, {})
+  assert.deepEqual([exitCode, said], [0, ['left', 'closed']], errors)
 })
