@@ -2,10 +2,11 @@
  * Makes the tasks of `get` and `add`. The same address to the same place is the same transfer, whichever of the two asked:
  * the daemon finds it by its key. Everything that can be wrong without the daemon is told before one is started.
  */
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { Link } from '../client/link.ts'
 import { newTask } from '../client/options.ts'
 import { requestFacts } from '../client/requests.ts'
+import { transferKey } from '../client/transfer-key.ts'
 import type { NewTask } from '../contract/task.ts'
 import type { AddedTask } from '../contract/verbs.ts'
 import { makeTaskId } from '../contract/words.ts'
@@ -53,7 +54,7 @@ export async function enqueue(
       { ...options, ...(after.length > 0 && { after }) },
       { id, request, destination, umask, start: true },
     )
-    return { ...task, key: keyOf(task), again: true, ...how }
+    return { ...task, key: `cli:${transferKey(task)}`, again: true, ...how }
   })
   const added = new Map<string, AddedTask>()
   for (const batch of batches(tasks)) {
@@ -71,16 +72,6 @@ function warnOfHistory(input: Input, context: Context): void {
     context.err(
       'The password is now in your shell history. Out of it: longhaul get -i - < LIST, or -H "Authorization: $NAME".\n',
     )
-}
-
-/** Method, address without its query (which carries signatures), and where it goes. */
-function keyOf({ request, destination }: NewTask): string {
-  const url = new URL(request.url)
-  url.search = ''
-  const place =
-    destination.kind === 'spool' ? [] : [destination.folder, destination.kind === 'file' ? destination.name : '']
-  const parts = JSON.stringify([request.method, url.href, ...place])
-  return `cli:${createHash('sha256').update(parts).digest('hex').slice(0, 32)}`
 }
 
 function* batches(tasks: readonly NewTask[]): Generator<readonly NewTask[]> {

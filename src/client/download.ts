@@ -3,10 +3,10 @@
  * session named after the package and its place; never an owner of events.
  */
 import { createHash } from 'node:crypto'
-import { dirname, resolve, sep } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { LonghaulError } from '../contract/errors.ts'
 import type { DaemonOptions } from '../contract/session.ts'
-import type { Destination, DownloadOptions, NewTask, RequestLike } from '../contract/task.ts'
+import type { DownloadOptions, NewTask, RequestLike } from '../contract/task.ts'
 import { createDestinationResolver } from '../platform/destination.ts'
 import { currentUmask, nearestPackage } from '../platform/this-process.ts'
 import { downloadResult } from './download-handle.ts'
@@ -17,6 +17,7 @@ import { linkTo } from './links.ts'
 import { checkDownloadOptions } from './options.ts'
 import { type Progress, progressOf } from './snapshot.ts'
 import type { DownloadResult } from './task.ts'
+import { transferKey } from './transfer-key.ts'
 import { watchTask } from './watch.ts'
 
 export interface ShortOptions {
@@ -37,8 +38,9 @@ const nothingAdded = 'Nothing was added.'
 /**
  * Downloads to `to` (a file, or a folder) and waits for the end.
  *
- * Run it again and it attaches to the same transfer: the same method, URL (without its query) and target are the same
- * download, whatever process asked first; a fresh query or fresh headers are used from then on. One that failed is tried
+ * Run it again and it attaches to the same transfer: the same method, URL and target are the same download, whatever
+ * process asked first; fresh headers are used from then on, and, where `to` names the file, a fresh query (into a folder
+ * another query is another file). One that failed is tried
  * again with the bytes it has; one that is finished is revalidated and resolves at once (`notModified`). When nothing
  * arrives for 5 minutes over several attempts, it gives up with the last error.
  *
@@ -68,6 +70,9 @@ export async function download(
   if (onAbort !== undefined && onAbort !== 'leave running' && onAbort !== 'cancel') {
     throw invalid('onAbort', `${shown(onAbort)} is not 'leave running' or 'cancel'`, nothingAdded)
   }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw invalid('signal', `${shown(signal)} is not an AbortSignal`, nothingAdded)
+  }
   signal?.throwIfAborted()
   const link = linkTo(daemon)
   const releaseLink = link.retain()
@@ -78,7 +83,12 @@ export async function download(
       umask: currentUmask(),
       start: true,
     })
-    const id = await enqueue(link, { ...made, key: made.key ?? keyOf(made), again: true, giveUpAfterMs })
+    const id = await enqueue(link, {
+      ...made,
+      key: made.key ?? `short:${transferKey(made)}`,
+      again: true,
+      giveUpAfterMs,
+    })
     return await wait(link, id, { signal, onProgress, onAbort })
   } finally {
     releaseLink()
@@ -124,18 +134,6 @@ async function report(
   for await (const progress of watchTask(link, id, { intervalMs: progressEveryMs, signal, seen: () => {} })) {
     onProgress(progressOf(progress))
   }
-}
-
-/** Method, URL without its query (signed addresses change there), absolute target. */
-function keyOf({ request, destination }: NewTask): string {
-  const url = new URL(request.url)
-  url.search = ''
-  return `short:${hash([request.method, url.href, targetOf(destination)])}`
-}
-
-function targetOf(destination: Destination): string {
-  if (destination.kind === 'spool') return ''
-  return destination.kind === 'folder' ? destination.folder + sep : destination.folder + sep + destination.name
 }
 
 /** The package that the program belongs to and where it lies: two checkouts are two programs. */

@@ -27,7 +27,7 @@ async function scene(t: TestContext): Promise<Scene> {
 test('the short way a second time asks whether the file is still the newest, and fetches it anew when it is not', async (t) => {
   const { daemon, server, folder } = await scene(t)
   const url = server.file('/a.bin', { size: 50_000, etag: '"1"' })
-  const to = `${folder}/`
+  const to = join(folder, 'a.bin')
   const first = await download(url, { to, daemon })
   assert.equal(first.path, join(folder, 'a.bin'))
   assert.equal(first.notModified, false)
@@ -149,4 +149,13 @@ test('leaving the loop over events comes back before the process ends by itself'
     console.log('closed')`
   const { code: exitCode, said, errors } = await runApp(code, {})
   assert.deepEqual([exitCode, said], [0, ['left', 'closed']], errors)
+})
+
+test('two files whose addresses differ in the query only are both fetched into one folder', async (t) => {
+  const { daemon, server, folder } = await scene(t)
+  const url = server.file('/get', { size: 5000 })
+  const options = { to: `${folder}/`, daemon, ifExists: 'keepBoth' } as const
+  const [one, two] = await Promise.all([download(`${url}?id=1`, options), download(`${url}?id=2`, options)])
+  assert.notEqual(one.path, two.path)
+  assert.deepEqual(server.requests.map(({ path }) => path).toSorted(), ['/get?id=1', '/get?id=2'])
 })
