@@ -145,21 +145,31 @@ export class Link {
 
   /**
    * Asks, over as many connections as it takes.
+   * @param params what to ask; a function is asked anew for each connection, once residents have spoken on it
    * @throws what the daemon answers; DAEMON_UNAVAILABLE; `signal.reason`
    */
-  async call<V extends Verb>(verb: V, params: Params<V>, options: CallOptions = {}): Promise<Result<V>> {
+  async call<V extends Verb>(
+    verb: V,
+    params: Params<V> | (() => Params<V>),
+    options: CallOptions = {},
+  ): Promise<Result<V>> {
     const { signal } = options
+    const mayRepeat = options.repeat ?? repeatable[verb]
     const release = options.keepAlive === false ? undefined : this.keepAlive.hold()
     this.#calls++
     try {
       for (let lost = 0; ;) {
         const peer = await this.#connected(signal)
         try {
-          return (await peer.call(verb, params, signal)) as Result<V>
+          const asked = typeof params === 'function' ? params() : params
+          return (await peer.call(verb, asked, signal)) as Result<V>
         } catch (error) {
-          if (peer.open || signal?.aborted === true || error !== (await peer.closed)) throw error
+          const isLost = isStopping(error) || (!peer.open && error === (await peer.closed))
+          if (!isLost || signal?.aborted === true) throw error
+          if (peer.open && !mayRepeat) throw error
+          if (peer.open) await this.#gone(peer, signal)
           lost++
-          if (!(options.repeat ?? repeatable[verb]) || lost >= repeatLimit) throw answerLost(verb, error)
+          if (!mayRepeat || lost >= repeatLimit) throw answerLost(verb, error)
         }
       }
     } finally {
@@ -208,7 +218,11 @@ export class Link {
   async #connected(signal?: AbortSignal): Promise<Peer> {
     signal?.throwIfAborted()
     if (this.#peer?.open === true) return this.#peer
-    this.#connecting ??= this.#connect().finally(() => (this.#connecting = undefined))
+    this.#connecting ??= this.#connect().finally(() => {
+      this.#connecting = undefined
+      // Whoever wanted it may have given up meanwhile.
+      this.#closeIfUnused()
+    })
     // The signal ends the wait of this caller, not the connecting that others wait for too.
     return orAborted(this.#connecting, signal)
   }
@@ -239,7 +253,16 @@ export class Link {
     this.#attaching = peer
     try {
       const ask = askOn(peer)
-      for (const resident of this.#residents) await resident.again(ask)
+      const spoken = new Set<Resident>()
+      // Looked for anew each time: one that comes meanwhile has to be heard on this connection too.
+      for (
+        let next = this.#residents[0];
+        next !== undefined;
+        next = this.#residents.find((each) => !spoken.has(each))
+      ) {
+        spoken.add(next)
+        await next.again(ask)
+      }
     } catch (error) {
       peer.close(
         new LonghaulError('DAEMON_UNAVAILABLE', 'The connection was given up: not everything could be said again.'),
@@ -260,6 +283,16 @@ export class Link {
     this.#peer = undefined
     for (const resident of this.#residents) resident.lost?.()
     void this.#keepTrying()
+  }
+
+  /** Until a daemon that said that it stops has done so. */
+  async #gone(peer: Peer, signal: AbortSignal | undefined): Promise<void> {
+    const enough = new AbortController()
+    try {
+      await orAborted(Promise.race([peer.closed, this.clock.sleep(patienceMs, enough.signal).catch(() => {})]), signal)
+    } finally {
+      enough.abort()
+    }
   }
 
   /** Residents are connected again without anybody asking. Does not keep the process alive. */
@@ -299,6 +332,11 @@ export class Link {
 function askOn(peer: Peer): Ask {
   return async <V extends Verb>(verb: V, params: Params<V>, signal?: AbortSignal): Promise<Result<V>> =>
     (await peer.call(verb, params, signal)) as Result<V>
+}
+
+/** Of a daemon that still answers: it ends, and has changed nothing. */
+function isStopping(error: unknown): boolean {
+  return isLonghaulError(error, 'DAEMON_UNAVAILABLE') && error.retryable
 }
 
 function answerLost(verb: Verb, cause: unknown): LonghaulError {

@@ -150,3 +150,54 @@ test('an unknown daemon option is refused with the right one', () => {
     (error) => isLonghaulError(error, 'INVALID_ARGUMENT') && error.message.includes("'home'"),
   )
 })
+
+test('a resident that comes while others speak again is heard on that same connection', async (t) => {
+  const { daemon, link } = await scripted(t)
+  const begun = Promise.withResolvers<void>()
+  const goOn = Promise.withResolvers<void>()
+  const silent = { failed: () => {}, note: () => {} }
+  const slow: Resident = {
+    ...silent,
+    again: async () => {
+      begun.resolve()
+      await goOn.promise
+    },
+  }
+  link.addOwner('s', slow)
+  t.after(() => link.removeOwner('s', slow))
+  const call = link.call('session.counts', {})
+  await begun.promise
+  let heard = 0
+  const number = link.addWatch({ ...silent, again: async () => void heard++ })
+  t.after(() => link.removeWatch(number))
+  goOn.resolve()
+  await call
+  assert.deepEqual([heard, daemon.connections], [1, 1])
+})
+
+test('a connection for a call that was given up meanwhile is not left open', async (t) => {
+  const { daemon, link } = await scripted(t)
+  const abort = new AbortController()
+  const given = link.call('session.counts', {}, { signal: abort.signal })
+  abort.abort(new Error('enough'))
+  await assert.rejects(given, /enough/)
+  // Shares the connecting, and nothing more: whoever only waits for a connection needs none of it.
+  await link.ready()
+  assert.equal(link.attached, false)
+})
+
+test('a daemon that stops cleanly is not the end of a question: the next one is asked', async (t) => {
+  const { daemon, link } = await scripted(t)
+  t.after(link.retain())
+  daemon.answer({
+    'session.counts': () => {
+      throw new LonghaulError('DAEMON_UNAVAILABLE', 'the daemon stops')
+    },
+  })
+  const asking = link.call('session.counts', {})
+  await daemon.came('session.counts')
+  daemon.answer({ 'session.counts': () => counts })
+  await daemon.stop()
+  await daemon.listen()
+  assert.deepEqual(await asking, counts)
+})
