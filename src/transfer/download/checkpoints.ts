@@ -12,6 +12,7 @@ import { LonghaulError } from '../../contract/errors.ts'
 import type { Clock, Timer } from '../../world/clock.ts'
 import type { Report } from '../assignment.ts'
 import { asError, AttemptFailed, unfenced } from '../endings.ts'
+import { requireThere } from '../files/destination.ts'
 import type { PartFile } from '../files/part-file.ts'
 import { countBytes } from '../ranges.ts'
 
@@ -146,5 +147,7 @@ export class Checkpoints {
     unfenced(await this.#report.checkpoint({ identity: part.identity, ranges, representation }))
     this.#recorded = safe
     this.#progressed = true
+    // Last, so that the bytes count when the folder comes back.
+    await requireThere(part.folder)
   }
 }

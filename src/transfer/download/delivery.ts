@@ -6,7 +6,7 @@ import { maskUrl, type ResponseJson } from '../../contract/task.ts'
 import { FileFailure } from '../../world/file-system.ts'
 import type { Outcome } from '../assignment.ts'
 import { AttemptFailed, AttemptFenced, AttemptStopped, unfenced } from '../endings.ts'
-import { destinationBusy, destinationExists } from '../files/destination.ts'
+import { destinationBusy, destinationExists, requireThere } from '../files/destination.ts'
 import { numberedName, partName } from '../files/names.ts'
 import { isSameFile, partIdentity, type PartFile } from '../files/part-file.ts'
 import { DestinationTaken, place, publishedMode, recover } from '../files/publish.ts'
@@ -58,6 +58,7 @@ export async function deliver(begun: Attempt, whole: Whole): Promise<Finished> {
       { kind: 'changed' },
     )
   }
+  await requireThere(folder)
   if (attempt.signal.aborted) throw new AttemptStopped()
   progress.phase('delivering')
   const intent: PublishIntent = {

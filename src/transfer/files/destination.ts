@@ -20,6 +20,21 @@ export async function openDestination(files: FileSystem, path: string): Promise<
   }
 }
 
+/**
+ * The folder that is held may have been moved away, or covered by another: then its files are not where the user will look.
+ * @throws AttemptFailed DESTINATION_UNAVAILABLE
+ */
+export async function requireThere(folder: Folder): Promise<void> {
+  if (await folder.isStillThere()) return
+  throw new AttemptFailed(
+    new LonghaulError(
+      'DESTINATION_UNAVAILABLE',
+      `The folder ${folder.path} was moved away or replaced while its file was fetched; the file waits until it is back.`,
+    ),
+    { kind: 'destination unavailable' },
+  )
+}
+
 /** Before bytes are spent on it. @throws AttemptFailed DESTINATION_EXISTS, CANNOT_MOVE_FILE */
 export async function checkPlace(folder: Folder, name: string, ifExists: IfExists): Promise<'go on' | 'skip'> {
   const there = await folder.look(name)
