@@ -81,6 +81,7 @@ class Composition implements Service {
       progress: this.#progress,
       recording: this.#recording,
       spool: facts.spool,
+      released: () => this.#housekeeping.released(),
     })
     this.#housekeeping = new Housekeeping({
       clock,

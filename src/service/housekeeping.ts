@@ -30,6 +30,8 @@ export class Housekeeping {
   #stopped = false
   /** Could not be unlinked in this life (no permission, a disk that is away): left for the next. */
   readonly #stuck = new Set<number>()
+  /** An attempt that still runs named these files: looked at again when it has closed them. */
+  readonly #inUse = new Set<number>()
 
   constructor(parts: HousekeepingParts) {
     this.#parts = parts
@@ -41,6 +43,11 @@ export class Housekeeping {
     if (this.#stopped) return
     this.#wanted = true
     this.#working ??= this.#work()
+  }
+
+  /** An attempt has closed its files. One that was cancelled before its first checkpoint leaves a part that only now may go. */
+  released(): void {
+    if (this.#inUse.size > 0) this.nudge()
   }
 
   /** A session is gone: its rows and files are given up now, not at the next sweep. */
@@ -100,9 +107,11 @@ export class Housekeeping {
 
   async #pay(): Promise<void> {
     const { journal, clock } = this.#parts
+    this.#inUse.clear()
     while (!this.#stopped) {
-      const owed = await journal.owed({ limit: owedAtOnce + this.#stuck.size, at: now(clock) })
-      const todo = owed.filter(({ id }) => !this.#stuck.has(id))
+      const limit = owedAtOnce + this.#stuck.size + this.#inUse.size
+      const owed = await journal.owed({ limit, at: now(clock) })
+      const todo = owed.filter(({ id }) => !this.#stuck.has(id) && !this.#inUse.has(id))
       if (todo.length === 0) return
       const paid: number[] = []
       for (const [folder, files] of Map.groupBy(todo, (file) => file.folder))
@@ -113,7 +122,11 @@ export class Housekeeping {
   }
 
   /** Ids of those that are gone for good, or were never ours. */
-  async #unlink(path: string, files: readonly OwedFile[]): Promise<readonly number[]> {
+  async #unlink(path: string, owed: readonly OwedFile[]): Promise<readonly number[]> {
+    // Before the folder is looked at: an attempt that was cancelled a moment ago may be about to make its part. A newer one that
+    // takes the name for good takes the row away as well.
+    const files = owed.filter((file) => !this.#waitsForAttempt(file))
+    if (files.length === 0) return []
     const ids = files.map(({ id }) => id)
     let folder: Folder
     try {
@@ -124,11 +137,11 @@ export class Housekeeping {
     }
     try {
       for (const file of files) {
-        if (!(await this.#isOwed(folder, file))) continue
+        if (!(await this.#isOwed(folder, file)) || this.#waitsForAttempt(file)) continue
         await folder.unlink(file.name)
       }
       await folder.sync()
-      return ids
+      return ids.filter((id) => !this.#inUse.has(id))
     } catch (error) {
       return this.#keep(files, error)
     } finally {
@@ -142,8 +155,15 @@ export class Housekeeping {
     if (found === undefined || found.kind !== 'file') return false
     const { identity } = file
     if (identity !== undefined) return found.inode === identity.inode && found.birthMs === identity.birthMs
-    // Named by us but never written down: ours if nobody else holds it, unless a newer attempt took the name again.
-    return found.links === 1 && !this.#parts.writes(file.folder, file.name)
+    // Named by us but never written down: ours if nobody else holds it.
+    return found.links === 1
+  }
+
+  /** Without an identity the name is all there is, and it is the attempt's until it has ended. */
+  #waitsForAttempt(file: OwedFile): boolean {
+    if (file.identity !== undefined || !this.#parts.writes(file.folder, file.name)) return false
+    this.#inUse.add(file.id)
+    return true
   }
 
   #keep(files: readonly OwedFile[], error: unknown): readonly number[] {

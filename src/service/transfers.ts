@@ -27,6 +27,8 @@ export interface TransferParts {
   readonly recording: Recording
   /** Folder of files that have no destination. */
   readonly spool: string
+  /** An attempt has ended and closed its files. */
+  released(): void
 }
 
 interface Run {
@@ -69,7 +71,14 @@ export class Transfers {
   async start(task: TaskId): Promise<boolean> {
     const { journal, world } = this.#parts
     const earlier = this.#runs.get(task)
-    const run: Run = { stopping: new AbortController(), settled: Promise.resolve(), over: false, safeBytes: 0 }
+    const run: Run = {
+      stopping: new AbortController(),
+      settled: Promise.resolve(),
+      over: false,
+      safeBytes: 0,
+      // The earlier attempt may still make or write it; only the newest one is in the map.
+      ...(earlier?.part !== undefined && { part: earlier.part }),
+    }
     // Known before the commit is: a cancel in the same commit finds it.
     this.#runs.set(task, run)
     const started = await journal.startAttempt({ task, at: now(world.clock) }).catch((error: unknown) => {
@@ -117,6 +126,7 @@ export class Transfers {
     // The earlier one may have ended while the start was under way.
     if (earlier === undefined || earlier.over) this.#runs.delete(task)
     else this.#runs.set(task, earlier)
+    this.#parts.released()
   }
 
   async #run(started: StartedAttempt, run: Run, earlier: Run | undefined): Promise<void> {

@@ -3,13 +3,14 @@ import assert from 'node:assert/strict'
 import { access, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { test } from 'node:test'
+import { LonghaulError } from '../../src/contract/errors.ts'
 import type { Journal, OwedFile } from '../../src/journal/journal.ts'
 import { createFileSystem } from '../../src/platform/files.ts'
 import { Housekeeping } from '../../src/service/housekeeping.ts'
 import { silentLog } from '../../src/world/log.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 import { settle, VirtualClock } from '../support/virtual-clock.ts'
-import { House } from './house.ts'
+import { House, measured } from './house.ts'
 
 /** Of the journal only what owes and pays; rows are taken away when they are paid, as there. */
 function ledger(rows: OwedFile[]): { readonly journal: Journal; readonly rows: OwedFile[]; readonly saved: number[] } {
@@ -47,14 +48,14 @@ async function identityOf(path: string): Promise<NonNullable<OwedFile['identity'
   return { inode: found.inode, birthMs: found.birthMs, device: found.device }
 }
 
-async function pay(rows: OwedFile[], writes: (name: string) => boolean = () => false): Promise<OwedFile[]> {
+async function pay(rows: OwedFile[]): Promise<OwedFile[]> {
   const { journal } = ledger(rows)
   const housekeeping = new Housekeeping({
     clock: new VirtualClock(),
     files: createFileSystem(),
     journal,
     log: silentLog,
-    writes: (_folder, name) => writes(name),
+    writes: () => false,
   })
   housekeeping.nudge()
   await housekeeping.idle()
@@ -81,20 +82,35 @@ test('another file under the name of an owed one is left alone', async () => {
   assert.equal(await exists(join(folder, 'part')), true)
 })
 
-test('a part that was named and never written down is unlinked, unless a newer attempt writes to it', async () => {
+test('a part that was named and never written down is unlinked, but not before the attempt that named it has ended', async () => {
   const folder = await temporaryFolder()
   await writeFile(join(folder, 'old'), 'x')
   await writeFile(join(folder, 'used'), 'x')
-  const rows = await pay(
-    [
-      { id: 1, folder, name: 'old' },
-      { id: 2, folder, name: 'used' },
-    ],
-    (name) => name === 'used',
+  const { journal, rows } = ledger([
+    { id: 1, folder, name: 'used' },
+    { id: 2, folder, name: 'old' },
+  ])
+  let runs = true
+  const housekeeping = new Housekeeping({
+    clock: new VirtualClock(),
+    files: createFileSystem(),
+    journal,
+    log: silentLog,
+    writes: (_folder, name) => runs && name === 'used',
+  })
+  housekeeping.nudge()
+  await housekeeping.idle()
+  assert.deepEqual(
+    rows.map(({ id }) => id),
+    [1],
   )
-  assert.deepEqual(rows, [])
   assert.equal(await exists(join(folder, 'old')), false)
   assert.equal(await exists(join(folder, 'used')), true)
+  runs = false
+  housekeeping.released()
+  await housekeeping.idle()
+  assert.deepEqual(rows, [])
+  assert.equal(await exists(join(folder, 'used')), false)
 })
 
 test('files of a folder that is gone are paid, and many are worked off', async () => {
@@ -169,6 +185,29 @@ test('a dropped session leaves no part behind', async () => {
   await house.close()
   assert.equal(await exists(part), false)
 })
+
+for (const how of ['cancelled', 'failed'] as const)
+  test(`a task that is ${how} before its first checkpoint leaves no part, also one that its attempt makes after that`, async () => {
+    const house = await House.open()
+    await house.openSession()
+    const folder = await temporaryFolder()
+    const id = await house.add({ destination: { kind: 'file', folder, name: 'file' } })
+    const attempt = house.engine.of(id)
+    const part = join(folder, `.${id.slice(-8)}.longhaul-part`)
+    house.engine.obeys = false
+    await attempt.reserve()
+    if (how === 'cancelled') {
+      await house.change(id, 'cancel')
+      // Whoever keeps the house looks before there is a file.
+      for (let i = 0; i < 200; i++) await settle()
+    }
+    await writeFile(part, 'bytes')
+    if (how === 'cancelled') await attempt.end({ kind: 'fenced', measure: measured })
+    else await attempt.fail(new LonghaulError('HTTP_STATUS', '404'), { kind: 'final' })
+    for (let i = 0; i < 5000 && (await exists(part)); i++) await settle()
+    await house.close()
+    assert.equal(await exists(part), false)
+  })
 
 test('a part that is given up before its first checkpoint is not unlinked under the attempt that takes its name again', async () => {
   const house = await House.open()
