@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { LonghaulError } from '../contract/errors.ts'
 import type { LaunchCommand, LaunchWhen } from '../contract/session.ts'
 import { type DurationLike, durationMs } from '../contract/units.ts'
-import { findExecutable } from '../platform/this-process.ts'
+import { currentUmask, findExecutable } from '../platform/this-process.ts'
 import { checkNames, invalid, isFields, requireFields, shown } from './known-names.ts'
 import { wholeNumber } from './policies.ts'
 
@@ -34,15 +34,16 @@ export interface SelfFacts {
 export function launchCommandOf(launch: LaunchCommand | 'self' | null | undefined): LaunchCommand | null | undefined {
   if (launch === undefined || launch === null) return launch
   if (launch === 'self') {
-    return selfCommand({
+    const self = selfCommand({
       execPath: process.execPath,
       execArgv: process.execArgv,
       argv: process.argv,
       cwd: process.cwd(),
     })
+    return { ...self, umask: currentUmask() }
   }
   requireFields(launch, 'launch', nothingOpened)
-  checkNames(launch, 'fields of launch', { known: ['command', 'args', 'cwd', 'env'] }, nothingOpened)
+  checkNames(launch, 'fields of launch', { known: ['command', 'args', 'cwd', 'env', 'umask'] }, nothingOpened)
   const { command, args = [], env } = launch
   if (typeof command !== 'string' || command === '')
     throw invalid('launch.command', `${shown(command)} is not a command`, nothingOpened)
@@ -64,6 +65,10 @@ export function launchCommandOf(launch: LaunchCommand | 'self' | null | undefine
     command: found,
     args: (args as readonly string[]).slice(),
     cwd,
+    umask:
+      launch.umask === undefined
+        ? currentUmask()
+        : wholeNumber(launch.umask, 'launch.umask', { from: 0, to: 0o777 }, nothingOpened),
     ...(env !== undefined && { env: { ...env } }),
   }
 }

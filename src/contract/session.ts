@@ -82,6 +82,8 @@ export interface LaunchCommand {
   /** An executable; resolved to an absolute path when it is registered. */
   readonly command: string
   readonly args?: readonly string[] | undefined
+  /** File mode bits that new files of the app do not get, 0–0o777. @default those of the process that registered it */
+  readonly umask?: number | undefined
   /** @default the cwd of the process that registered it */
   readonly cwd?: string | undefined
   /** Added to the daemon's own listed environment. */

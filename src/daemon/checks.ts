@@ -71,6 +71,7 @@ const launch: z.ZodType<LaunchCommand> = z.object({
   command: folder,
   args: list(text(128 * 1024), 10_000).exactOptional(),
   cwd: folder.exactOptional(),
+  umask: z.int().min(0).max(0o777).exactOptional(),
   env: environment.exactOptional(),
 })
 

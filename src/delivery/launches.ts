@@ -291,6 +291,7 @@ export class Launches {
       command: command.command,
       args: command.args ?? [],
       cwd: command.cwd ?? home,
+      umask: command.umask,
       env: launchEnvironment({ listed: environment, owner, command, home }, ticket),
     }
   }

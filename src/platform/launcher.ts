@@ -3,7 +3,7 @@
  * the end of the daemon or of its terminal does not take the app along. May touch: node:child_process, and node:fs for the
  * file that takes the app's output.
  */
-import { spawn, type StdioOptions } from 'node:child_process'
+import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process'
 import { closeSync, statSync } from 'node:fs'
 import { LonghaulError } from '../contract/errors.ts'
 import { AppOutput, type AppOutputOptions } from './app-output.ts'
@@ -30,14 +30,16 @@ async function start(request: LaunchRequest, output: AppOutput | undefined): Pro
   const { promise: ended, resolve: resolveEnded } = Promise.withResolvers<Exit>()
   let child
   try {
-    child = spawn(request.command, request.args, {
-      cwd: request.cwd,
-      env: request.env,
-      stdio,
-      shell: false,
-      detached: true,
-      windowsHide: true,
-    })
+    child = spawnWithUmask(request.umask, () =>
+      spawn(request.command, request.args, {
+        cwd: request.cwd,
+        env: request.env,
+        stdio,
+        shell: false,
+        detached: true,
+        windowsHide: true,
+      }),
+    )
     child.once('spawn', resolve)
     child.once('error', reject)
     // 'exit' is the reaping; until then the pid cannot be given to another process. 'close' would wait for grandchildren.
@@ -56,6 +58,20 @@ async function start(request: LaunchRequest, output: AppOutput | undefined): Pro
     app.kill(name)
   }
   return { pid: app.pid!, ended, ask: () => signal('SIGTERM'), kill: () => signal('SIGKILL') }
+}
+
+/**
+ * A child has the umask of its parent, and a daemon's (077) would make files of the app that nobody else may read. spawn
+ * forks before it returns, and what the daemon itself creates has its mode written out.
+ */
+function spawnWithUmask(umask: number | undefined, run: () => ChildProcess): ChildProcess {
+  if (umask === undefined) return run()
+  const own = process.umask(umask)
+  try {
+    return run()
+  } finally {
+    process.umask(own)
+  }
 }
 
 function launchFailed(request: LaunchRequest, why: string, cause?: unknown): LonghaulError {

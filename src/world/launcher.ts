@@ -19,6 +19,8 @@ export interface LaunchRequest {
   readonly command: string
   readonly args: readonly string[]
   readonly cwd: string
+  /** Undefined: that of this process. */
+  readonly umask?: number | undefined
   /** The whole environment of the app. */
   readonly env: Readonly<Record<string, string>>
 }

@@ -55,14 +55,14 @@ test('a finished download launches the app that registered itself, and explain n
   t.after(() => server.stop())
   const folder = await temporaryFolder()
   const out = join(folder, 'environment.json')
-  const program = `require('fs').writeFileSync(${JSON.stringify(out)}, JSON.stringify({ ...process.env, cwd: process.cwd() })); process.exit(7)`
+  const program = `require('fs').writeFileSync(${JSON.stringify(out)}, JSON.stringify({ ...process.env, cwd: process.cwd(), umask: process.umask() })); process.exit(7)`
   const daemon = await start(t, { env: { NODE_OPTIONS: '--no-warnings', SECRET: 'x', LC_ALL: 'C' } })
   const client = await connect(t, daemon)
   await client.ask('session.open', {
     identifier: session,
     configuration: {},
     strictConfiguration: false,
-    launch: { command: process.execPath, args: ['-e', program], cwd: folder, env: { MODE: 'background' } },
+    launch: { command: process.execPath, args: ['-e', program], cwd: folder, umask: 0o027, env: { MODE: 'background' } },
     launchEnvironment: { DISPLAY: ':7' },
   })
   const id = await add(client, server.file('/a.bin', { size: 1000, etag: '"v1"' }))
@@ -74,6 +74,7 @@ test('a finished download launches the app that registered itself, and explain n
   const ticket = JSON.parse(env['LONGHAUL_LAUNCH']!) as LaunchTicket
   assert.deepEqual(ticket.sessions, [session])
   assert.equal(env['cwd'], folder)
+  assert.equal(Number(env['umask']), 0o027, 'not that of the daemon')
   const { LONGHAUL_HOME, MODE, DISPLAY, LC_ALL, SECRET, NODE_OPTIONS, UV_THREADPOOL_SIZE } = env
   assert.deepEqual(
     { LONGHAUL_HOME, MODE, DISPLAY, LC_ALL, SECRET, NODE_OPTIONS, UV_THREADPOOL_SIZE },
