@@ -27,7 +27,10 @@ export interface Task<M = undefined> {
    * process. One too many does nothing.
    */
   resume(): Promise<void>
-  /** Stops at a checkpoint; bytes and both timers stand still. Nests: n suspends want n resumes. */
+  /**
+   * Stops now; bytes up to the last checkpoint are kept (what came after it, 5 s or 64 MiB at most, is fetched again) and
+   * both timers stand still. Nests: n suspends want n resumes.
+   */
   suspend(): Promise<void>
   /** Final. Resolves at the task's end with the true answer: a transfer that was just being published may still succeed. */
   cancel(): Promise<{ readonly cancelled: boolean }>
