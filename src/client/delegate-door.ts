@@ -12,7 +12,7 @@ export interface DelegateDoorOptions<M> {
   readonly delegate: SessionDelegate<M>
   readonly handles: TaskHandles<M>
   readonly acknowledged: (event: DurableEventJson) => void
-  readonly lost: () => void
+  readonly lost: (error: LonghaulError) => void
 }
 
 /** Loosely typed here, once: the table of `session-events` and `delegate`'s checks say what the methods take. */
@@ -57,7 +57,7 @@ export function delegateDoor<M>(options: DelegateDoorOptions<M>): Consumer {
       options.acknowledged(event)
     },
     lost(error: LonghaulError) {
-      options.lost()
+      options.lost(error)
       const call = method('didLoseOwnership')
       if (call !== undefined) reportThrown('didLoseOwnership', () => call.call(delegate, error))
     },

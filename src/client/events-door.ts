@@ -12,7 +12,7 @@ import type { TaskHandles } from './task-handles.ts'
 export interface EventsDoorOptions<M> {
   readonly handles: TaskHandles<M>
   readonly acknowledged: (event: DurableEventJson) => void
-  readonly lost: () => void
+  readonly lost: (error: LonghaulError) => void
   /** The app left the loop: it is the owner no more. */
   readonly left: () => Promise<void>
 }
@@ -72,7 +72,7 @@ export class EventsDoor<M> implements Consumer, AsyncIterableIterator<SessionEve
   }
 
   lost(error: LonghaulError): void {
-    this.#options.lost()
+    this.#options.lost(error)
     this.end(error)
   }
 

@@ -90,27 +90,21 @@ export class Ownership implements Resident {
 
   /** @throws why it ended, if it has */
   async activate(): Promise<void> {
-    for (;;) {
+    if (this.#ended !== undefined) throw this.#ended
+    this.#step({ kind: 'activated' })
+    // The fence of whatever connection it goes out on: to attach again gives a new one. Twice does no harm.
+    const params = (): Params<'session.activate'> => {
       if (this.#ended !== undefined) throw this.#ended
-      const fence = this.#fence
-      this.#step({ kind: 'activated' })
-      try {
-        await this.#link.call('session.activate', { identifier: this.#identifier, fence: fence ?? 0 })
-        return
-      } catch (error) {
-        // A break of the connection in between: to attach again says `activate` too.
-        if (!isLonghaulError(error, 'DAEMON_UNAVAILABLE')) throw error
-        await this.#link.ready()
-        if (this.#fence !== fence) return
-        throw error
-      }
+      return { identifier: this.#identifier, fence: this.#fence ?? 0 }
     }
+    await this.#link.call('session.activate', params, { repeat: true })
   }
 
   /** Callbacks go on running, but nothing is acknowledged any more; their events come again at the next attach. */
   async close(): Promise<void> {
     if (this.#ended !== undefined) return
     const fence = this.#fence
+    const release = this.#link.keepAlive.hold()
     const flushed = this.#flush()
     this.#finish(
       new LonghaulError(
@@ -118,10 +112,14 @@ export class Ownership implements Resident {
         `The session ${this.#identifier} was closed in this process; its transfers go on.`,
       ),
     )
-    await flushed
-    // A broken connection has ended the ownership already.
-    if (fence !== undefined && this.#link.attached)
-      await this.#link.ask('session.close', { identifier: this.#identifier, fence }).catch(() => {})
+    try {
+      await flushed
+      // A broken connection has ended the ownership already.
+      if (fence !== undefined && this.#link.attached)
+        await this.#link.ask('session.close', { identifier: this.#identifier, fence }).catch(() => {})
+    } finally {
+      release()
+    }
   }
 
   // ---------------------------------------------------------------- what the link calls
@@ -139,10 +137,16 @@ export class Ownership implements Resident {
       }
       const opened: Result<'session.open'> = await ask('session.open', this.#params(false, this.#fence))
       this.#fence = opened.fence ?? 0
+      if (this.#hasEnded()) {
+        // Closed while it was asked: the daemon must not keep an owner that nobody is.
+        await ask('session.close', { identifier: this.#identifier, fence: this.#fence })
+        return
+      }
       this.#step({ kind: 'attached' })
       // Committed before events flow again, so that none comes again that was told to be acknowledged.
       await this.#flush()
-      if (this.#inbox.active) await ask('session.activate', { identifier: this.#identifier, fence: this.#fence })
+      if (this.#hasEnded()) await ask('session.close', { identifier: this.#identifier, fence: this.#fence })
+      else if (this.#inbox.active) await ask('session.activate', { identifier: this.#identifier, fence: this.#fence })
     } catch (error) {
       // A broken connection comes round again; anything else is an answer, and final.
       if (isLonghaulError(error, 'DAEMON_UNAVAILABLE')) throw error
@@ -302,6 +306,11 @@ export class Ownership implements Resident {
       `The callback ${event.kind}${of} (session ${this.#identifier}, event ${sequence}) has not returned for ${slowAfterMs / 1000} s. Later events${of} wait for it.`,
       { code: 'LONGHAUL_SLOW_CALLBACK' },
     )
+  }
+
+  /** A call, because the compiler takes it that no await changes a field. */
+  #hasEnded(): boolean {
+    return this.#ended !== undefined
   }
 
   #isLastSettled(): boolean {

@@ -63,6 +63,8 @@ export class BackgroundSession<M = undefined> implements AsyncDisposable {
   readonly #handles: TaskHandles<M>
   readonly #launch: Launch | undefined
   readonly #eventsFinished = Promise.withResolvers<void>()
+  /** Why this process is the owner no more, when it did not ask for that. */
+  #lostTo: LonghaulError | undefined
   /** Undefined only before `open` has resolved. */
   #facts: OpenedSession | undefined
   #ownership: Ownership | undefined
@@ -79,6 +81,8 @@ export class BackgroundSession<M = undefined> implements AsyncDisposable {
     this.#handles = new TaskHandles(link)
     this.identifier = checked.open.identifier
     this.#launch = launchOf(this.identifier)
+    // Nobody may wait for it.
+    this.#eventsFinished.promise.catch(() => {})
   }
 
   /**
@@ -160,6 +164,7 @@ export class BackgroundSession<M = undefined> implements AsyncDisposable {
    */
   async activate(): Promise<void> {
     this.#requireOpen()
+    if (this.#ownership === undefined && this.#lostTo !== undefined) throw this.#lostTo
     if (this.#ownership === undefined) {
       throw invalid(
         'activate',
@@ -190,7 +195,7 @@ export class BackgroundSession<M = undefined> implements AsyncDisposable {
     const door = new EventsDoor<M>({
       handles: this.#handles,
       acknowledged: (event) => this.#acknowledged(event),
-      lost: () => this.#lost(),
+      lost: (error) => this.#lost(error),
       left: async () => this.#disown(),
     })
     const { ownership, opened } = await Ownership.attach({
@@ -212,10 +217,12 @@ export class BackgroundSession<M = undefined> implements AsyncDisposable {
 
   /**
    * Resolves after `didFinishEvents` was acknowledged; at once when this process was not launched for this session.
-   * @throws `signal.reason`
+   * @throws `signal.reason`; CANCELLED when the session is closed first, SESSION_TAKEN_OVER when another process has become
+   *   the owner: what was not acknowledged comes again
    */
   async eventsFinished(options: WaitOptions = {}): Promise<void> {
     if (this.#launch === undefined || this.#launch.completed) return
+    this.#requireOpen()
     const release = this.#link.keepAlive.hold()
     try {
       await orAborted(this.#eventsFinished.promise, options.signal)
@@ -362,6 +369,9 @@ export class BackgroundSession<M = undefined> implements AsyncDisposable {
     this.#closed = true
     this.#onClose?.()
     this.unref()
+    this.#eventsFinished.reject(
+      new LonghaulError('CANCELLED', `${this.identifier} was closed in this process before its last event had come.`),
+    )
     const disowned = this.#disown()
     this.#door?.end()
     await disowned
@@ -400,7 +410,7 @@ export class BackgroundSession<M = undefined> implements AsyncDisposable {
         delegate,
         handles: this.#handles,
         acknowledged: (event) => this.#acknowledged(event),
-        lost: () => this.#lost(),
+        lost: (error) => this.#lost(error),
       }),
     })
     this.#ownership = ownership
@@ -421,9 +431,11 @@ export class BackgroundSession<M = undefined> implements AsyncDisposable {
     await ownership?.close()
   }
 
-  #lost(): void {
+  #lost(error: LonghaulError): void {
     this.#ownership = undefined
     this.#door = undefined
+    this.#lostTo = error
+    this.#eventsFinished.reject(error)
   }
 
   #acknowledged(event: DurableEventJson): void {

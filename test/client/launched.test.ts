@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { selfCommand } from '../../src/client/launch-command.ts'
-import { isLonghaulError } from '../../src/contract/errors.ts'
+import { isLonghaulError, LonghaulError } from '../../src/contract/errors.ts'
 import { launchVariable } from '../../src/contract/launch.ts'
 import { runApp } from './child.ts'
 import { ScriptedDaemon } from './scripted-daemon.ts'
@@ -186,4 +186,54 @@ test("'self' repeats the command without what belongs to this run only", () => {
     () => selfCommand({ ...facts, argv: ['/n'], execArgv: [] }),
     (error) => isLonghaulError(error, 'INVALID_ARGUMENT'),
   )
+})
+
+test('a wait for the last event of a launch ends with the session, and lets the process end', async (t) => {
+  const { env } = await scripted(t)
+  const { said, code, errors } = await runApp(
+    `handleEventsForBackgroundSession(async (identifier) => {
+      const session = await BackgroundSession.open({ identifier, delegate: {} })
+      const finished = session.eventsFinished().catch((error) => console.log(error.code))
+      await session.close()
+      console.log('closed')
+      await finished
+      await session.eventsFinished().catch((error) => console.log(error.code))
+    })`,
+    env,
+  )
+  assert.equal(code, 0, errors)
+  assert.deepEqual(said.toSorted(), ['CANCELLED', 'INVALID_ARGUMENT', 'closed'])
+})
+
+test('a launched app whose session is taken over is told so by its wait for the last event', async (t) => {
+  const { daemon, env } = await scripted(t)
+  daemon.answer({
+    'session.activate': () => {
+      const error = new LonghaulError('SESSION_TAKEN_OVER', 'by 7').toJSON()
+      setImmediate(() => daemon.note('ended', { session: identifier, error }))
+      return null
+    },
+  })
+  const { said, code, errors } = await runApp(
+    `handleEventsForBackgroundSession(async (identifier) => {
+      const session = await BackgroundSession.open({ identifier, delegate: {} })
+      await session.activate()
+      await session.eventsFinished().catch((error) => console.log(error.code))
+    })`,
+    env,
+  )
+  assert.equal(code, 0, errors)
+  assert.deepEqual(said, ['SESSION_TAKEN_OVER'])
+})
+
+test('closing a session comes back before the process ends by itself', async (t) => {
+  const { daemon } = await scripted(t)
+  const { said, code, errors } = await runApp(
+    `const session = await BackgroundSession.open({ identifier: '${identifier}', delegate: {} })
+    await session.activate()
+    await session.close()
+    console.log('closed')`,
+    { LONGHAUL_HOME: daemon.home },
+  )
+  assert.deepEqual([code, said], [0, ['closed']], errors)
 })

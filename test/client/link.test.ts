@@ -176,7 +176,7 @@ test('a resident that comes while others speak again is heard on that same conne
 })
 
 test('a connection for a call that was given up meanwhile is not left open', async (t) => {
-  const { daemon, link } = await scripted(t)
+  const { link } = await scripted(t)
   const abort = new AbortController()
   const given = link.call('session.counts', {}, { signal: abort.signal })
   abort.abort(new Error('enough'))

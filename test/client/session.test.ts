@@ -3,6 +3,8 @@ import { once } from 'node:events'
 import { test, type TestContext } from 'node:test'
 import type { DurableEventJson } from '../../src/contract/events.ts'
 import { isLonghaulError, LonghaulError } from '../../src/contract/errors.ts'
+import { defaultConfiguration } from '../../src/contract/session.ts'
+import type { Result } from '../../src/contract/verbs.ts'
 import { BackgroundSession, type SessionDelegate } from '../../src/index.ts'
 import { ScriptedDaemon, someRecord } from './scripted-daemon.ts'
 
@@ -352,3 +354,72 @@ test('an owner that is neither activated nor closed is reminded after five secon
   assert.equal(warned.code, 'LONGHAUL_NOT_ACTIVATED')
   assert.match(warned.message, /activate\(\)/)
 })
+
+test('an owner that is activated while it attaches again is activated under its new fence', async (t) => {
+  const daemon = await scripted(t)
+  const session = await opened(t, daemon, {})
+  let fence = 0
+  daemon.answer({
+    'session.activate': (asked) => {
+      if (asked.fence !== fence) throw new LonghaulError('SESSION_TAKEN_OVER', `fence ${asked.fence} is not ${fence}`)
+      return null
+    },
+    'session.open': (asked) => {
+      fence = 1000
+      return { ...usualOpened(asked.identifier), fence }
+    },
+  })
+  await daemon.stop()
+  // The break is noticed here.
+  for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate)
+  const activated = session.activate()
+  activated.catch(() => {})
+  await daemon.listen()
+  await activated
+  assert.equal(session.role, 'owner')
+})
+
+test('a session that is closed while it attaches again does not stay the owner', async (t) => {
+  const daemon = await scripted(t)
+  const other = await opened(t, daemon)
+  const session = await BackgroundSession.open({
+    identifier: 'com.example.closed',
+    daemon: daemon.daemon,
+    delegate: {},
+  })
+  const goOn = Promise.withResolvers<void>()
+  daemon.answer({
+    'session.open': async ({ identifier: name }) => {
+      await goOn.promise
+      return { ...usualOpened(name), fence: 2000 }
+    },
+  })
+  other.ref()
+  daemon.cut()
+  await daemon.came('session.open', 3)
+  await session.close()
+  goOn.resolve()
+  await other.counts()
+  assert.deepEqual(daemon.callsOf('session.close'), [{ identifier: 'com.example.closed', fence: 2000 }])
+  assert.deepEqual(daemon.callsOf('session.activate'), [])
+})
+
+test('a session that was taken over says so when it is activated', async (t) => {
+  const daemon = await scripted(t)
+  const lost = Promise.withResolvers<LonghaulError>()
+  const session = await opened(t, daemon, { didLoseOwnership: lost.resolve })
+  daemon.note('ended', { session: identifier, error: new LonghaulError('SESSION_TAKEN_OVER', 'by 7').toJSON() })
+  await lost.promise
+  await assert.rejects(session.activate(), (error) => isLonghaulError(error, 'SESSION_TAKEN_OVER'))
+})
+
+function usualOpened(name: string): Result<'session.open'> {
+  return {
+    identifier: name,
+    created: false,
+    configuration: defaultConfiguration,
+    changedConfiguration: [],
+    survives: 'on demand',
+    launched: false,
+  }
+}
