@@ -54,3 +54,10 @@ export interface Delivered {
   readonly size: number
   readonly modifiedMs: number
 }
+
+/**
+ * Why kept bytes are given up. `bytes changed`: there are other bytes than before, so that a whole file may never come
+ * together; so many of these in a row end the task. `cannot go on`: nothing says that they changed, but they cannot be gone on
+ * from (no ranges, no validator, the part is gone); the task starts over as often as it takes.
+ */
+export type RestartCause = 'bytes changed' | 'cannot go on'

@@ -241,7 +241,13 @@ export function restart(work: Work, input: CommandInput<'restart'>): Recorded {
   settle(
     work,
     task,
-    { running: 'active', intent: null, received: 0, total: null, restarts: task.restarts + 1 },
+    {
+      running: 'active',
+      intent: null,
+      received: 0,
+      total: null,
+      restarts: task.restarts + (input.because === 'bytes changed' ? 1 : 0),
+    },
     input.at,
   )
   return recorded

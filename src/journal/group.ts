@@ -108,8 +108,11 @@ function journalError(error: unknown): LonghaulError {
   if (resultCode(error) === 13)
     return new LonghaulError(
       'DISK_FULL',
-      `The journal could not be written because its disk is full (${why}). Nothing of this call was kept; it is tried again when there is room.`,
-      { cause: error },
+      `The journal could not be written because its disk is full (${why}). Nothing of this call was kept.`,
+      {
+        cause: error,
+        hint: 'Free some space, then do it again; transfers that were added before go on by themselves.',
+      },
     )
   return new LonghaulError(
     'JOURNAL_DAMAGED',

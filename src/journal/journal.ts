@@ -9,7 +9,15 @@
  *
  * Everybody outside this room sees this file only, and only its types; `daemon/main` also sees `thread`.
  */
-import type { ByteRanges, Delivered, Part, PartIdentity, PublishIntent, Representation } from '../contract/bytes.ts'
+import type {
+  ByteRanges,
+  Delivered,
+  Part,
+  PartIdentity,
+  PublishIntent,
+  Representation,
+  RestartCause,
+} from '../contract/bytes.ts'
 import type { ErrorCode, ErrorJson } from '../contract/errors.ts'
 import type { DurableEventJson } from '../contract/events.ts'
 import type { AttemptJson } from '../contract/explanation.ts'
@@ -386,9 +394,15 @@ export interface Commands {
     }
     output: Recorded
   }
-  /** Kept bytes are given up; the part is owed. */
+  /** Kept bytes are given up; the part is owed. Only `bytes changed` counts among the restarts. */
   restart: {
-    input: { readonly task: TaskId; readonly fence: number; readonly at: Moment; readonly why: string }
+    input: {
+      readonly task: TaskId
+      readonly fence: number
+      readonly at: Moment
+      readonly why: string
+      readonly because: RestartCause
+    }
     output: Recorded
   }
   /** `cancelled`: a cancel was committed before; nothing may be published. */

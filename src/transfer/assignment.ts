@@ -2,7 +2,15 @@
  * The messages between `service/transfers` and the engine: plain data both ways, so that engines can move to threads.
  * One assignment is one attempt; its end is always exactly one outcome.
  */
-import type { ByteRanges, Delivered, Part, PartIdentity, PublishIntent, Representation } from '../contract/bytes.ts'
+import type {
+  ByteRanges,
+  Delivered,
+  Part,
+  PartIdentity,
+  PublishIntent,
+  Representation,
+  RestartCause,
+} from '../contract/bytes.ts'
 import type { LonghaulError } from '../contract/errors.ts'
 import type { StatusRule, TlsOptions } from '../contract/session.ts'
 import type { ExpectedDigest, IfExists, RequestFacts, ResponseJson, TaskResult } from '../contract/task.ts'
@@ -68,7 +76,7 @@ export interface Report {
     readonly ranges: ByteRanges
     readonly representation: Representation
   }): Promise<'recorded' | Fenced>
-  restart(why: string): Promise<'recorded' | Fenced>
+  restart(why: string, because: RestartCause): Promise<'recorded' | Fenced>
   intent(intent: PublishIntent): Promise<'recorded' | 'cancelled' | { readonly busyWith: TaskId } | Fenced>
   progress(facts: {
     readonly phase: 'connecting' | 'transferring' | 'verifying' | 'delivering'

@@ -232,7 +232,7 @@ class Run {
       case 'checkpoint':
         return journal.checkpoint({ ...own, identity, ranges: [[0, 1 + (step.pick % 100)]], representation })
       case 'restart':
-        return journal.restart({ ...own, why: 'test' })
+        return journal.restart({ ...own, why: 'test', because: step.pick % 2 === 0 ? 'bytes changed' : 'cannot go on' })
       case 'resumed':
         return journal.resumed({ ...own, offset: 1, proof: 'digest' })
       case 'intent':

@@ -66,6 +66,18 @@ async function ended(id: string): Promise<Report> {
   return stage.event('didComplete', ({ task }) => task === id)
 }
 
+test('a server without ranges whose line is cut time and again is asked until the file is whole', async () => {
+  const path = '/no-ranges.bin'
+  const script = Array.from({ length: 9 }, () => cutAfter(100_000))
+  // Half of the answers are for nothing: each attempt asks for the rest first, and once more without a condition.
+  const url = server.file(path, { size, etag: '"v1"', ranges: false, script: script.flatMap((cut) => [cut, cut]) })
+  const done = await fetched(url, { to: stage.path('no-ranges.bin') })
+  await assertWhole(done, path)
+  await ended(done.id)
+  assert.deepEqual(new Set(causes(done.id)), new Set(['NETWORK_CONNECTION_LOST']))
+  assert.ok(causes(done.id).length > 6)
+})
+
 for (const [how, breaks] of [
   ['cut', cutAfter],
   ['reset', resetAfter],

@@ -218,7 +218,7 @@ test('a part that is given up before its first checkpoint is not unlinked under 
   const part = join(folder, `.${id.slice(-8)}.longhaul-part`)
   await attempt.reserve()
   await writeFile(part, 'bytes')
-  await attempt.report.restart('the server has other bytes now')
+  await attempt.report.restart('the server has other bytes now', 'bytes changed')
   await attempt.reserve()
   const paid = async (): Promise<boolean> => {
     const at = { steadyMs: house.clock.steady(), wallMs: house.clock.wall() }

@@ -1119,7 +1119,7 @@ export function journalSuite(form: string, open: OpenJournal): void {
       const attempt = await s.startWithBytes(id, 40)
       assert.deepEqual((await s.record(id)).progress, { received: 40, sent: 0, total: 100, fraction: 0.4, rate: 0 })
       assert.deepEqual((await s.record(id)).response, response)
-      await s.journal.restart({ task: id, fence: attempt.fence, at: s.at, why: 'changed' })
+      await s.journal.restart({ task: id, fence: attempt.fence, at: s.at, why: 'changed', because: 'bytes changed' })
       assert.equal((await s.record(id)).progress.received, 0)
       const owed = await s.journal.owed({ limit: 9, at: s.at })
       assert.deepEqual(
@@ -1137,11 +1137,21 @@ export function journalSuite(form: string, open: OpenJournal): void {
       assert.equal((await s.start(id)).restarts, 1)
     })
 
+    check('count no restart of bytes that only cannot be gone on from', async (s) => {
+      const { session } = await s.owned()
+      const id = await s.addOne(session)
+      const attempt = await s.startWithBytes(id, 40)
+      await s.journal.restart({ task: id, fence: attempt.fence, at: s.at, why: 'no ranges', because: 'cannot go on' })
+      await s.end(attempt, { kind: 'stopped' })
+      const next = await s.start(id)
+      assert.deepEqual([next.part, next.restarts], [undefined, 0])
+    })
+
     check('forget their restarts when more was gained than ever before', async (s) => {
       const { session } = await s.owned()
       const id = await s.addOne(session)
       const attempt = await s.startWithBytes(id, 40)
-      await s.journal.restart({ task: id, fence: attempt.fence, at: s.at, why: 'changed' })
+      await s.journal.restart({ task: id, fence: attempt.fence, at: s.at, why: 'changed', because: 'bytes changed' })
       await s.reserve(attempt)
       await s.checkpoint(attempt, 41)
       await s.end(attempt, { kind: 'stopped' })
@@ -1172,7 +1182,7 @@ export function journalSuite(form: string, open: OpenJournal): void {
       const { session } = await s.owned()
       const id = await s.addOne(session)
       const attempt = await s.startWithBytes(id)
-      await s.journal.restart({ task: id, fence: attempt.fence, at: s.at, why: 'changed' })
+      await s.journal.restart({ task: id, fence: attempt.fence, at: s.at, why: 'changed', because: 'bytes changed' })
       assert.equal((await s.journal.owed({ limit: 9, at: s.at })).length, 1)
       await s.reserve(attempt)
       assert.deepEqual(await s.journal.owed({ limit: 9, at: s.at }), [])
@@ -1402,7 +1412,7 @@ async function assertFenced(
     s.reserve(attempt, { adopt: true }),
     s.checkpoint(attempt, 99),
     s.journal.resumed({ task, fence, at: s.at, offset: 1, proof: 'digest' }),
-    s.journal.restart({ task, fence, at: s.at, why: 'test' }),
+    s.journal.restart({ task, fence, at: s.at, why: 'test', because: 'bytes changed' }),
     s.intent(attempt),
     s.finish(attempt),
     s.retry(attempt, { originWide: true }),

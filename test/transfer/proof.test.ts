@@ -64,6 +64,7 @@ test('a changed file starts from zero with the answer that showed the change', a
   expectKind(await cutThen(bench, { etag: '"v1"' }, [other('second', '"v2"')]), 'finished')
   assert.equal(bench.server.requests.length, 2)
   assert.deepEqual(bench.restarts, ['the file on the server has changed'])
+  assert.deepEqual(bench.restartCauses, ['bytes changed'])
   assert.equal(bench.resumedAt, undefined)
   bench.server.change(path, { seed: 'second' })
   assert.deepEqual(await bench.read(), bench.server.bytes(path))
@@ -97,6 +98,7 @@ test('a server without ranges sends the whole file, twice asked, and it is taken
   expectKind(await cutThen(bench, { etag: '"v1"', ranges: false }, []), 'finished')
   assert.equal(bench.server.requests.length, 3)
   assert.deepEqual(bench.restarts, ['the server does not give ranges of this file'])
+  assert.deepEqual(bench.restartCauses, ['cannot go on'], 'the bytes may be the same')
   assert.deepEqual(await bench.read(), bench.server.bytes(path))
 })
 
@@ -119,6 +121,7 @@ for (const [name, behaviour] of Object.entries(unfit)) {
     expectKind(outcome, 'finished')
     assert.equal(bench.restarts.length, 1)
     assert.equal(bench.resumedAt, undefined)
+    assert.deepEqual(bench.restartCauses, [/another (total|ETag)/.test(name) ? 'bytes changed' : 'cannot go on'])
     assert.equal((await bench.server.received(3)).headers['range'], undefined)
     assert.deepEqual(await bench.read(), bench.server.bytes(path))
   })

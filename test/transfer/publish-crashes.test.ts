@@ -60,7 +60,7 @@ async function liveUntil(
     reserve: mortal('reserve', (facts: Facts<'reserve'>) => paper.reserve(facts)),
     resumed: mortal('resumed', (facts: Facts<'resumed'>) => paper.resumed(facts)),
     checkpoint: mortal('checkpoint', (facts: Facts<'checkpoint'>) => paper.checkpoint(facts)),
-    restart: mortal('restart', (facts: Facts<'restart'>) => paper.restart(facts)),
+    restart: (why, because) => mortal('restart', (given: string) => paper.restart(given, because))(why),
     intent: mortal('intent', (facts: Facts<'intent'>) => paper.intent(facts)),
     progress: () => {},
   }

@@ -1,4 +1,5 @@
 /** What every chapter of one attempt has at hand. */
+import type { RestartCause } from '../../contract/bytes.ts'
 import type { Clock, Timer } from '../../world/clock.ts'
 import type { FileSystem, Folder } from '../../world/file-system.ts'
 import type { Hasher } from '../../world/hasher.ts'
@@ -33,9 +34,9 @@ export interface Attempt {
 }
 
 /** Records that kept bytes are given up. @throws AttemptFenced */
-export async function restart(attempt: Attempt, why: string): Promise<void> {
+export async function restart(attempt: Attempt, why: string, because: RestartCause): Promise<void> {
   attempt.world.log.info('starts from zero', { task: attempt.assignment.task, why })
-  unfenced(await attempt.report.restart(why))
+  unfenced(await attempt.report.restart(why, because))
 }
 
 type Phase = Parameters<Report['progress']>[0]['phase']

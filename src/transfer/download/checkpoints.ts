@@ -135,7 +135,9 @@ export class Checkpoints {
     if (safe === this.#recorded) return
     await part.sync('data')
     if (!(await part.isStillNamed())) {
-      unfenced(await this.#report.restart('the partial file was removed or replaced by another program'))
+      unfenced(
+        await this.#report.restart('the partial file was removed or replaced by another program', 'bytes changed'),
+      )
       throw new AttemptFailed(
         new LonghaulError(
           'CANNOT_WRITE_TO_FILE',

@@ -46,7 +46,7 @@ export async function deliver(begun: Attempt, whole: Whole): Promise<Finished> {
   await part.sync('all')
   const found = await part.look()
   if (found.size !== bytes || !(await part.isStillNamed())) {
-    await restart(attempt, 'the finished part was changed or replaced by another program')
+    await restart(attempt, 'the finished part was changed or replaced by another program', 'bytes changed')
     throw new AttemptFailed(
       new LonghaulError(
         'CANNOT_MOVE_FILE',
@@ -95,7 +95,7 @@ async function verify(attempt: Attempt, whole: Whole): Promise<string | undefine
   const wrong = expected.find((wanted) => wanted !== hex)
   if (wrong === undefined) return `sha-256:${hex}`
   // They would be wrong the next time as well.
-  await restart(attempt, 'what arrived did not have the digest that was expected')
+  await restart(attempt, 'what arrived did not have the digest that was expected', 'bytes changed')
   await whole.part.discard()
   throw new AttemptFailed(
     new LonghaulError(
@@ -182,7 +182,7 @@ export async function finishPublishing(attempt: Attempt, intent: PublishIntent):
       throw error
     }
   }
-  await restart(attempt, recovery.why)
+  await restart(attempt, recovery.why, 'cannot go on')
   attempt.state.intentRecorded = false
   return 'start again'
 }

@@ -83,7 +83,7 @@ async function tell(attempt: Attempt): Promise<Finished> {
       digest: assignment.expectedDigests.length > 0 ? 'digest expected' : 'no digest',
       acceptable: assignment.policy.acceptableStatusCodes,
       ask: (request) => ask(request, assignment.policy, { ...world, measures: attempt.measures }, attempt.signal),
-      restart: (why) => restart(attempt, why),
+      restart: (why, because) => restart(attempt, why, because),
       wall: () => world.clock.wall(),
     }
     let opening = await openBytes(facts)

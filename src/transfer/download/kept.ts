@@ -29,7 +29,7 @@ export async function keptPart(attempt: Attempt): Promise<Kept | undefined> {
   const elsewhere = part.folder !== path
   const folder = elsewhere ? await openElsewhere(attempt, part.folder) : attempt.folder
   if (folder === undefined) {
-    await restart(attempt, 'the folder of the partial file is gone')
+    await restart(attempt, 'the folder of the partial file is gone', 'cannot go on')
     return undefined
   }
   const release = async (): Promise<void> => {
@@ -61,7 +61,7 @@ export async function keptPart(attempt: Attempt): Promise<Kept | undefined> {
       ),
       { kind: 'destination unavailable' },
     )
-  await restart(attempt, opened.lost)
+  await restart(attempt, opened.lost, 'cannot go on')
   return undefined
 }
 

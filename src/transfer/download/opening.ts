@@ -2,15 +2,15 @@
  * How an attempt comes to its bytes: asked for the rest with proof, asked once more where a server ignored the proof, or asked
  * for the whole. Kept bytes are given up here and only here, with the reason recorded before anything else is written.
  */
-import type { Representation } from '../../contract/bytes.ts'
+import type { Representation, RestartCause } from '../../contract/bytes.ts'
 import { LonghaulError } from '../../contract/errors.ts'
 import { maskUrl, type HeaderPairs, type RequestFacts } from '../../contract/task.ts'
 import type { Proof } from '../../contract/words.ts'
 import { AttemptFailed } from '../endings.ts'
-import { hasField } from '../http/fields.ts'
+import { field, hasField, parseContentRange } from '../http/fields.ts'
 import type { Answer } from '../http/request.ts'
 import { isAcceptable, refusal } from './refusal.ts'
-import { judgePartial, rangeCondition, representationOf, showsChange } from './representation.ts'
+import { causeShown, judgePartial, rangeCondition, representationOf, showsChange } from './representation.ts'
 import type { StatusRule } from '../../contract/session.ts'
 
 export type Opening =
@@ -34,7 +34,7 @@ export interface OpeningFacts {
   readonly acceptable: readonly StatusRule[] | 'any'
   readonly ask: (request: RequestFacts) => Promise<Answer>
   /** Records that kept bytes are given up. @throws AttemptFenced */
-  readonly restart: (why: string) => Promise<void>
+  readonly restart: (why: string, because: RestartCause) => Promise<void>
   readonly wall: () => number
 }
 
@@ -55,9 +55,10 @@ export async function openBytes(facts: OpeningFacts): Promise<Opening> {
 async function openRest(facts: OpeningFacts, kept: NonNullable<OpeningFacts['kept']>): Promise<Opening> {
   const known = kept.representation
   const condition = rangeCondition(known)
-  if (facts.request.method !== 'GET') return startOver(facts, `a ${facts.request.method} cannot be gone on from`)
+  if (facts.request.method !== 'GET')
+    return startOver(facts, `a ${facts.request.method} cannot be gone on from`, 'cannot go on')
   if (condition === undefined && (facts.digest === 'no digest' || known.total === undefined))
-    return startOver(facts, 'the server gave no validator that could prove that the bytes are the same')
+    return startOver(facts, 'the server gave no validator that could prove that the bytes are the same', 'cannot go on')
   // Where the end is not known, or all is there, the last byte is asked for again: a range behind the end is answered with
   // 416, which carries no proof.
   const offset = known.total === undefined || kept.bytes >= known.total ? kept.bytes - 1 : kept.bytes
@@ -69,14 +70,20 @@ async function openRest(facts: OpeningFacts, kept: NonNullable<OpeningFacts['kep
   if (answer.status === 416) {
     // We ask for a byte that is there, so the file has become shorter, or the server cannot do it.
     answer.close()
-    return startOver(facts, 'the file on the server has no such range any more')
+    const range = parseContentRange(field(answer.headers, 'content-range'))
+    const isOther = range !== undefined && 'unsatisfied' in range && range.total !== known.total
+    return startOver(
+      facts,
+      'the file on the server has no such range any more',
+      isOther ? 'bytes changed' : 'cannot go on',
+    )
   }
   if (answer.status === 200 && condition?.proof === 'strong ETag' && !showsChange(known, answer.headers)) {
     // Some servers do ranges but not If-Range. The proof does not need it: the 206 repeats the validators.
     answer.close()
     const again = await facts.ask(adding(facts.request, range))
     if (again.status === 206) return judged(facts, kept, offset, again, 'plain range')
-    return restartWith(facts, again, 'the server does not give ranges of this file')
+    return restartWith(facts, again, 'the server does not give ranges of this file', causeShown(known, again.headers))
   }
   return restartWith(
     facts,
@@ -84,6 +91,7 @@ async function openRest(facts: OpeningFacts, kept: NonNullable<OpeningFacts['kep
     showsChange(known, answer.headers)
       ? 'the file on the server has changed'
       : 'the server sent the whole file instead of the rest',
+    causeShown(known, answer.headers),
   )
 }
 
@@ -104,19 +112,19 @@ async function judged(
       representation: { ...kept.representation, total: judgement.total, acceptsRanges: true },
     }
   answer.close()
-  return startOver(facts, judgement.why)
+  return startOver(facts, judgement.why, judgement.because)
 }
 
-async function startOver(facts: OpeningFacts, why: string): Promise<Opening> {
-  await facts.restart(why)
+async function startOver(facts: OpeningFacts, why: string, because: RestartCause): Promise<Opening> {
+  await facts.restart(why, because)
   return openWhole(facts, await facts.ask(facts.request))
 }
 
 /** An answer to a range request that is no range: the whole file, or a refusal that says nothing of the kept bytes. */
-async function restartWith(facts: OpeningFacts, answer: Answer, why: string): Promise<Opening> {
+async function restartWith(facts: OpeningFacts, answer: Answer, why: string, because: RestartCause): Promise<Opening> {
   if (!isAcceptable(answer.status, facts.acceptable)) throw await refusal(answer, facts.wall())
   try {
-    await facts.restart(why)
+    await facts.restart(why, because)
   } catch (error) {
     answer.close()
     throw error

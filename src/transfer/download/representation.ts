@@ -2,7 +2,7 @@
  * Which bytes a URL served, and the proof that an answer gives more of the same. Two rules hold everywhere here: bytes of two
  * representations never meet in one file, and what cannot be compared does not fit.
  */
-import type { Representation } from '../../contract/bytes.ts'
+import type { Representation, RestartCause } from '../../contract/bytes.ts'
 import type { Proof } from '../../contract/words.ts'
 import type { HeaderList } from '../../world/transport.ts'
 import {
@@ -59,7 +59,7 @@ export function canContinue(known: Representation, digestExpected: 'digest expec
 
 export type Judgement =
   | { readonly fits: true; readonly proof: Proof; readonly total: number; readonly to: number }
-  | { readonly fits: false; readonly why: string }
+  | { readonly fits: false; readonly why: string; readonly because: RestartCause }
 
 /**
  * Judges a 206 against what is kept. `asked` says how it was asked: with If-Range, or with a plain Range because the server
@@ -72,7 +72,12 @@ export function judgePartial(
   asked: 'if-range' | 'plain range',
   digestExpected: 'digest expected' | 'no digest',
 ): Judgement {
-  const no = (why: string): Judgement => ({ fits: false, why })
+  const no = (why: string): Judgement => ({ fits: false, why, because: 'cannot go on' })
+  const other = (why: string): Judgement => ({ fits: false, why, because: 'bytes changed' })
+  const etag = field(headers, 'etag')
+  // First: however broken the rest is, this alone shows a change.
+  if (known.etag !== undefined && etag !== undefined && known.etag !== etag)
+    return other('the ETag on the server is another one now')
   if (/^multipart\/byteranges/i.test(field(headers, 'content-type') ?? ''))
     return no('the server answered in many parts')
   if (isCoded(headers)) return no('the server coded the range')
@@ -81,22 +86,19 @@ export function judgePartial(
   if (range.from !== offset) return no(`the server sent the range from ${range.from} instead of ${offset}`)
   if (range.total === undefined) return no('the server did not say how long the whole is')
   if (known.total !== undefined && range.total !== known.total)
-    return no(`the file on the server now has ${range.total} bytes instead of ${known.total}`)
+    return other(`the file on the server now has ${range.total} bytes instead of ${known.total}`)
   const length = contentLength(headers)
   if (length !== undefined && length !== range.to - range.from)
     return no('the length of the answer contradicts its range')
 
-  const etag = field(headers, 'etag')
   const lastModified = field(headers, 'last-modified')
   const fitting = (proof: Proof): Judgement => ({ fits: true, proof, total: range.total ?? 0, to: range.to })
   const condition = rangeCondition(known)
-  if (known.etag !== undefined && etag !== undefined && known.etag !== etag)
-    return no('the ETag on the server is another one now')
   if (condition?.proof === 'strong ETag' && sameStrongEtag(known.etag, etag))
     return fitting(asked === 'plain range' ? 'plain range' : 'strong ETag')
   if (condition?.proof === 'Last-Modified') {
     if (lastModified === known.lastModified) return fitting(asked === 'plain range' ? 'plain range' : 'Last-Modified')
-    if (lastModified !== undefined) return no('the file on the server was modified')
+    if (lastModified !== undefined) return other('the file on the server was modified')
   }
   if (digestExpected === 'digest expected' && known.total !== undefined && !modifiedSince(known, lastModified))
     return fitting('digest')
@@ -116,4 +118,16 @@ export function showsChange(known: Representation, headers: HeaderList): boolean
   const now = representationOf(headers)
   if (known.etag !== undefined && now.etag !== undefined && known.etag !== now.etag) return true
   return known.total !== undefined && now.total !== undefined && known.total !== now.total
+}
+
+/**
+ * What a whole answer instead of the rest says of the kept bytes. A server that only cannot do ranges repeats their validator,
+ * or says nothing; that alone is no change.
+ */
+export function causeShown(known: Representation, headers: HeaderList): RestartCause {
+  if (showsChange(known, headers)) return 'bytes changed'
+  const lastModified = field(headers, 'last-modified')
+  return rangeCondition(known)?.proof === 'Last-Modified' && modifiedSince(known, lastModified)
+    ? 'bytes changed'
+    : 'cannot go on'
 }

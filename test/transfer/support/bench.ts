@@ -5,7 +5,7 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Part, PublishIntent, Representation } from '../../../src/contract/bytes.ts'
+import type { Part, PublishIntent, Representation, RestartCause } from '../../../src/contract/bytes.ts'
 import type { HeaderPairs, ResponseJson } from '../../../src/contract/task.ts'
 import type { Proof } from '../../../src/contract/words.ts'
 import { createTransport } from '../../../src/network/transport.ts'
@@ -38,6 +38,8 @@ export class Bench {
   /** Names of the reports in order, without progress. */
   readonly said: string[] = []
   readonly restarts: string[] = []
+  /** Of each restart. */
+  readonly restartCauses: RestartCause[] = []
   readonly progress: Parameters<Report['progress']>[0][] = []
   resumedAt: number | undefined
   proof: Proof | undefined
@@ -140,8 +142,9 @@ export class Bench {
         this.part = structuredClone({ ...this.part!, identity, ranges, representation })
         return 'recorded'
       },
-      restart: async (why) => {
+      restart: async (why, because) => {
         note('restart')
+        this.restartCauses.push(because)
         this.restarts.push(why)
         this.part = undefined
         this.intent = undefined
