@@ -40,9 +40,10 @@ function dialer(home: string, daemon: DaemonOptions): Dial {
       home,
       clock,
       connect: async (lock) => {
+        // Before the connection: a secret that is refused must not leave one open, and a break is seen only once it is listened.
+        const secret = await userSecret(home)
         const channel = await connectLocal(lock.socket)
         channel.unref()
-        const secret = await userSecret(home)
         const { peer } = await greet(channel, {
           secret,
           versions: protocolVersions,

@@ -16,6 +16,12 @@ import type { Clock, Random } from '../world/clock.ts'
 import type { Log } from '../world/log.ts'
 import { checkParams, verbs } from './checks.ts'
 
+/**
+ * Calls of one connection that may be in progress. Most of them are waits for the end of a task, one for each `finished()`
+ * of an app, and such a wait is small; what calls may hold together is limited in bytes as well.
+ */
+const maximumCalls = 1 << 16
+
 export interface DoorOptions {
   readonly service: Pick<Service, 'call' | 'gone'>
   /** 32 bytes that only processes of this user can read. */
@@ -86,7 +92,7 @@ export class Door {
         random,
         serve: ({ clientPid }) => {
           caller = new SocketCaller(clientPid, log)
-          return { handlers: this.#handlers(caller), log }
+          return { handlers: this.#handlers(caller), log, maximumCalls }
         },
       })
       // Before anything else is awaited: what it asked in the same packet is answered through it.
