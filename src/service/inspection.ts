@@ -87,7 +87,7 @@ async function explainTask(inside: Inside, id: string): Promise<ExplanationJson>
     ...(facts.deadlineAtMs !== undefined && { deadlineMs: Math.round(toWall(at, facts.deadlineAtMs)) }),
     remedies: remedies(facts, blockers),
     kept: {
-      bytes: part?.ranges.reduce((sum, [from, to]) => sum + to - from, 0) ?? 0,
+      bytes: keptBytes(part),
       ...(total !== undefined && { total }),
       ...(proof !== undefined && { proof }),
       ...(validator !== undefined && { validator }),
@@ -95,6 +95,12 @@ async function explainTask(inside: Inside, id: string): Promise<ExplanationJson>
     attempts: facts.attempts,
     ...(cause !== undefined && { cause }),
   }
+}
+
+/** Where the server did not say that it gives ranges, nothing is promised; they are still tried. */
+function keptBytes(part: ExplainFacts['part']): number {
+  if (part === undefined || part.representation?.acceptsRanges === false) return 0
+  return part.ranges.reduce((sum, [from, to]) => sum + to - from, 0)
 }
 
 function taskFactsOf(facts: ExplainFacts, at: Moment): TaskFacts {

@@ -191,6 +191,21 @@ test('explaining a failed task offers a retry and names the cause and every atte
   await assert.rejects(it.call('task.explain', { id: 'nothing' }), refused('INVALID_ARGUMENT'))
 })
 
+test('bytes of a server without ranges are not explained as kept', async () => {
+  const it = await open()
+  const id = await it.add()
+  const attempt = it.engine.of(id)
+  await attempt.reserve()
+  await attempt.report.checkpoint({
+    identity: { inode: '1', birthMs: 1, device: '1' },
+    ranges: [[0, 400]],
+    representation: { etag: '"a"', total: 1000, acceptsRanges: false },
+  })
+  await attempt.fail()
+  const { kept } = await it.call('task.explain', { id })
+  assert.equal(kept.bytes, 0)
+})
+
 test('explaining an interrupted download says how much is kept and how it is known', async () => {
   const it = await open()
   const id = await it.add()
