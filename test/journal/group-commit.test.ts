@@ -68,6 +68,9 @@ test('on a full disk the whole group is rejected, nothing of it is kept, and the
   const large = subject.journal.addTasks({ session, tasks: [subject.newTask({ metadata })], at: subject.at })
   for (const answer of await Promise.allSettled([small(), large, small()])) {
     assert.ok(answer.status === 'rejected' && isLonghaulError(answer.reason, 'DISK_FULL'), JSON.stringify(answer))
+    // Nobody repeats an `add` that was refused.
+    assert.match(answer.reason.message, /Nothing of this call was kept\.$/)
+    assert.match(answer.reason.hint, /^Free some space, then do it again;/)
   }
   assert.match(subject.journal.problem ?? '', /full/)
   assert.deepEqual(told, [])
