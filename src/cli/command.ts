@@ -58,7 +58,7 @@ export interface Context {
   readonly stdin: NodeJS.ReadableStream & { readonly isTTY?: boolean }
   /** Connects, starting the daemon if there is none. One for the run; `main` closes it. */
   daemon(): Promise<Link>
-  /** Connects only to a daemon that runs already. */
+  /** Connects only to a daemon that runs already. @throws DAEMON_UNAVAILABLE when one runs and cannot be talked to */
   runningDaemon(): Promise<Link | undefined>
   /** Aborted by Ctrl-C, SIGTERM, SIGHUP or a closed reader; its reason is the signal's name. */
   readonly left: AbortSignal

@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
-import { LonghaulError } from '../contract/errors.ts'
+import { isLonghaulError, LonghaulError } from '../contract/errors.ts'
 import { homeFolder } from '../platform/paths.ts'
 import { daemonEntry } from '../platform/start-daemon.ts'
 import type { Context } from './command.ts'
@@ -71,10 +71,21 @@ function started(file: string, args: readonly string[], options: { readonly deta
 async function ready(context: Context, daemon: Started): Promise<void> {
   for (let waitedMs = 0; waitedMs < readyWithinMs; waitedMs += 50) {
     if (daemon.child.exitCode !== null || daemon.child.signalCode !== null) break
-    if ((await context.runningDaemon()) !== undefined) return
+    if (await answers(context)) return
     await pause(50)
   }
   throw new LonghaulError('DAEMON_UNAVAILABLE', 'The daemon did not become ready. The command was not started.')
+}
+
+/** @throws why it will never answer, such as a damaged secret file */
+async function answers(context: Context): Promise<boolean> {
+  try {
+    return (await context.runningDaemon()) !== undefined
+  } catch (error) {
+    // It has the lock and does not listen yet.
+    if (isLonghaulError(error, 'DAEMON_UNAVAILABLE') && error.retryable) return false
+    throw error
+  }
 }
 
 async function besideDaemon(command: readonly string[], context: Context): Promise<number> {

@@ -2,10 +2,13 @@
 import type { Link } from '../client/link.ts'
 import { linkTo } from '../client/links.ts'
 import { isLonghaulError } from '../contract/errors.ts'
+import { readLock } from '../platform/lock-file.ts'
+import { homeFolder, homePaths } from '../platform/paths.ts'
 import type { Context, Input } from './command.ts'
 import { exitCodeOfSignal } from './exit-codes.ts'
 import { terminalOf } from './render/terminal.ts'
 import { wordsIn } from './render/words-in.ts'
+import { unreachableDaemon } from './unreachable-daemon.ts'
 
 export interface Run {
   /** Aborted by the first signal, with its name. */
@@ -79,8 +82,12 @@ function contextFor(input: Input, left: AbortSignal, connected: (link: Link) => 
       try {
         return await connected(linkTo({ start: 'never' }))
       } catch (error) {
-        if (isLonghaulError(error, 'DAEMON_UNAVAILABLE') && !left.aborted) return undefined
-        throw error
+        if (!isLonghaulError(error, 'DAEMON_UNAVAILABLE') || left.aborted) throw error
+        // Only who holds the lock of the home runs; a lock file alone may be what a killed one left.
+        const { isHeld } = await import('../platform/instance-lock.ts')
+        const home = homeFolder()
+        if (!isHeld(home)) return undefined
+        throw unreachableDaemon(error, { pid: readLock(home)?.pid, home, secret: homePaths(home).secret })
       }
     },
     left,

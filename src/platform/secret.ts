@@ -83,7 +83,7 @@ function refused(path: string, why: string, cause?: unknown): LonghaulError {
     {
       retryable: false,
       cause,
-      hint: 'Stop the daemon (`longhaul daemon stop`), remove the file, and start again: a new one is made.',
+      hint: 'End the daemon if one runs (`longhaul daemon stop` says which process that is), then remove the file: a new one is made.',
     },
   )
 }

@@ -75,7 +75,7 @@ export function greet(channel: Channel, options: HandshakeOptions): Promise<Gree
           'PROTOCOL_MISMATCH',
           'The process behind the socket could not prove that it is the Longhaul daemon of this user; nothing was sent to it.',
           {
-            hint: 'Find out which process listens there. If it is your daemon and its secret file was changed, restart it: `longhaul daemon restart`.',
+            hint: 'Find out which process listens there. If it is your daemon and its secret file was changed, end it (`kill PID`: at a checkpoint); the next command starts another.',
           },
         )
       }

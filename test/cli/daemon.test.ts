@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { isHeld } from '../../src/platform/instance-lock.ts'
 import { FaultServer, stallAfter } from '../support/fault-server.ts'
 import { needs } from '../support/needs.ts'
 import { CommandLine } from './command-line.ts'
@@ -128,3 +130,33 @@ test('a home that cannot be used is told with what to do', { skip: needs('posix'
   assert.equal(code, 7)
   assert.match(stderr.replace(/\s+/g, ' '), /Set LONGHAUL_HOME to a folder that you may write to/)
 })
+
+test(
+  'stop never says that no daemon runs when one does whose secret file is damaged',
+  { skip: needs('posix') },
+  async () => {
+    await using cli = await CommandLine.open()
+    await cli.run(['daemon', 'start'])
+    const { pid } = await statusOf(cli)
+    const secret = join(cli.home, 'secret')
+    writeFileSync(secret, 'abc')
+    try {
+      for (const verb of ['stop', 'status']) {
+        const { code, stdout, stderr } = await cli.run(['daemon', verb])
+        assert.equal(code, 13)
+        assert.equal(stdout, '')
+        const said = stderr.replace(/\s+/g, ' ')
+        assert.match(said, new RegExp(`A daemon \\(process ${pid}\\) runs for`))
+        assert.match(said, /is damaged: it has 3 bytes/)
+        assert.match(said, new RegExp(`\`kill ${pid}\` ends it at a checkpoint; then remove`))
+      }
+    } finally {
+      process.kill(pid, 'SIGTERM')
+      rmSync(secret)
+    }
+    while (isHeld(cli.home)) await pause(20)
+    const { code, stdout } = await cli.run(['daemon', 'stop'])
+    assert.equal(code, 0)
+    assert.match(stdout, /^No daemon runs/)
+  },
+)
