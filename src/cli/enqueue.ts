@@ -7,7 +7,7 @@ import type { Link } from '../client/link.ts'
 import { newTask } from '../client/options.ts'
 import { requestFacts } from '../client/requests.ts'
 import { transferKey } from '../client/transfer-key.ts'
-import type { NewTask } from '../contract/task.ts'
+import type { IfExists, NewTask } from '../contract/task.ts'
 import type { AddedTask } from '../contract/verbs.ts'
 import { makeTaskId } from '../contract/words.ts'
 import { resolveDestination } from '../platform/destination.ts'
@@ -54,7 +54,7 @@ export async function enqueue(
       { ...options, ...(after.length > 0 && { after }) },
       { id, request, destination, umask, start: true },
     )
-    return { ...task, key: `cli:${transferKey(task)}`, again: true, ...how }
+    return { ...task, key: keyOf(task, options.ifExists), again: true, ...how }
   })
   const added = new Map<string, AddedTask>()
   for (const batch of batches(tasks)) {
@@ -63,6 +63,11 @@ export async function enqueue(
     for (const one of answer.tasks) if (!added.has(one.task.id)) added.set(one.task.id, one)
   }
   return { link, added: [...added.values()] }
+}
+
+/** A flag that says what becomes of a file that is there asks for another thing than the command without it. */
+export function keyOf(task: Pick<NewTask, 'request' | 'destination'>, ifExists: IfExists | undefined): string {
+  return `cli:${transferKey(task)}${ifExists === undefined ? '' : `:${ifExists}`}`
 }
 
 function warnOfHistory(input: Input, context: Context): void {
