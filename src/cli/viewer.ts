@@ -122,9 +122,14 @@ class Follower {
     if (task.progress.received !== before.progress.received || task.phase !== before.phase)
       now.lastByteMs = this.#context.wallMs()
     now.explanation = undefined
-    // Without a reason the line says only that it waits; the next record brings another chance.
-    if (task.phase === 'waiting')
-      now.explanation = await this.#link.call('task.explain', { id: task.id }).catch(() => undefined)
+    const waits = task.phase === 'waiting'
+    const isNext = known === undefined || task.attempts !== before.attempts
+    if (waits || (isNext && task.attempts > 1 && task.state !== 'completed')) {
+      // Without a reason the line says only that it waits; the next record brings another chance.
+      const explanation = await this.#link.call('task.explain', { id: task.id }).catch(() => undefined)
+      if (waits) now.explanation = explanation
+      now.kept = explanation?.kept.bytes
+    }
     if (known === undefined) {
       this.#seen.set(task.id, now)
       this.#view.begins(now, this.#viewing.fresh?.has(task.id) ?? false)

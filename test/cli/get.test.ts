@@ -50,7 +50,7 @@ test('two gets of one address at once are one transfer', async () => {
   const one = cli.start(['get', url])
   await one.shows(/started, 300 kB/)
   const two = cli.start(['get', url])
-  await two.shows(/Already on it \([\dA-Z]{4}, \d+ % kept, started \d+ s ago\)\. Watching\./)
+  await two.shows(/Already on it \([\dA-Z]{4}, \d+ % here, started \d+ s ago\)\. Watching\./)
   own.release()
   const ends = await Promise.all([one.ended, two.ended])
   for (const { code, stdout } of ends) assert.deepEqual([code, stdout], [0, `${join(cli.folder, 'shared.bin')}\n`])

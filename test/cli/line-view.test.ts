@@ -101,8 +101,8 @@ test('every change of state is told once, a failed try with its cause and what i
   const again = later(waiting, { phase: 'connecting', attempts: 2 })
   s.view.changed(seen(again), waiting)
   const on = later(again, { phase: 'transferring' })
-  s.view.changed(seen(on), again)
-  s.view.progressed(seen(on))
+  s.view.changed(seen(on, undefined, 174e6), again)
+  s.view.progressed(seen(on, undefined, 174e6))
   const verifying = later(on, { phase: 'verifying' })
   s.view.changed(seen(verifying), on)
   s.view.changed(seen({ ...completed(), id: on.id }), verifying)
@@ -113,6 +113,24 @@ test('every change of state is told once, a failed try with its cause and what i
     'big.iso: goes on at 174 MB',
     'big.iso: done 300 MB in 1m 0s',
   ])
+})
+
+test('a try goes on only where what was kept is there; else it started', () => {
+  for (const [kept, line] of [
+    [undefined, 'started, 300 MB'],
+    [0, 'started, 300 MB'],
+    [100e6, 'started, 300 MB'],
+    [1e6, 'goes on at 1.6 MB'],
+  ] as const) {
+    const s = stage()
+    const second = later(taskRecord(), { attempts: 2, progress: { received: 1.6e6, fraction: 1.6 / 300 } })
+    s.view.begins(seen(second, undefined, kept))
+    assert.deepEqual(
+      s.take().map((text) => text.replace('1.60', '1.6')),
+      [`big.iso: ${line}`],
+      `kept ${kept}`,
+    )
+  }
 })
 
 test('tenths are counted anew when a try starts over', () => {

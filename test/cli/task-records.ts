@@ -89,8 +89,9 @@ export function backoff(task: TaskRecord, waitMs: number, cause: ErrorJson): Exp
   return explanation(task, { phase: 'waiting', blockers: [blocker], nextWakeUpMs: wallMs + waitMs, cause })
 }
 
-export function seen(task: TaskRecord, why?: ExplanationJson): Seen {
-  return { task, lastByteMs: wallMs, explanation: why }
+/** @param kept bytes that were safe when the attempt began */
+export function seen(task: TaskRecord, why?: ExplanationJson, kept: number | undefined = why?.kept.bytes): Seen {
+  return { task, lastByteMs: wallMs, explanation: why, kept }
 }
 
 export function terminal(facts: Partial<Terminal> = {}): Terminal {

@@ -58,8 +58,8 @@ function greet(added: readonly AddedTask[], codeOf: (id: string) => string, cont
   if (known.length > named) return err(`${words.alreadyOnThem(known.length, added.length)}\n`)
   for (const task of known) {
     const { received, fraction } = task.progress
-    const kept = fraction === undefined ? bytes(received) : percent(fraction)
-    err(`${words.alreadyOnIt(codeOf(task.id), kept, duration(wallMs() - task.createdAtMs))}\n`)
+    const here = fraction === undefined ? bytes(received) : percent(fraction)
+    err(`${words.alreadyOnIt(codeOf(task.id), here, duration(wallMs() - task.createdAtMs))}\n`)
   }
 }
 

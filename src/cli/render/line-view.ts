@@ -82,7 +82,9 @@ export class LineView implements ProgressView {
     told.tenth = tenthOf(seen.task)
     told.atMs = this.#options.wallMs()
     const { words } = this.#options
-    const goesOn = received > 0 && seen.task.attempts > 1
+    const { kept = 0 } = seen
+    // Less than was kept: it started over. Nothing kept: what is there came in this attempt.
+    const goesOn = kept > 0 && received >= kept && seen.task.attempts > 1
     this.#say(
       seen,
       goesOn ? words.resumed(bytes(received)) : words.started(total === undefined ? undefined : bytes(total)),

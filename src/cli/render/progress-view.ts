@@ -8,6 +8,8 @@ export interface Seen {
   lastByteMs: number
   /** Of a waiting task. */
   explanation?: ExplanationJson | undefined
+  /** Bytes that were safe when the present attempt began; what had only arrived may have been lost in a crash. */
+  kept?: number | undefined
 }
 
 export interface Summary {

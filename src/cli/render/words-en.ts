@@ -112,7 +112,7 @@ export const en: Words = {
   nothingRuns: 'Nothing runs or waits.  See finished tasks: longhaul ls -a',
   more: (shown) => `These are the first ${shown}.  All of them: longhaul ls --limit 0`,
   alreadyOnThem: (known, all) => `Already on ${known} of these ${all}. Watching.`,
-  alreadyOnIt: (code, kept, started) => `Already on it (${code}, ${kept} kept, started ${started} ago). Watching.`,
+  alreadyOnIt: (code, here, started) => `Already on it (${code}, ${here} here, started ${started} ago). Watching.`,
   leftRunning: (count) => `Left running: ${plural(count, 'transfer')}.`,
   comeBack: 'Come back',
   end: 'Stop',

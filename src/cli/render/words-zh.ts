@@ -113,7 +113,7 @@ export const zh: Words = {
   nothingRuns: '没有进行中或等待的任务。  查看已完成的：longhaul ls -a',
   more: (shown) => `以上是前 ${shown} 个。  全部：longhaul ls --limit 0`,
   alreadyOnThem: (known, all) => `其中 ${known} / ${all} 个已在进行。正在观看。`,
-  alreadyOnIt: (code, kept, started) => `已在进行（${code}，已保留 ${kept}，${started} 前开始）。正在观看。`,
+  alreadyOnIt: (code, here, started) => `已在进行（${code}，已收到 ${here}，${started} 前开始）。正在观看。`,
   leftRunning: (count) => `${count} 个传输继续运行。`,
   comeBack: '回来',
   end: '停止',

@@ -95,7 +95,8 @@ export interface Words {
   readonly more: (shown: number) => string
   /** Of the many that one command names. */
   readonly alreadyOnThem: (known: number, all: number) => string
-  readonly alreadyOnIt: (code: string, kept: string, started: string) => string
+  /** `here`: what has arrived, which a crash may still lose. */
+  readonly alreadyOnIt: (code: string, here: string, started: string) => string
   readonly leftRunning: (count: number) => string
   readonly comeBack: string
   readonly end: string
