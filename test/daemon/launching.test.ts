@@ -62,7 +62,13 @@ test('a finished download launches the app that registered itself, and explain n
     identifier: session,
     configuration: {},
     strictConfiguration: false,
-    launch: { command: process.execPath, args: ['-e', program], cwd: folder, umask: 0o027, env: { MODE: 'background' } },
+    launch: {
+      command: process.execPath,
+      args: ['-e', program],
+      cwd: folder,
+      umask: 0o027,
+      env: { MODE: 'background' },
+    },
     launchEnvironment: { DISPLAY: ':7' },
   })
   const id = await add(client, server.file('/a.bin', { size: 1000, etag: '"v1"' }))

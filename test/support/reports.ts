@@ -37,7 +37,7 @@ export interface Report {
 }
 
 /** A scenario that waits for what does not come should say so before the runner kills it. */
-export const patienceMs = 30_000
+const patienceMs = 30_000
 
 export class Reports {
   readonly path: string
