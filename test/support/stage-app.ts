@@ -49,6 +49,8 @@ export interface AppContext {
   readonly say: (name: string, fields?: Record<string, unknown>) => void
   /** What one function leaves for another. */
   readonly kept: Map<string, unknown>
+  /** Of a file; undefined when there is none. */
+  readonly sha256: (path: string) => string | undefined
   readonly all: <T>(list: AsyncIterable<T>) => Promise<readonly T[]>
   /** Lets the process end by itself. */
   readonly leave: () => void
@@ -199,6 +201,7 @@ const context: AppContext = {
   delegate,
   say: (name, fields = {}) => report('said', { name, fields }),
   kept,
+  sha256,
   all: async (list) => {
     const found = []
     for await (const each of list) found.push(each)
