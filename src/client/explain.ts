@@ -54,7 +54,8 @@ function valuesOf(
   language: Language,
 ): Parameters<ReturnType<typeof sentencesIn>['blockers']['held']>[0] {
   return {
-    of: blocker.of,
+    // A sentence: of what a callback threw, not the stack.
+    of: blocker.of?.split('\n', 1)[0],
     until: blocker.untilMs === undefined ? undefined : timeText(blocker.untilMs, language),
     ahead: json.ahead,
   }

@@ -9,7 +9,7 @@ import { sheet } from '../../src/cli/render/sheet.ts'
 import { width } from '../../src/cli/render/text.ts'
 import { wordsIn } from '../../src/cli/render/words-in.ts'
 import { errorCodes, LonghaulError } from '../../src/contract/errors.ts'
-import { backoff, completed, errorJson, taskRecord, terminal, wallMs } from './task-records.ts'
+import { backoff, completed, errorJson, explanation, taskRecord, terminal, wallMs } from './task-records.ts'
 
 /** Every text of a language: constants, and what functions make of plain values. */
 function textsOf(words: object): readonly string[] {
@@ -96,6 +96,18 @@ test('the failure of a task says what happened, what the server answered, what i
   )
   const page = { ...error, body: Buffer.from('<html>').toString('base64') }
   assert.ok(!failureText(completed({ error: page }), '7K2M', terminal(), wordsIn('en')).includes('Answer'))
+})
+
+test('the sheet of explain names the callback that failed and the first line of its error', () => {
+  const task = completed()
+  const of = 'didFinishDownloading, which failed: no such table: photos\n    at save (app.js:7:9)'
+  for (const phase of ['completed', 'waiting'] as const) {
+    const why = explanation(task, { phase, blockers: [{ code: 'callback', of }] })
+    const text = explanationText({ task, explanation: why, wallMs }, terminal({ columns: 120 }), wordsIn('en'))
+    const said = text.replace(/\s+/g, ' ')
+    assert.match(said, /Blocked a callback of its app: didFinishDownloading, which failed: no such table: photos/)
+    assert.doesNotMatch(said, /app\.js/)
+  }
 })
 
 test('the sheet of explain fits into every terminal, in both languages', () => {

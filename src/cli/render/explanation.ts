@@ -68,7 +68,9 @@ function linesOf({ task, explanation: json, wallMs }: ExplainedTask, terminal: T
 
 function blockerLines({ blockers }: Explanation, words: Words, now: Date): SheetLine[] {
   return blockers.map(({ code, of, until }, index): SheetLine => {
-    const what = words.blocked[code] ?? words.reasons[code](undefined, of)
+    const reason = words.blocked[code] ?? words.reasons[code](undefined, of)
+    // Which one, and the first line of what it threw; the rest is a stack, left to `--json`.
+    const what = code === 'callback' && of !== undefined ? `${reason}: ${of.split('\n', 1)[0]}` : reason
     const text = until === undefined ? what : words.untilTime(what, timeAndWait(until.getTime(), now))
     return [index === 0 ? words.labels.blocked : '', text]
   })
