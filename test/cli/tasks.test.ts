@@ -163,6 +163,10 @@ test('what does not exist exits with 12', async () => {
   }
   assert.equal((await cli.run(['explain', 'DIGEST_MISMATHC'])).code, 12)
   assert.equal((await cli.run(['ls', '--session', 'no.such.session'])).code, 12)
+  assert.equal((await cli.run(['wait', '--session', 'no.such.session'])).code, 12)
+  const neither = await cli.run(['explain', 'NOPE'])
+  assert.equal(neither.code, 12)
+  assert.match(neither.stderr, /'NOPE' is neither a task nor an error code\./)
 })
 
 test('filters choose tasks by session, state, host and name', async () => {

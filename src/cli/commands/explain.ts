@@ -1,8 +1,10 @@
+import type { Link } from '../../client/link.ts'
 import { explanationFromJson } from '../../client/explain.ts'
 import { errorCodes, errorTable } from '../../contract/errors.ts'
 import type { ErrorCode } from '../../contract/errors.ts'
 import { LonghaulError } from '../../contract/errors.ts'
 import { nearest } from '../../contract/nearest.ts'
+import type { TaskRecord } from '../../contract/task.ts'
 import type { Command, Context } from '../command.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { explanationText } from '../render/explanation.ts'
@@ -24,12 +26,25 @@ export const explain: Command = {
     if (more.length > 0) throw new LonghaulError('INVALID_ARGUMENT', 'longhaul explain takes one task or one code.')
     if (/^[A-Z]+(?:_[A-Z]+)+$/.test(word) || word in errorTable) return explainCode(word, context)
     const link = await context.daemon()
-    const task = await findTask(link, word)
+    const task = await taskOrCode(link, word)
     const explanation = await link.call('task.explain', { id: task.id })
     if (context.json) context.out(`${JSON.stringify(explanationFromJson(explanation, context.output.language))}\n`)
     else context.out(explanationText({ task, explanation, wallMs: context.wallMs() }, context.output, context.words))
     return exitCodes.done
   },
+}
+
+/** What is in capitals and no task might have been meant as a code. */
+async function taskOrCode(link: Link, word: string): Promise<TaskRecord> {
+  try {
+    return await findTask(link, word)
+  } catch (error) {
+    if (!(error instanceof NotFound) || !/^[A-Z_]+$/.test(word)) throw error
+    throw new NotFound(
+      word,
+      `'${word}' is neither a task nor an error code. longhaul ls -a lists all tasks, longhaul explain all codes.`,
+    )
+  }
 }
 
 function listCodes(context: Context): number {
