@@ -21,6 +21,7 @@ export const ls: Command = {
   aliases: ['list', 'status'],
   usage: '[FILTER]',
   summary: 'list tasks: those that run or wait, or all with -a',
+  details: ['Oldest first: -n N lists the N oldest of those that fit. The last one: longhaul show @last.'],
   flags: [
     ...filterFlags,
     { name: 'all', short: 'a', help: 'completed ones too' },
