@@ -47,6 +47,8 @@ function leave(exitCode: number, why?: string): Promise<never> {
   return leaving
 }
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void leave(1, signal))
+// A reader that went away: `npm run demo | head`.
+process.stdout.on('error', () => void leave(1))
 process.on('uncaughtException', (error) => void leave(1, error.message))
 
 const folder = await mkdtemp(join(tmpdir(), 'longhaul-demo-'))
