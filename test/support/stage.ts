@@ -276,6 +276,17 @@ export class Stage implements AsyncDisposable {
     }
   }
 
+  /** Resolves when so many processes of daemons are there, ready or not, those included that are not needed and leave. */
+  async daemonProcesses(fits: (count: number) => boolean): Promise<void> {
+    const limit = performance.now() + 20_000
+    for (;;) {
+      const found = processesOf(this.folder).filter(isDaemon)
+      if (fits(found.length)) return
+      if (performance.now() > limit) throw new Error(`the processes of daemons are still ${found.join(', ')}`)
+      await pause(1)
+    }
+  }
+
   /** Starts one by hand, with options that no client gives. It is there when this resolves. */
   async startDaemon(...args: readonly string[]): Promise<LockFacts> {
     const before = this.daemon?.pid
