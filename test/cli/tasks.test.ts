@@ -223,3 +223,16 @@ test('verbs that change many tasks want a task, a filter or --all', async () => 
     assert.match(stderr.replace(/\s+/g, ' '), /wants a task.*Nothing was changed\./)
   }
 })
+
+test('a list of all tasks shows those that have not ended beside those that have, and a filter retries both', async () => {
+  await using own = await CommandLine.open()
+  const refusing = server.answers('/both.bin', status(503))
+  const waits = (await own.run(['add', refusing])).stdout.trim()
+  const ended = (await own.run(['add', server.answers('/both-404.bin', status(404))])).stdout.trim()
+  await own.run(['wait', ended])
+  const { stdout } = await own.run(['ls', '-a'])
+  for (const code of [waits, ended]) assert.match(stdout, new RegExp(`^${code} `, 'm'))
+  const retried = await own.run(['retry', '--session', 'cli'])
+  assert.match(retried.stdout, /Trying again: 1 task/)
+  await own.run(['cancel', '--all', '--yes'])
+})

@@ -32,17 +32,22 @@ export const ls: Command = {
     const limit = limitOf(input)
     const selection = selectionOf(input)
     const { group, outcome } = selection.filter
-    const completed = input.has('all') || group === 'completed' || outcome !== undefined
+    const ended = input.has('all') || group === 'completed' || outcome !== undefined
+    // With -a what has not ended comes first; there are two lists, each with its own pages.
+    const lists = input.has('all') && group === undefined && outcome === undefined ? [false, true] : [ended]
     const link = await context.daemon()
     const tasks: TaskRecord[] = []
     let isCut = false
-    for await (const task of allTasks(link, selection, completed)) {
-      isCut = tasks.length >= limit
-      if (isCut || context.left.aborted) break
-      // A stream: it may be long, and its reader may have seen enough.
-      if (context.json) context.out(`${JSON.stringify(snapshotOf(task))}\n`)
-      else if (context.quiet) context.out(`${task.id}\n`)
-      tasks.push(task)
+    for (const completed of lists) {
+      for await (const task of allTasks(link, selection, completed)) {
+        isCut = tasks.length >= limit
+        if (isCut || context.left.aborted) break
+        // A stream: it may be long, and its reader may have seen enough.
+        if (context.json) context.out(`${JSON.stringify(snapshotOf(task))}\n`)
+        else if (context.quiet) context.out(`${task.id}\n`)
+        tasks.push(task)
+      }
+      if (isCut) break
     }
     if (context.json || context.quiet) return exitCodes.done
     if (tasks.length > 0) await print(context, link, tasks)

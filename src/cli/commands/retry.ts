@@ -85,8 +85,12 @@ async function placeOf(input: Input, cwd: string): Promise<{ readonly destinatio
 async function tasksOf(link: Link, input: Input): Promise<readonly TaskRecord[]> {
   if (input.words.length > 0) return findTasks(link, input.words)
   const found: TaskRecord[] = []
-  for await (const task of allTasks(link, selectionOf(input), true))
-    if (task.state !== 'completed' || task.error !== undefined) found.push(task)
+  const selection = selectionOf(input)
+  // What waits is in the one list, what has ended in the other.
+  if (selection.filter.outcome === undefined)
+    for await (const task of allTasks(link, selection, false)) if (task.phase === 'waiting') found.push(task)
+  if (selection.filter.group === undefined || selection.filter.group === 'completed')
+    for await (const task of allTasks(link, selection, true)) if (task.error !== undefined) found.push(task)
   return found
 }
 
