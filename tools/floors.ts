@@ -73,6 +73,9 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     'platform/this-process',
     'platform/destination',
     'platform/package-version',
+    // Whether a daemon runs that cannot be talked to.
+    'platform/instance-lock',
+    'platform/lock-file',
     'platform/startup',
     'contract',
   ],
