@@ -1,6 +1,7 @@
 /** Many clients at once, a daemon that dies in the middle of a long call, one that does not answer. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { DownloadTask } from 'longhaul'
 import { FaultServer, stallAfter } from '../support/fault-server.ts'
 import { needs } from '../support/needs.ts'
 import { Stage } from '../support/stage.ts'
@@ -74,23 +75,19 @@ test(
     await using stage = await Stage.open()
     const app = await stage.start({ identifier })
     const url = server.file('/a.bin', { size: 500_000, etag: '"v1"', script: [stallAfter(200_000)] })
-    const id = await app.run(async ({ session }, address) => (await session.download(address)).id, url)
+    await app.run(async ({ session, kept }, address) => void kept.set('task', await session.download(address)), url)
     await stage.event('didWriteData')
     const { pid } = await stage.newDaemon()
     process.kill(pid, 'SIGSTOP')
     try {
-      const reason = await app.run(async ({ session, kept }, which) => {
+      const told = await app.run(async ({ kept }) => {
+        const task = kept.get('task') as DownloadTask
         const stop = new AbortController()
-        const asked = session.task(which)
-        kept.set('asked', asked)
-        const waiting = asked.then((task) => task!.finished({ signal: stop.signal }))
-        void waiting.catch(() => {})
-        stop.abort(new Error('enough'))
-        // The wait itself can be given up while nothing is answered.
-        const { signal } = stop
-        return signal.aborted
-      }, id)
-      assert.equal(reason, true)
+        const waiting = task.finished({ signal: stop.signal })
+        setImmediate(() => stop.abort(new Error('enough')))
+        return waiting.then(String, String)
+      })
+      assert.equal(told, 'Error: enough')
     } finally {
       process.kill(pid, 'SIGCONT')
     }
