@@ -102,14 +102,3 @@ test('TERM=dumb, CI and --plain get lines without any control sequence', { skip 
     assert.ok(!stdout.includes('\u001B'), JSON.stringify(stdout))
   }
 })
-
-test('Ctrl-Z gives the cursor back and stops the process', { skip }, async () => {
-  await using server = await FaultServer.start()
-  await using cli = await CommandLine.open()
-  const url = server.file('/stopped.bin', { size, etag: '"1"', script: [stallAfter(150_000)] })
-  const run = cli.inTerminal(['get', url])
-  await run.shows(/ 50 %/)
-  run.type('\u001A')
-  await run.shows(/\[\?25h/)
-  assert.equal(screenOf(run.stdout).cursor.visible, true)
-})
