@@ -101,7 +101,7 @@ test(
       page.on('console', (message) => complaints.push(message.text()))
       page.on('pageerror', (error) => complaints.push(error.message))
       await page.goto(url)
-      assert.equal(await page.evaluate('document.documentElement.lang'), 'zh-Hans')
+      await page.waitForSelector('html[lang=zh-Hans]', { timeout: 60_000 })
       assert.equal(await page.evaluate(`document.querySelector('#picture').hidden`), true)
       await page.waitForSelector('#app.dead', { timeout: 60_000 })
       const share = Number(await page.evaluate(`document.querySelector('#app-bar').value`))
