@@ -200,7 +200,7 @@ test('a folder that takes no entries is refused, not waited for', { skip: needs(
 
 test(
   'permissions and read-only file systems are told apart from other failures',
-  { skip: needs('posix', 'root', 'linux') },
+  { skip: needs('mounts') },
   async () => {
     const home = await temporaryFolder()
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'longhaul-test', home])
@@ -217,29 +217,25 @@ test(
   },
 )
 
-test(
-  'a full disk is told as such, and what was written before stays',
-  { skip: needs('posix', 'root', 'linux') },
-  async () => {
-    const home = await temporaryFolder()
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'longhaul-test', home])
-    try {
-      const folder = await files.folder(home)
-      assert.ok((await folder.free()) <= 1 << 20)
-      const file = await folder.open('part', 'create')
-      await file.write(Buffer.from('kept'), 0)
-      await assert.rejects(file.write(Buffer.alloc(2 << 20, 1), 4), failsWith('no space'))
-      const start = new Uint8Array(4)
-      await file.read(start, 0)
-      assert.equal(Buffer.from(start).toString(), 'kept')
-      await unlink(join(home, 'part'))
-      await file.close()
-      await folder.close()
-    } finally {
-      execFileSync('umount', [home])
-    }
-  },
-)
+test('a full disk is told as such, and what was written before stays', { skip: needs('mounts') }, async () => {
+  const home = await temporaryFolder()
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'longhaul-test', home])
+  try {
+    const folder = await files.folder(home)
+    assert.ok((await folder.free()) <= 1 << 20)
+    const file = await folder.open('part', 'create')
+    await file.write(Buffer.from('kept'), 0)
+    await assert.rejects(file.write(Buffer.alloc(2 << 20, 1), 4), failsWith('no space'))
+    const start = new Uint8Array(4)
+    await file.read(start, 0)
+    assert.equal(Buffer.from(start).toString(), 'kept')
+    await unlink(join(home, 'part'))
+    await file.close()
+    await folder.close()
+  } finally {
+    execFileSync('umount', [home])
+  }
+})
 
 test('a closed file or folder takes nothing more, and close waits for what is under way', async () => {
   const folder = await openedFolder()

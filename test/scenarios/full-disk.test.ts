@@ -14,7 +14,7 @@ import { needs } from '../support/needs.ts'
 import { type App, Stage, ThrownThere } from '../support/stage.ts'
 
 const identifier = 'com.example.full'
-const skip = needs('linux', 'root')
+const skip = needs('mounts')
 const mebibyte = 1 << 20
 
 /** A disk of its own, gone at the end. To be made after the stage, whose end takes its processes off it. */

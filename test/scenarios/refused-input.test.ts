@@ -268,43 +268,39 @@ test('a wrong request or option of a task, and of a row of many, leaves no task 
   assert.deepEqual(readdirSync(stage.files), ['there.txt'])
 })
 
-test(
-  'a folder on a read-only disk is refused before anything is enqueued',
-  { skip: needs('linux', 'root') },
-  async () => {
-    await using here = await scene()
-    const { stage, given } = here
-    const disk = stage.path('disk')
-    await mkdir(disk)
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'ro,size=1m', 'longhaul-test', disk])
-    try {
-      const app = await stage.start()
-      for (const file of [join(disk, 'a.bin'), join(disk, 'new', 'a.bin'), `${disk}/`]) {
-        const row: Row = {
-          what: file,
-          call: ({ longhaul }, { url, file: to }) => longhaul.download(url, { to }),
-          code: 'CANNOT_CREATE_FILE',
-          says: [/the file system is read-only/, /disk/],
-        }
-        await refused(app, row, { ...given, file })
-        const ran = await stage.longhaul('get', given.url, '-o', file)
-        assert.equal(ran.code, 7, ran.stderr)
-        assert.match(ran.stderr, /read-only/)
-      }
-      assert.ok(!existsSync(stage.home), 'no daemon was started')
-      const home: Row = {
-        what: 'a home that cannot be made',
-        call: ({ longhaul }, { file }) => longhaul.sessions({ daemon: { home: file } }),
+test('a folder on a read-only disk is refused before anything is enqueued', { skip: needs('mounts') }, async () => {
+  await using here = await scene()
+  const { stage, given } = here
+  const disk = stage.path('disk')
+  await mkdir(disk)
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'ro,size=1m', 'longhaul-test', disk])
+  try {
+    const app = await stage.start()
+    for (const file of [join(disk, 'a.bin'), join(disk, 'new', 'a.bin'), `${disk}/`]) {
+      const row: Row = {
+        what: file,
+        call: ({ longhaul }, { url, file: to }) => longhaul.download(url, { to }),
         code: 'CANNOT_CREATE_FILE',
-        says: [/disk\/home/, /read-only|EROFS/],
+        says: [/the file system is read-only/, /disk/],
       }
-      await refused(app, home, { ...given, file: join(disk, 'home') })
-      assert.equal(here.server.requests.length, 0)
-    } finally {
-      execFileSync('umount', [disk])
+      await refused(app, row, { ...given, file })
+      const ran = await stage.longhaul('get', given.url, '-o', file)
+      assert.equal(ran.code, 7, ran.stderr)
+      assert.match(ran.stderr, /read-only/)
     }
-  },
-)
+    assert.ok(!existsSync(stage.home), 'no daemon was started')
+    const home: Row = {
+      what: 'a home that cannot be made',
+      call: ({ longhaul }, { file }) => longhaul.sessions({ daemon: { home: file } }),
+      code: 'CANNOT_CREATE_FILE',
+      says: [/disk\/home/, /read-only|EROFS/],
+    }
+    await refused(app, home, { ...given, file: join(disk, 'home') })
+    assert.equal(here.server.requests.length, 0)
+  } finally {
+    execFileSync('umount', [disk])
+  }
+})
 
 /** The text of a function is sent, so one that is put together from a table is a text at once. */
 function sent(text: string): Row['call'] {

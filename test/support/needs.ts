@@ -1,8 +1,9 @@
 // The one way to skip a test: it needs a part of the system that is not on this machine.
 // `test('…', { skip: needs('nginx') }, …)`. In CI nothing is skipped: there a missing part is a failure, because a test that
 // quietly stops running is a test that no longer exists. The guard (tools/test.ts) refuses every skip that did not come from here.
-import { accessSync, constants } from 'node:fs'
-import { networkInterfaces } from 'node:os'
+import { spawnSync } from 'node:child_process'
+import { accessSync, constants, mkdtempSync, rmdirSync } from 'node:fs'
+import { networkInterfaces, tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 
 /** A part of the system that a test can ask for. */
@@ -12,6 +13,7 @@ export type Part =
   | 'linux'
   | 'mkfs.ext4'
   | 'mkfs.xfs'
+  | 'mounts'
   | 'nginx'
   | 'openssl'
   | 'posix'
@@ -27,6 +29,7 @@ const parts: Readonly<Record<Part, () => boolean>> = {
   linux: () => process.platform === 'linux',
   'mkfs.ext4': () => onPath('mkfs.ext4'),
   'mkfs.xfs': () => onPath('mkfs.xfs'),
+  mounts: canMount,
   nginx: () => onPath('nginx'),
   openssl: () => onPath('openssl'),
   posix: () => process.platform !== 'win32',
@@ -42,6 +45,18 @@ export function needs(...wanted: readonly Part[]): string | false {
   const reason = `needs ${missing.join(', ')}, not on this machine`
   if (process.env['CI'] !== undefined) throw new Error(`${reason}; in CI a missing part is a failure, see .ci/run`)
   return reason
+}
+
+/** Root is not enough: a container's root may often not mount anything. Tried, since nothing else tells. */
+function canMount(): boolean {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return false
+  const folder = mkdtempSync(join(tmpdir(), 'lh-'))
+  try {
+    const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'longhaul-test', folder]).status === 0
+    return mounted && spawnSync('umount', [folder]).status === 0
+  } finally {
+    rmdirSync(folder)
+  }
 }
 
 function onPath(command: string): boolean {
