@@ -50,6 +50,8 @@ export class Ownership implements Resident {
   #ended: LonghaulError | undefined
   readonly #running = new Map<number, Promise<void>>()
   readonly #toAcknowledge = new Set<number>()
+  /** The `didFinishEvents` of the launch has come; its acknowledgement may be on its way. */
+  #finishSeen = false
   #flushing: Promise<void> | undefined
 
   private constructor(options: OwnershipOptions) {
@@ -161,8 +163,11 @@ export class Ownership implements Resident {
 
   note<N extends keyof Notes>(name: N, params: Notes[N]): void {
     if (this.#ended !== undefined) return
-    if (name === 'event') this.#step({ kind: 'arrived', event: (params as Notes['event']).event })
-    else if (name === 'passing') this.#step({ kind: 'passed', event: (params as Notes['passing']).event })
+    if (name === 'event') {
+      const { event } = params as Notes['event']
+      this.#finishSeen ||= event.kind === 'didFinishEvents'
+      this.#step({ kind: 'arrived', event })
+    } else if (name === 'passing') this.#step({ kind: 'passed', event: (params as Notes['passing']).event })
     else if (name === 'ended') this.#loseTo(LonghaulError.fromJSON((params as Notes['ended']).error))
   }
 
@@ -179,6 +184,7 @@ export class Ownership implements Resident {
         takeover,
         ...(fence !== undefined && { fence }),
         ...(launchToken !== undefined && { launchToken }),
+        ...(this.#finishSeen && { finishSeen: true }),
       },
     }
   }

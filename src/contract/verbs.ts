@@ -83,6 +83,8 @@ export interface Verbs {
         readonly takeover: boolean
         readonly fence?: number
         readonly launchToken?: string
+        /** This process has received the `didFinishEvents` of its launch, on an earlier connection: it is not written again. */
+        readonly finishSeen?: boolean
       }
     }
     result: OpenedSession & { readonly fence?: number }

@@ -164,6 +164,7 @@ const checks = {
         takeover: flag,
         fence: fence.exactOptional(),
         launchToken: text(256).exactOptional(),
+        finishSeen: z.boolean().exactOptional(),
       })
       .exactOptional(),
   }),

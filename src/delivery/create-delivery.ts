@@ -44,7 +44,7 @@ export function createDelivery({ world, journal, environment, home }: DeliveryOp
       // after that that it came.
       if (isStill(owner)) {
         if (launched) {
-          owner.pump.expectFinish()
+          owner.pump.expectFinish(own.finishSeen === true ? 'written' : 'not written')
           launches.attached(session.id)
         } else launches.ownerAppeared(session.id)
       }

@@ -76,9 +76,13 @@ export class Pump {
     this.#options = options
   }
 
-  /** The owner came by a launch: it is owed one `didFinishEvents`. Before `activate`. */
-  expectFinish(): void {
+  /**
+   * The owner came by a launch: it is owed one `didFinishEvents`. One that it has received on an earlier connection is not
+   * written again; if its acknowledgement was lost, it comes once more. Before `activate`.
+   */
+  expectFinish(which: 'written' | 'not written'): void {
     this.#launched = true
+    if (which === 'written') this.#finish = 'queued'
   }
 
   activate(): void {

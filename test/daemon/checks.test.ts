@@ -38,7 +38,7 @@ const good: readonly (readonly [Verb, object])[] = [
       launch: { command: '/usr/bin/node', args: ['a.js'], cwd: '/', env: { A: 'b' } },
       launchWhen: { atLeast: 1 },
       launchEnvironment: { DISPLAY: ':0' },
-      own: { methods: ['didComplete'], takeover: true, fence: 3, launchToken: 'abc' },
+      own: { methods: ['didComplete'], takeover: true, fence: 3, launchToken: 'abc', finishSeen: true },
     },
   ],
   ['session.open', { ...open, launch: null }],

@@ -431,6 +431,39 @@ test('a launched app whose connection broke gets one didFinishEvents after it is
   assert.equal((await stage.journal.launchFacts({ session: session.id }))?.events, 0)
 })
 
+for (const [what, committed] of [
+  ['was committed', true],
+  ['was lost', false],
+] as const) {
+  test(`a launched app whose acknowledgement of didFinishEvents ${what} with its connection is told no other`, async () => {
+    const stage = new Stage()
+    const session = await stage.session('com.example.app', { launch: appCommand })
+    await stage.ended(session)
+    const app = stage.launcher.apps[0]!
+    const launchToken = app.ticket.token
+    const first = await stage.own(session, app.pid, { launchToken })
+    await stage.delivery.acknowledge(first.caller, session, first.fence, first.caller.sequences)
+    await turn()
+    const { sequence } = first.caller.events.at(-1)!
+    if (committed) await stage.delivery.acknowledge(first.caller, session, first.fence, [sequence])
+    stage.delivery.gone(first.caller)
+    const { caller, fence } = await stage.own(session, app.pid, { launchToken, finishSeen: true })
+    // It says again what it does not know to be committed.
+    await stage.delivery.acknowledge(caller, session, fence, [sequence])
+    await turn()
+    assert.deepEqual(
+      caller.events.filter((event) => event.sequence !== sequence),
+      [],
+    )
+    await stage.delivery.launchCompleted(session, launchToken)
+    stage.delivery.gone(caller)
+    await app.end()
+    await stage.wait(60 * minute)
+    assert.equal((await stage.journal.launchFacts({ session: session.id }))?.events, 0)
+    assert.equal(stage.launcher.apps.length, 1, 'nothing is left to launch it for')
+  })
+}
+
 test('a stopped delivery launches nothing and leaves launched apps alone', async () => {
   const stage = new Stage()
   const session = await stage.session('com.example.app', { launch: appCommand, launchTimeLimitMs: 1000 })

@@ -30,6 +30,8 @@ export interface AppScript {
   readonly dieWithUnacknowledged?: number
   /** `moveTo` into this folder, under the file's own name. */
   readonly moveTo?: string
+  /** Ends the daemon by SIGKILL inside this callback, the first time that it is called, and returns. */
+  readonly killsDaemonIn?: string
   /** This callback does not return. */
   readonly hangIn?: string
   /** Ends by itself when nothing of Longhaul keeps it. @default false: it stays until told */
@@ -115,6 +117,10 @@ async function told(name: string, session: string, task: Task<unknown> | undefin
     },
   })
   if (script.dieIn === name) await killed()
+  if (script.killsDaemonIn === name && redelivered !== true) {
+    const lock = readFileSync(join(process.env['LONGHAUL_HOME']!, 'lock'), 'utf8')
+    process.kill((JSON.parse(lock) as { readonly pid: number }).pid, 'SIGKILL')
+  }
   if (script.hangIn === name) await new Promise(() => {})
   if (name === 'didFinishDownloading' && script.moveTo !== undefined) {
     const { moveTo } = event as { readonly moveTo: (path: string) => Promise<string> }
