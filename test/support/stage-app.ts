@@ -222,6 +222,8 @@ const context: AppContext = {
 if (!isLaunched) {
   const asked = createInterface({ input: process.stdin })
   asked.on('line', (line) => void answer(JSON.parse(line) as Asked))
+  // The test has ended, by whatever: nobody is left to end this process.
+  process.stdin.on('end', () => process.exit(0))
   ;(process.stdin as unknown as { unref?: () => void }).unref?.()
   if (script.identifier !== undefined) await openOwn(script.identifier)
   report('said', { name: 'ready' })
