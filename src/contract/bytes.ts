@@ -1,4 +1,5 @@
 /** Plain records about bytes and files that the journal keeps and the transfer makes. */
+import type { ResponseJson } from './task.ts'
 
 /** Sorted, disjoint, half-open: [from, to). */
 export type ByteRanges = readonly (readonly [from: number, to: number])[]
@@ -61,3 +62,12 @@ export interface Delivered {
  * from (no ranges, no validator, the part is gone); the task starts over as often as it takes.
  */
 export type RestartCause = 'bytes changed' | 'cannot go on'
+
+/** What an earlier task of the same key left, so that a conditional request may find it still the newest. */
+export interface DeliveredBefore {
+  readonly file: Delivered
+  readonly response: ResponseJson
+  readonly representation: Representation
+  /** 'sha-256:HEX' */
+  readonly digest?: string
+}

@@ -2,6 +2,8 @@
  * Every error a user can meet, in one table. The class, the union of codes, the tests and the reference page
  * (`docs/errors.md`, `longhaul explain CODE`) all come from {@link errorTable}; add a code here and nowhere else.
  *
+ * It is long because it is that table, a row a code, and beside it only the class that carries a row.
+ *
  * Errors cross a socket and may meet a second copy of this package, so they are recognised by a brand, never by
  * `instanceof`: use {@link isLonghaulError}.
  */

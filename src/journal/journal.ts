@@ -12,6 +12,7 @@
 import type {
   ByteRanges,
   Delivered,
+  DeliveredBefore,
   Part,
   PartIdentity,
   PublishIntent,
@@ -123,14 +124,7 @@ export interface StartedAttempt {
    * `ifExists: 'revalidate'`, and whatever `ifExists` says when `again` found a finished task; where that file is no longer as
    * it was left, `ifExists` decides.
    */
-  readonly delivered:
-    | {
-        readonly file: Delivered
-        readonly response: ResponseJson
-        readonly representation: Representation
-        readonly digest?: string
-      }
-    | undefined
+  readonly delivered: DeliveredBefore | undefined
   /** Restarts in a row that gained nothing. */
   readonly restarts: number
   /** Of DIGEST_MISMATCH after a resume: fetched once more only. */

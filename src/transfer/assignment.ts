@@ -5,6 +5,7 @@
 import type {
   ByteRanges,
   Delivered,
+  DeliveredBefore,
   Part,
   PartIdentity,
   PublishIntent,
@@ -42,14 +43,7 @@ export interface Assignment {
   readonly part: Part | undefined
   /** Set: publishing was under way when the daemon ended; finish it first. */
   readonly intent: PublishIntent | undefined
-  readonly delivered:
-    | {
-        readonly file: Delivered
-        readonly response: ResponseJson
-        readonly representation: Representation
-        readonly digest?: string
-      }
-    | undefined
+  readonly delivered: DeliveredBefore | undefined
   readonly restarts: number
 }
 
