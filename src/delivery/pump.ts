@@ -11,7 +11,8 @@
  * it is withheld until everything else is acknowledged; a blocked event keeps it, and the session, for the next attach.
  *
  * After a launch, when everything else is acknowledged or blocked, it has `didFinishEvents` written: once for each
- * launch. One that an earlier launch left behind is acknowledged here, unseen: its completion handler is gone with its process.
+ * launch. One that the app did not live to acknowledge is kept back until then and comes again under its number. An app that
+ * its user started was not launched and is told of none: there it is acknowledged here, unseen.
  */
 import type { Caller } from '../contract/caller.ts'
 import type { DurableEventJson, PassingEventJson } from '../contract/events.ts'
@@ -60,6 +61,8 @@ export class Pump {
   /** Sent, and not waited for before the next attach: refused, or of a task that is blocked. */
   readonly #blocked = new Map<number, Sent>()
   readonly #blockedTasks = new Set<TaskId>()
+  /** `didFinishEvents` that an earlier launch was told and did not acknowledge: told again when everything else is over. */
+  #leftover: (DurableEventJson & { readonly kind: 'didFinishEvents' }) | undefined
   /** `didBecomeInvalid`, taken and not sent yet. */
   #withheld: DurableEventJson | undefined
   #last = 0
@@ -250,7 +253,9 @@ export class Pump {
   #send(event: DurableEventJson): void {
     const { caller, identifier, log } = this.#options
     if (event.kind === 'didFinishEvents' && this.#finish !== 'queued') {
-      this.#discard(event.sequence)
+      // An app that its user started is told of no launch, and one that has finished of no other.
+      if (this.#launched && this.#finish === 'not yet') this.#leftover = event
+      else this.#discard(event.sequence)
       return
     }
     if (event.kind === 'didBecomeInvalid' && this.#open.size + this.#blocked.size + this.#blockedTasks.size > 0) {
@@ -298,6 +303,16 @@ export class Pump {
     this.#finish = 'queued'
     const { journal, session, fence, clock, log, identifier } = this.#options
     const blocked = [...this.#blockedTasks].slice(0, blockedNamed)
+    const leftover = this.#leftover
+    this.#leftover = undefined
+    if (leftover !== undefined) {
+      if (leftover.body.blocked.join() === blocked.join()) {
+        this.#send(leftover)
+        return
+      }
+      // What it says of blocked tasks is not so any more: another one says it anew.
+      this.#discard(leftover.sequence)
+    }
     journal.queueDidFinishEvents({ session, fence, at: this.#now(), blocked }).catch((error: unknown) => {
       log.warn('didFinishEvents could not be written; tried again', { session: identifier, error })
       this.#finish = 'not yet'

@@ -464,6 +464,34 @@ for (const [what, committed] of [
   })
 }
 
+for (const more of [0, 1]) {
+  test(`an app that died in didFinishEvents gets it again, the same number, in its next launch; events since come first: ${more}`, async () => {
+    const stage = new Stage()
+    const session = await stage.session('com.example.app', { launch: appCommand })
+    await stage.ended(session)
+    const app = stage.launcher.apps[0]!
+    const first = await stage.own(session, app.pid, { launchToken: app.ticket.token })
+    await stage.delivery.acknowledge(first.caller, session, first.fence, first.caller.sequences)
+    await turn()
+    const { kind, sequence, redelivered } = first.caller.events.at(-1)!
+    assert.deepEqual([kind, redelivered], ['didFinishEvents', false])
+    stage.delivery.gone(first.caller)
+    await app.end()
+    if (more > 0) await stage.ended(session, more)
+    await stage.wait(2 * minute)
+    const again = stage.launcher.apps[1]!
+    const { caller } = await stage.takeAll(again, session)
+    const finish = caller.events.filter((event) => event.kind === 'didFinishEvents')
+    assert.deepEqual(
+      finish.map((event) => [event.sequence, event.redelivered]),
+      [[sequence, true]],
+    )
+    assert.equal(caller.events.at(-1), finish[0], 'it comes last')
+    assert.equal(caller.completed.length, more)
+    assert.equal((await stage.journal.launchFacts({ session: session.id }))?.events, 0)
+  })
+}
+
 test('a stopped delivery launches nothing and leaves launched apps alone', async () => {
   const stage = new Stage()
   const session = await stage.session('com.example.app', { launch: appCommand, launchTimeLimitMs: 1000 })
