@@ -1,6 +1,6 @@
 /**
  * The life of an attempt. Every command carries the fence that `startAttempt` gave; one with an old fence changes nothing and is
- * told so. Cancel, suspend, hold, a changed request and the deadline raise the fence in their own commit, so that it does not
+ * told so, but for the last checkpoint of one that was paused. Cancel, suspend, hold, a changed request and the deadline raise the fence in their own commit, so that it does not
  * matter whether their stop message arrives before or after the attempt's next write.
  *
  * The publish intent is the point of no return: from its commit to the attempt's end nothing raises the fence.
@@ -27,6 +27,16 @@ const recorded: Recorded = { found: 'recorded' }
 function running(store: Store, uid: string, fence: number): TaskRow | undefined {
   const task = findTask(store, uid)
   return task !== undefined && task.running !== null && task.fence === fence ? task : undefined
+}
+
+/**
+ * The task, if this attempt was its last and was paused from outside: nobody else writes to the part before the next one is
+ * started, which raises the fence again. A new life raises it by two, for there is no such attempt left.
+ */
+function justPaused(store: Store, uid: string, fence: number): TaskRow | undefined {
+  const task = findTask(store, uid)
+  if (task === undefined || task.running !== null || task.fence !== fence + 1 || task.gate === 'done') return undefined
+  return partRow(store, task.id) === undefined ? undefined : task
 }
 
 export function startAttempt(work: Work, input: CommandInput<'startAttempt'>): CommandOutput<'startAttempt'> {
@@ -204,10 +214,13 @@ export function resumed(work: Work, input: CommandInput<'resumed'>): Recorded {
 /**
  * The bytes are on disk when this is called (fdatasync returned). A crash before the commit leaves bytes that are not counted:
  * they are fetched again. One after it leaves bytes that are counted, and are there.
+ *
+ * The one command that an attempt may still give after a suspend or a hold: else each pause would cost all that came since the
+ * checkpoint before.
  */
 export function checkpoint(work: Work, input: CommandInput<'checkpoint'>): Recorded {
   const { store } = work
-  const task = running(store, input.task, input.fence)
+  const task = running(store, input.task, input.fence) ?? justPaused(store, input.task, input.fence)
   if (task === undefined) return fenced
   store.run(
     'update part set identity = ?, boot = ?, ranges = ?, representation = ? where task = ?',

@@ -53,7 +53,10 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
 interface Attempt {
   readonly task: TaskId
   readonly fence: number
+  /** Answered `fenced`; a paused one may still give its last checkpoint. */
   over: boolean
+  /** By its own last word. */
+  ended: boolean
 }
 
 class Run {
@@ -153,7 +156,7 @@ class Run {
       case 'start': {
         if (task === undefined) return
         const started = await journal.startAttempt({ task, at })
-        if (started.found === 'started') this.#attempts.push({ task, fence: started.fence, over: false })
+        if (started.found === 'started') this.#attempts.push({ task, fence: started.fence, over: false, ended: false })
         return
       }
       default:
@@ -212,8 +215,13 @@ class Run {
       // Only `reserve` may find out that a cancel was waiting, and end the task with that answer.
       if (attempt.over || step.do !== 'reserve') assert.deepEqual(this.#dump(), before)
       attempt.over = true
-    } else assert.ok(!attempt.over, `an attempt that was over could still ${step.do}`)
-    if (step.do === 'finish' || step.do === 'end' || found === 'cancelled') attempt.over = true
+    } else {
+      const newest = this.#attempts.findLast(({ task }) => task === attempt.task) === attempt
+      const mayStill = !attempt.over || (step.do === 'checkpoint' && newest && !attempt.ended)
+      assert.ok(mayStill, `an attempt that was over could still ${step.do}`)
+    }
+    if (found === 'fenced') return
+    if (step.do === 'finish' || step.do === 'end' || found === 'cancelled') attempt.over = attempt.ended = true
   }
 
   async #write(step: Step, { task, fence }: Attempt): Promise<{ readonly found: string }> {

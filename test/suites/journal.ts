@@ -418,20 +418,35 @@ export function journalSuite(form: string, open: OpenJournal): void {
       ['hold', 'held', 'held'],
       ['cancel', 'cancelled', 'done'],
     ] as const) {
-      check(`${kind} stops the attempt that runs, and whatever it still writes changes nothing`, async (s) => {
-        const owner = await s.owned()
-        const id = await s.addOne(owner.session)
-        const attempt = await s.startWithBytes(id)
-        s.consequences.length = 0
-        await s.change([id], { kind })
-        assert.deepEqual(
-          s.consequences.flatMap(({ stop }) => stop),
-          [{ task: id, why }],
-        )
-        assert.equal(await s.gate(id), gate)
-        await assertFenced(s, attempt, owner)
-        assert.equal((await s.record(id)).progress.received, 40)
-      })
+      check(
+        `${kind} stops the attempt that runs, and what it still writes changes nothing but the bytes that are safe`,
+        async (s) => {
+          const owner = await s.owned()
+          const id = await s.addOne(owner.session)
+          const attempt = await s.startWithBytes(id)
+          s.consequences.length = 0
+          await s.change([id], { kind })
+          assert.deepEqual(
+            s.consequences.flatMap(({ stop }) => stop),
+            [{ task: id, why }],
+          )
+          assert.equal(await s.gate(id), gate)
+          if (kind === 'cancel') {
+            await assertFenced(s, attempt, owner)
+            assert.equal((await s.record(id)).progress.received, 40)
+            return
+          }
+          await assertFenced(s, attempt, owner, 'its last checkpoint')
+          assert.equal((await s.record(id)).progress.received, 40)
+          // What it had on disk by then counts, until another attempt writes.
+          assert.deepEqual(await s.checkpoint(attempt, 70), { found: 'recorded' })
+          assert.equal(await s.gate(id), gate)
+          await s.change([id], { kind: kind === 'hold' ? 'release' : 'resume' })
+          const next = await s.start(id)
+          assert.deepEqual(next.part?.ranges, [[0, 70]])
+          await assertFenced(s, attempt, owner)
+        },
+      )
     }
 
     check('an attempt that ended cannot write any more, nor can one with another fence', async (s) => {
@@ -1396,6 +1411,7 @@ async function assertFenced(
   s: Subject,
   attempt: { readonly task: TaskId; readonly fence: number },
   owner: { readonly session: number; readonly fence: number },
+  but?: 'its last checkpoint',
 ): Promise<void> {
   const state = async (): Promise<unknown> => [
     await s.journal.explainFacts({ id: attempt.task }),
@@ -1410,7 +1426,7 @@ async function assertFenced(
   const answers = await Promise.all([
     s.reserve(attempt),
     s.reserve(attempt, { adopt: true }),
-    s.checkpoint(attempt, 99),
+    ...(but === undefined ? [s.checkpoint(attempt, 99)] : []),
     s.journal.resumed({ task, fence, at: s.at, offset: 1, proof: 'digest' }),
     s.journal.restart({ task, fence, at: s.at, why: 'test', because: 'bytes changed' }),
     s.intent(attempt),
