@@ -28,8 +28,7 @@ export interface Task<M = undefined> {
    */
   resume(): Promise<void>
   /**
-   * Stops now; bytes up to the last checkpoint are kept (what came after it, 5 s or 64 MiB at most, is fetched again) and
-   * both timers stand still. Nests: n suspends want n resumes.
+   * Stops at a checkpoint: bytes are kept, both timers stand still. Nests: n suspends want n resumes.
    */
   suspend(): Promise<void>
   /** Final. Resolves at the task's end with the true answer: a transfer that was just being published may still succeed. */

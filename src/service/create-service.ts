@@ -81,7 +81,11 @@ class Composition implements Service {
       progress: this.#progress,
       recording: this.#recording,
       spool: facts.spool,
-      released: () => this.#housekeeping.released(),
+      released: () => {
+        this.#housekeeping.released()
+        // A task that is ready already could not start while its attempt closed.
+        this.#loop.nudge()
+      },
     })
     this.#housekeeping = new Housekeeping({
       clock,

@@ -35,7 +35,6 @@ interface Run {
   readonly stopping: AbortController
   session?: SessionId
   settled: Promise<void>
-  over: boolean
   /** The most bytes that it recorded as safe. */
   safeBytes: number
   /** The file it writes, once it has named it. */
@@ -67,34 +66,31 @@ export class Transfers {
     return false
   }
 
-  /** True once the attempt is committed and under way; false when the task may not start any more. */
+  /**
+   * True once the attempt is committed and under way; false when the task may not start any more, or not yet: while its
+   * earlier attempt closes its files and records its last checkpoint. `released` tells the end of that.
+   */
   async start(task: TaskId): Promise<boolean> {
     const { journal, world } = this.#parts
-    const earlier = this.#runs.get(task)
+    if (this.#runs.has(task)) return false
     const run: Run = {
       stopping: new AbortController(),
       settled: Promise.resolve(),
-      over: false,
       safeBytes: 0,
-      // The earlier attempt may still make or write it; only the newest one is in the map.
-      ...(earlier?.part !== undefined && { part: earlier.part }),
     }
     // Known before the commit is: a cancel in the same commit finds it.
     this.#runs.set(task, run)
     const started = await journal.startAttempt({ task, at: now(world.clock) }).catch((error: unknown) => {
-      this.#forget(task, run, earlier)
+      this.#forget(task)
       throw error
     })
     if (started.found !== 'started') {
-      this.#forget(task, run, earlier)
+      this.#forget(task)
       return false
     }
     run.session = started.session
     if (this.#held.has(started.session)) this.stop(task, 'held')
-    run.settled = this.#run(started, run, earlier).finally(() => {
-      run.over = true
-      this.#forget(task, run, undefined)
-    })
+    run.settled = this.#run(started, run).finally(() => this.#forget(task))
     return true
   }
 
@@ -121,18 +117,14 @@ export class Transfers {
     patience.abort()
   }
 
-  #forget(task: TaskId, run: Run, earlier: Run | undefined): void {
-    if (this.#runs.get(task) !== run) return
-    // The earlier one may have ended while the start was under way.
-    if (earlier === undefined || earlier.over) this.#runs.delete(task)
-    else this.#runs.set(task, earlier)
+  #forget(task: TaskId): void {
+    this.#runs.delete(task)
     this.#parts.released()
   }
 
-  async #run(started: StartedAttempt, run: Run, earlier: Run | undefined): Promise<void> {
+  async #run(started: StartedAttempt, run: Run): Promise<void> {
     const { world, progress } = this.#parts
     const { task, fence } = started
-    await earlier?.settled
     const assignment = assignmentOf(started, this.#parts.spool)
     progress.begin(started, assignment.policy.stallMs)
     try {

@@ -72,6 +72,25 @@ test('a task that was suspended and resumed at once starts again only when its e
   assert.equal(it.engine.of(id).assignment.fence > first.assignment.fence, true)
 })
 
+test('what a paused attempt still brings to the disk is there for the next one, also when that was asked for at once', async () => {
+  const it = await open()
+  for (const restarts of [false, true]) {
+    const id = await it.add()
+    const first = it.engine.of(id)
+    await first.reserve()
+    it.engine.obeys = false
+    if (restarts) await it.call('task.change', { targets: { ids: [id] }, change: { kind: 'request', restart: true } })
+    else {
+      await it.change(id, 'suspend')
+      await it.change(id, 'resume')
+    }
+    assert.equal(await first.checkpoint(500, 1000), 'recorded')
+    await first.end({ kind: 'stopped', measure: { bytes: 500, transactions: [], redirects: 0 } })
+    assert.deepEqual(it.engine.of(id).assignment.part?.ranges, [[0, 500]])
+    await it.engine.of(id).finish()
+  }
+})
+
 test('a failed attempt is tried again after its back-off, which doubles until bytes are safe', async () => {
   const it = await open({ fraction: 0.5 })
   const id = await it.add()
@@ -483,13 +502,12 @@ test('a start that comes to nothing leaves no trace of the attempt before it', a
   const first = it.engine.of(id)
   it.engine.obeys = false
   await it.change(id, 'suspend')
-  suspend = async () => {
-    // While the next start is under way the earlier attempt closes its files, and the task is suspended again.
-    await first.end({ kind: 'stopped', measure: { bytes: 0, transactions: [], redirects: 0 } })
-    await it.change(id, 'suspend')
-  }
+  // While the next start is under way the task is suspended again.
+  suspend = () => it.change(id, 'suspend')
   await it.change(id, 'resume')
+  await first.end({ kind: 'stopped', measure: { bytes: 0, transactions: [], redirects: 0 } })
   await settle()
+  assert.equal(it.engine.attempts.length, 1)
   assert.deepEqual(await it.blockers(id), ['suspended'])
   assert.deepEqual((await it.call('daemon.status', {})).keptBy, [])
 })
