@@ -1,10 +1,12 @@
 /**
  * Any number of downloads in transactions of at most 1,000 rows and 900 KiB. One bad row refuses its transaction and is
- * named by its index; earlier transactions stand. Rows are read no faster than they are sent: the next transaction is made
- * while one is under way, but only sent when that one is on disk, so that nothing behind a bad row is ever added.
+ * named by its index; earlier transactions stand. Rows are read no faster than they are sent. The next transaction is sent
+ * while one is under way, and says that it follows it: the daemon does it only when that one is on disk, so that nothing
+ * behind a bad row is ever added.
  */
-import { asLonghaulError, LonghaulError } from '../contract/errors.ts'
+import { asLonghaulError, isLonghaulError, LonghaulError } from '../contract/errors.ts'
 import type { BatchRow, Destination, DownloadOptions, NewTask, WaitOptions } from '../contract/task.ts'
+import type { ChainLink, Result } from '../contract/verbs.ts'
 import { makeTaskId } from '../contract/words.ts'
 import { random } from '../platform/clock.ts'
 import { createDestinationResolver, type DestinationResolver } from '../platform/destination.ts'
@@ -14,6 +16,8 @@ import type { Link } from './link.ts'
 import { checkDownloadOptions, newTask } from './options.ts'
 import { requestFacts } from './requests.ts'
 
+/** Tells the chains of one connection apart. */
+let nextChain = 0
 const rowsPerCall = 1000
 const bytesPerCall = 900 * 1024
 /** Rows whose destinations are looked at at once. */
@@ -74,25 +78,46 @@ export async function enqueueRows<M>(
   let batch: NewTask[] = []
   let bytes = 0
 
-  /** The transaction under way; its failure is met by whoever awaits it next. */
+  /** The last two transactions sent; a failure is met by whoever awaits it next. */
+  let before: Promise<void> = Promise.resolve()
   let sending: Promise<void> = Promise.resolve()
+  const chain = nextChain++
+  let position = 0
 
-  const sendNow = async (tasks: readonly NewTask[], first: number): Promise<void> => {
+  const ask = async (
+    tasks: readonly NewTask[],
+    follows: ChainLink,
+    earlier: Promise<void>,
+  ): Promise<Result<'task.enqueue'>> => {
     try {
-      const answer = await link.call('task.enqueue', { session, tasks })
+      // Not repeated by itself: on another connection it could come before the one that it follows.
+      return await link.call('task.enqueue', { session, tasks, follows }, { repeat: false })
+    } catch (error) {
+      await earlier
+      if (!isLonghaulError(error, 'CANCELLED') && !isLonghaulError(error, 'DAEMON_UNAVAILABLE')) throw error
+      return link.call('task.enqueue', { session, tasks })
+    }
+  }
+  const sendNow = async (tasks: readonly NewTask[], first: number, earlier: Promise<void>): Promise<void> => {
+    try {
+      const answer = await ask(tasks, { chain, position: position++ }, earlier)
+      await earlier
       for (const task of answer.tasks) {
         if (task.isNew) added++
         else existing++
       }
     } catch (error) {
+      // Of two that fail, the earlier one's reason is the reason.
+      await earlier
       throw rowError(error, first, added + existing)
     }
   }
   const send = async (): Promise<void> => {
-    await sending
+    await before
     if (batch.length === 0) return
     options.signal?.throwIfAborted()
-    sending = sendNow(batch, index)
+    before = sending
+    sending = sendNow(batch, index, before)
     sending.catch(() => {})
     index += batch.length
     batch = []

@@ -110,7 +110,12 @@ export interface Verbs {
 
   /** As `task.add`, for many rows: the answer stays small. */
   'task.enqueue': {
-    params: { readonly session: string; readonly tasks: readonly NewTask[] }
+    params: {
+      readonly session: string
+      readonly tasks: readonly NewTask[]
+      /** May be sent before the call before it was answered; done only when that one was. */
+      readonly follows?: ChainLink
+    }
     result: { readonly tasks: readonly { readonly id: TaskId; readonly isNew: boolean }[] }
   }
   /** At most 1,000 rows and 1 MiB a call; all or none. A refused row names its `index` in the error. */
@@ -187,6 +192,14 @@ export interface Verbs {
     params: Record<string, never>
     result: { readonly active: number; readonly waiting: number; readonly pid: number }
   }
+}
+
+/** The place of a call among those that follow each other on one connection. */
+export interface ChainLink {
+  /** Chosen by the client, for each chain another. */
+  readonly chain: number
+  /** From 0, without a gap. */
+  readonly position: number
 }
 
 export interface AddedTask {

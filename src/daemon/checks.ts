@@ -178,7 +178,11 @@ const checks = {
   'session.launchCompleted': z.object({ identifier, launchToken: text(256) }),
   'session.stillWorking': z.object({ identifier, foreground: flag }),
   'task.add': z.object({ session: identifier, tasks: list(newTask, 1000) }),
-  'task.enqueue': z.object({ session: identifier, tasks: list(newTask, 1000) }),
+  'task.enqueue': z.object({
+    session: identifier,
+    tasks: list(newTask, 1000),
+    follows: z.object({ chain: z.int().min(0), position: z.int().min(0) }).exactOptional(),
+  }),
   'task.get': z.union([z.object({ id: text(256) }), z.object({ session: identifier, taskIdentifier: count(0) })]),
   'task.find': z.object({ text: text(4096) }),
   'task.page': z.object({

@@ -119,19 +119,20 @@ function createLook(): typeof look {
     // Where names fold, a name that is not in the listing may still lead to something.
     if (count > looksPerFolder && process.platform === 'linux') {
       let listing = listings.get(folder)
-      // A folder that cannot be read may still be one that can be written.
-      if (listing === undefined)
-        listings.set(
-          folder,
-          (listing = readdir(folder).then(
-            (names) => new Set(names),
-            () => undefined,
-          )),
-        )
+      if (listing === undefined) listings.set(folder, (listing = namesIn(folder)))
       const names = await listing
       if (names !== undefined && !names.has(basename(path))) return 'nothing'
     }
     return look(path)
+  }
+}
+
+/** Undefined for a folder that cannot be read: it may still be one that can be written. One that is still to be made is empty. */
+async function namesIn(folder: string): Promise<ReadonlySet<string> | undefined> {
+  try {
+    return new Set(await readdir(folder))
+  } catch (error) {
+    return codeOf(error) === 'ENOENT' ? new Set() : undefined
   }
 }
 

@@ -43,10 +43,10 @@ export interface StartOptions<T> {
 }
 
 /**
- * Of each of the daemon's two heaps: a young generation of the default size grows to 48 MiB of garbage before V8 looks at it.
- * With 100,000 tasks queued this is 190 MiB against 320, at the same speed (bench/enqueue.ts).
+ * The daemon is a guest on its user's machine. Left to itself V8 lets each of its two heaps grow by tens of MiB of garbage before
+ * it looks: with 100,000 tasks queued 316 MiB, so 135, at the same speed (bench/enqueue.ts).
  */
-const heapOptions: readonly string[] = ['--max-semi-space-size=1']
+const heapOptions: readonly string[] = ['--optimize-for-size']
 
 const firstPauseMs = 10
 const longestPauseMs = 250

@@ -1,8 +1,9 @@
 /** Verbs about tasks: added, changed, retried, waited for, watched. */
 import { LonghaulError } from '../contract/errors.ts'
 import type { NewTask, TaskRecord } from '../contract/task.ts'
-import type { AddedTask } from '../contract/verbs.ts'
+import type { AddedTask, Result } from '../contract/verbs.ts'
 import type { TaskId } from '../contract/words.ts'
+import { Chains } from './chains.ts'
 import { checkDestinations } from './destinations.ts'
 import { type Inside, sessionNamed, type Verbs } from './inside.ts'
 import { now } from './moment.ts'
@@ -21,6 +22,7 @@ const watchedAtOnce = 500
 
 export function taskVerbs(inside: Inside): Verbs<TaskVerb> {
   const { world, journal, progress, watching, waiting } = inside
+  const chains = new Chains()
   const shown = ({ task, isNew }: AddedTask): AddedTask => ({ task: progress.overlay(task), isNew })
   return {
     'task.add': async ({ session, tasks }) => {
@@ -29,10 +31,14 @@ export function taskVerbs(inside: Inside): Verbs<TaskVerb> {
       const added = await journal.addTasks({ session: id, tasks, at: now(world.clock) })
       return { tasks: added.tasks.map(shown) }
     },
-    'task.enqueue': async ({ session, tasks }) => {
-      const { id } = await sessionNamed(journal, session)
-      await checkRows(inside, tasks)
-      return journal.enqueueTasks({ session: id, tasks, at: now(world.clock) })
+    'task.enqueue': ({ session, tasks, follows }, { caller }) => {
+      const enqueue = async (before?: Promise<unknown>): Promise<Result<'task.enqueue'>> => {
+        const { id } = await sessionNamed(journal, session)
+        await checkRows(inside, tasks)
+        await before
+        return journal.enqueueTasks({ session: id, tasks, at: now(world.clock) })
+      }
+      return follows === undefined ? enqueue() : chains.follow(caller, follows, enqueue)
     },
     'task.change': async ({ targets, change }) => {
       const at = now(world.clock)

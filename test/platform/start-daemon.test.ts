@@ -74,7 +74,7 @@ test(
     endAfter(t, [facts.pid])
     assert.equal(facts.cwd, '/')
     // The daemon's own choice of a heap, and nothing of ours.
-    assert.deepEqual(facts.execArgv, ['--max-semi-space-size=1'])
+    assert.deepEqual(facts.execArgv, ['--optimize-for-size'])
     const { LONGHAUL_HOME, LC_ALL, https_proxy, SSL_CERT_FILE, EXTRA, PATH } = facts.env
     assert.deepEqual(
       { LONGHAUL_HOME, LC_ALL, https_proxy, SSL_CERT_FILE, EXTRA, PATH },

@@ -312,3 +312,26 @@ test('an assignment can cross to another thread', async () => {
   const { assignment } = it.engine.of(await it.add())
   assert.deepEqual(structuredClone(assignment), assignment)
 })
+
+test('an enqueue that follows another is done after it, and not at all when that one was refused', async () => {
+  const it = await open()
+  const enqueue = (tasks: readonly NewTask[], position: number, chain = 1): Promise<unknown> =>
+    it.call('task.enqueue', { session: 'com.example', tasks, follows: { chain, position } })
+  const taken = it.newTask({ key: 'k' })
+  const [first, second] = [it.newTask(), it.newTask()]
+  // Sent at once; the second is quicker to check.
+  await Promise.all([enqueue([taken, first], 0), enqueue([second], 1)])
+  const numbers = await Promise.all([first, second].map(async ({ id }) => (await it.get(id)).taskIdentifier))
+  assert.ok(numbers[0]! < numbers[1]!)
+
+  const other = it.newTask({ key: 'k', request: { url: 'http://127.0.0.1:9/another', method: 'GET', headers: [] } })
+  const late = it.newTask()
+  const answers = await Promise.allSettled([enqueue([other], 0, 2), enqueue([late], 1, 2), enqueue([late], 2, 2)])
+  assert.deepEqual(
+    answers.map((answer) => (answer.status === 'rejected' ? (answer.reason as LonghaulError).code : 'done')),
+    ['INVALID_ARGUMENT', 'CANCELLED', 'CANCELLED'],
+  )
+  // Without the call that it follows, as on a new connection.
+  await assert.rejects(enqueue([late], 5, 3), refused('CANCELLED'))
+  assert.equal(await it.call('task.get', { id: late.id }), null)
+})
