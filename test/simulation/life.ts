@@ -1,0 +1,120 @@
+// One life of a process, a daemon's or an app's. Whatever it asks of the world is two steps, each at a time of its own: the
+// effect and the answer. A death falls before the effect, between the two, or after; the lost answer in the middle is the case
+// that finds bugs. Once it is dead nothing of it runs again: its calls never settle, its timers never fire.
+import type { Clock, Timer } from '../../src/world/clock.ts'
+import type { Seeded } from './seeded.ts'
+import type { Timeline } from './timeline.ts'
+
+/** Ms, both ends included. */
+export type Span = readonly [from: number, to: number]
+
+export interface LifeOptions {
+  readonly name: string
+  readonly timeline: Timeline
+  readonly random: Seeded
+  /** What its clock shows when the timeline shows 0. Ms. */
+  readonly steadyLeadMs: number
+  /** The wall clock is the machine's: it may jump. */
+  readonly wall: () => number
+  /** Told of each call just before and just after its effect; may end the life there. */
+  readonly at?: (what: string, moment: 'before' | 'after') => void
+}
+
+export class Life {
+  readonly name: string
+  readonly clock: Clock
+  readonly #options: LifeOptions
+  readonly #ended = new Set<() => void>()
+  #dead = false
+
+  constructor(options: LifeOptions) {
+    this.#options = options
+    this.name = options.name
+    this.clock = this.#makeClock()
+  }
+
+  get dead(): boolean {
+    return this.#dead
+  }
+
+  get timeline(): Timeline {
+    return this.#options.timeline
+  }
+
+  /**
+   * Asks something of the world.
+   * @param what names the call, as in `file.sync`: faults choose by it
+   * @param effect what it does; what it throws is the answer. It must not wait
+   * @param takes how long until the effect, and from there until the answer. @default 0 to 2 ms each
+   */
+  call<T>(what: string, effect: () => T, takes: { readonly effect?: Span; readonly answer?: Span } = {}): Promise<T> {
+    const { random, timeline } = this.#options
+    const { promise, resolve, reject } = Promise.withResolvers<T>()
+    if (this.#dead) return promise
+    const wait = ([from, to]: Span): number => from + random.fraction() * (to - from)
+    const answer = (run: () => void): void => {
+      timeline.after(wait(takes.answer ?? [0, 2]), () => {
+        if (!this.#dead) run()
+      })
+    }
+    timeline.after(wait(takes.effect ?? [0, 2]), () => {
+      if (this.#dead) return
+      this.#options.at?.(what, 'before')
+      // It may have died of that; the compiler does not know.
+      if (this.dead) return
+      try {
+        const value = effect()
+        answer(() => resolve(value))
+      } catch (error) {
+        answer(() => reject(error as Error))
+      }
+      this.#options.at?.(what, 'after')
+    })
+    return promise
+  }
+
+  /** Something of this life that happens later; it does not when the life has ended by then. */
+  later(ms: number, run: () => void): { cancel(): void } {
+    return this.#options.timeline.after(ms, () => {
+      if (!this.#dead) run()
+    })
+  }
+
+  /** Runs once, when the life ends. Returns a function that takes it back. */
+  onEnd(run: () => void): () => void {
+    this.#ended.add(run)
+    return () => this.#ended.delete(run)
+  }
+
+  /** The process is gone, in the middle of whatever it did. Idempotent. */
+  end(): void {
+    if (this.#dead) return
+    this.#dead = true
+    for (const run of this.#ended) run()
+  }
+
+  #makeClock(): Clock {
+    const { timeline, steadyLeadMs, wall } = this.#options
+    const steady = (): number => timeline.now + steadyLeadMs
+    const timer = (at: number, run: () => void): Timer => this.later(Math.max(0, at - steady()), run)
+    return {
+      steady,
+      wall,
+      timer,
+      sleep: (ms, signal) => {
+        const { promise, resolve, reject } = Promise.withResolvers<void>()
+        const abort = (): void => {
+          set.cancel()
+          reject(signal?.reason as Error)
+        }
+        const set = timer(steady() + ms, () => {
+          signal?.removeEventListener('abort', abort)
+          resolve()
+        })
+        if (signal?.aborted === true) abort()
+        else signal?.addEventListener('abort', abort, { once: true })
+        return promise
+      },
+    }
+  }
+}
