@@ -1,7 +1,8 @@
 /**
  * The life of an attempt. Every command carries the fence that `startAttempt` gave; one with an old fence changes nothing and is
- * told so, but for the last checkpoint of one that was paused. Cancel, suspend, hold, a changed request and the deadline raise the fence in their own commit, so that it does not
- * matter whether their stop message arrives before or after the attempt's next write.
+ * told so, but for the last checkpoint of one that was paused. Cancel, suspend, hold, a changed request and the deadline
+ * raise the fence in their own commit, so that it does not matter whether their stop message arrives before or after the
+ * attempt's next write.
  *
  * The publish intent is the point of no return: from its commit to the attempt's end nothing raises the fence.
  */
@@ -232,6 +233,8 @@ export function checkpoint(work: Work, input: CommandInput<'checkpoint'>): Recor
   )
   const received = input.ranges.reduce((sum, [from, to]) => sum + to - from, 0)
   const gained = received > task.best
+  // What gets on is not what makes the daemon end.
+  if (gained) store.run('delete from interrupted where task = ?', task.id)
   const total = input.representation.total ?? task.total
   settle(
     work,

@@ -72,6 +72,8 @@ function changeTask(work: Work, task: TaskRow, what: Change, at: Moment): boolea
     case 'tryNow':
       // A wait that a server asked for stays.
       if (task.wait === null || (task.server_asked !== 0 && task.parked === 0)) return false
+      // Somebody takes the risk: it is parked again only for what happens from now on.
+      work.store.run('delete from interrupted where task = ?', task.id)
       settle(work, task, { wait: null, wait_until: null, parked: 0 }, at)
       return true
     case 'priority':

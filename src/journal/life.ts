@@ -12,7 +12,10 @@ import type { TaskRow } from './rows.ts'
 import type { Store } from './store.ts'
 import type { Work } from './work.ts'
 
-/** A task that was active in this many unclean ends within this time is left alone for a while: it may be the cause. */
+/**
+ * A task that was active in this many unclean ends within this time, and gained no byte meanwhile, is left alone for a while: it
+ * may be the cause.
+ */
 const crashes = { many: 3, withinMs: 10 * 60_000, parkedMs: 3_600_000 }
 
 interface LifeRow {

@@ -1320,6 +1320,24 @@ export function journalSuite(form: string, open: OpenJournal): void {
       assert.equal(await s.gate(id), 'backoff')
       await s.change([id], { kind: 'tryNow' })
       assert.equal(await s.gate(id), 'ready')
+      await s.start(id)
+      assert.deepEqual((await s.restart({ clean: false })).parked, [])
+    })
+
+    check('a task that gains bytes between unclean ends is not taken for their cause', async (s) => {
+      const { session } = await s.owned()
+      const id = await s.addOne(session)
+      for (let i = 1; i <= 5; i++) {
+        await s.checkpoint(await s.startWithBytes(id, 10 * i), 10 * i + 5)
+        s.pass(minute)
+        assert.deepEqual((await s.restart({ clean: false })).parked, [])
+      }
+      // The same bytes once more are no gain; the last of the ends above was the first of three.
+      for (let i = 2; i <= 3; i++) {
+        await s.startWithBytes(id, 55)
+        s.pass(minute)
+        assert.deepEqual((await s.restart({ clean: false })).parked, i < 3 ? [] : [id])
+      }
     })
 
     check('three unclean ends over a longer time park nothing', async (s) => {
