@@ -1,0 +1,296 @@
+// The twin of src/network: every server that there is, and a Transport for each life. Nothing here follows a redirect, judges
+// a status or asks twice; that is what the code under test does. Servers outlive every life, and what they were asked is kept.
+import { LonghaulError } from '../../src/contract/errors.ts'
+import {
+  type ConnectionFacts,
+  type Exchange,
+  NetworkFailure,
+  type NetworkPhase,
+  type Outgoing,
+  type Transport,
+} from '../../src/world/transport.ts'
+import { fieldOf } from './answers.ts'
+import { describeContent, digestOf } from './content.ts'
+import { SimulatedExchange } from './exchange.ts'
+import { type Life } from './life.ts'
+import { type Seeded } from './seeded.ts'
+import { type Answer, type Failed, Server } from './server.ts'
+import { type ServerPlan } from './server-plan.ts'
+import { type Timeline } from './timeline.ts'
+
+export interface InternetOptions {
+  readonly timeline: Timeline
+  readonly random: Seeded
+  /** Of the machine that asks: the facts of a connection are in its time. */
+  readonly wall: () => number
+  /** Told of each request when it arrives. */
+  readonly heard?: (request: RequestRecord) => void
+}
+
+export interface RequestRecord {
+  readonly atMs: number
+  readonly life: string
+  readonly method: string
+  readonly url: string
+  readonly range?: string
+  readonly ifRange?: string
+  /** In words. */
+  readonly answer: string
+}
+
+/** Where a request goes: a server, or the redirects that lead to it. */
+interface Place {
+  readonly server: Server
+  /** Where to go instead. */
+  readonly next: string | undefined
+}
+
+const redirectStatuses = [302, 301, 307, 308] as const
+/** A public one: redirects to others are refused. */
+const serverAddress = '203.0.113.80'
+
+export class Internet {
+  readonly #options: InternetOptions
+  readonly #places = new Map<string, Place>()
+  readonly #servers = new Map<string, Server>()
+  readonly #log: RequestRecord[] = []
+  readonly #running = new Set<SimulatedExchange>()
+
+  constructor(options: InternetOptions) {
+    this.#options = options
+  }
+
+  /** An address, and the redirects before it if the plan has some. */
+  serve(url: string, plan: ServerPlan): void {
+    const stations = Array.from({ length: plan.nature.redirects + 1 }, (_, hop) => station(url, hop))
+    const server = new Server(stations[0]!, plan, this.#options)
+    stations.forEach((each, hop) => this.#places.set(each, { server, next: stations[hop + 1] }))
+    this.#servers.set(stations[0]!, server)
+  }
+
+  /** Faults are over: from now on every server serves its newest version, honestly and at full speed. */
+  calm(): void {
+    for (const server of this.#servers.values()) server.calm()
+  }
+
+  /** Every connection is reset, as when the machine changes its network. */
+  breakConnections(): void {
+    for (const exchange of this.#running) exchange.stop('connection lost', 'the network broke')
+  }
+
+  /** The contents that a correct download of it may end with: those served so far, or the newest where only a digest tells. */
+  versions(url: string): readonly Uint8Array[] {
+    return this.#server(url).acceptable
+  }
+
+  /** SHA-256, lower-case hex. @default that of the newest version that will ever be */
+  digestOf(url: string, version?: number): string {
+    const { contents } = this.#server(url)
+    return digestOf(contents.at(version ?? -1)!)
+  }
+
+  /** Which version these bytes are, or of which they were mixed, in words. */
+  describe(url: string, bytes: Uint8Array): string {
+    return describeContent(bytes, this.#server(url).contents)
+  }
+
+  get requests(): number {
+    return this.#log.length
+  }
+
+  get log(): readonly RequestRecord[] {
+    return this.#log
+  }
+
+  /** The seam, for one life. */
+  transport(life: Life): Transport {
+    const stops = new Set<() => void>()
+    const idle = new Set<string>()
+    let closed = false
+    return {
+      open: (request, signal) => {
+        const url = addressOf(request)
+        if (url instanceof LonghaulError) return Promise.reject(url)
+        if (life.dead) return new Promise<never>(() => {})
+        if (closed || signal.aborted) return Promise.reject(aborted('connect', url))
+        return this.#open(request, url, { life, signal, stops, idle })
+      },
+      close: async () => {
+        closed = true
+        for (const stop of stops) stop()
+        await life.call('transport.close', () => idle.clear())
+      },
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------------------------- inside
+
+  #open(
+    request: Outgoing,
+    url: URL,
+    by: {
+      readonly life: Life
+      readonly signal: AbortSignal
+      readonly stops: Set<() => void>
+      readonly idle: Set<string>
+    },
+  ): Promise<Exchange> {
+    const { life, signal, stops, idle } = by
+    const { promise, resolve, reject } = Promise.withResolvers<Exchange>()
+    const begunMs = this.#options.wall()
+    let phase: NetworkPhase = 'connect'
+    let exchange: SimulatedExchange | undefined
+    let over = false
+    const end = (): void => {
+      over = true
+      stops.delete(stop)
+      signal.removeEventListener('abort', stop)
+      if (exchange !== undefined) this.#running.delete(exchange)
+    }
+    const stop = (): void => {
+      if (life.dead) return
+      if (exchange !== undefined) return exchange.close()
+      end()
+      reject(aborted(phase, url))
+    }
+    stops.add(stop)
+    signal.addEventListener('abort', stop, { once: true })
+
+    const asked = life.call(
+      'transport.open',
+      () => {
+        if (over) return 'silence'
+        phase = 'head'
+        return this.#ask(request, url, life)
+      },
+      { effect: [0, 30], answer: [0, 30] },
+    )
+    void asked.then((reply) => {
+      if (over || reply === 'silence') return
+      if ('failed' in reply) {
+        end()
+        reject(new NetworkFailure(reply.failed, reply.phase, `${peerOf(url)}: ${reply.failed} (${reply.phase})`))
+        return
+      }
+      const reused = idle.delete(url.origin)
+      exchange = new SimulatedExchange({
+        life,
+        answer: reply,
+        peer: peerOf(url),
+        facts: this.#facts(begunMs, request, reply, reused),
+        over: (connection) => {
+          end()
+          if (connection === 'usable') idle.add(url.origin)
+        },
+      })
+      this.#running.add(exchange)
+      resolve(exchange)
+    })
+    return promise
+  }
+
+  #ask(request: Outgoing, url: URL, life: Life): Answer | Failed | 'silence' {
+    const [reply, words] = this.#reply(request, url)
+    const range = fieldOf(request, 'range')
+    const ifRange = fieldOf(request, 'if-range')
+    const record: RequestRecord = {
+      atMs: this.#options.timeline.now,
+      life: life.name,
+      method: request.method,
+      url: request.url,
+      ...(range !== undefined && { range }),
+      ...(ifRange !== undefined && { ifRange }),
+      answer: words,
+    }
+    this.#log.push(record)
+    this.#options.heard?.(record)
+    return reply
+  }
+
+  #reply(request: Outgoing, url: URL): readonly [Answer | Failed | 'silence', string] {
+    url.hash = ''
+    const place = this.#places.get(url.href)
+    if (place !== undefined && place.next === undefined) return place.server.ask(request)
+    if (place?.next !== undefined) {
+      const status = redirectStatuses[place.next.length % redirectStatuses.length]!
+      return [this.#plain(status, [['location', place.next]]), `${status} to ${place.next}`]
+    }
+    const isKnown = [...this.#places.keys()].some((known) => new URL(known).host === url.host)
+    if (!isKnown) return [{ failed: 'cannot find host', phase: 'lookup' }, 'no such host']
+    return [this.#plain(404, []), '404 nothing is there']
+  }
+
+  #plain(status: number, headers: Answer['headers']): Answer {
+    return {
+      status,
+      headers: [...headers, ['content-length', '0']],
+      body: new Uint8Array(),
+      proof: 'length',
+      ends: 'well',
+      bytesPerSecond: () => Infinity,
+      random: this.#options.random,
+    }
+  }
+
+  #facts(begunMs: number, request: Outgoing, answer: Answer, reused: boolean): ConnectionFacts {
+    const nowMs = this.#options.wall()
+    const secure = request.url.startsWith('https:')
+    const making = {
+      domainLookupStartMs: begunMs,
+      domainLookupEndMs: begunMs,
+      connectStartMs: begunMs,
+      ...(secure && { secureConnectionStartMs: begunMs, secureConnectionEndMs: begunMs }),
+      connectEndMs: begunMs,
+    }
+    return {
+      protocol: 'http/1.1',
+      reused,
+      proxied: false,
+      fetchStartMs: begunMs,
+      ...(!reused && making),
+      requestStartMs: begunMs,
+      requestEndMs: begunMs,
+      responseStartMs: nowMs,
+      headerBytesSent: sizeOf(request.headers) + request.url.length,
+      headerBytesReceived: sizeOf(answer.headers),
+      localAddress: '192.168.1.2',
+      remoteAddress: serverAddress,
+      ...(secure && { tlsVersion: 'TLSv1.3', tlsCipher: 'TLS_AES_128_GCM_SHA256' }),
+    }
+  }
+
+  #server(url: string): Server {
+    const server = this.#servers.get(new URL(url).href)
+    if (server === undefined) throw new Error(`nothing is served at ${url}`)
+    return server
+  }
+}
+
+/** The address itself, then where its redirects lead: another path, another host, and so on in turn. */
+function station(url: string, hop: number): string {
+  const there = new URL(url)
+  if (hop > 0) there.pathname += `/to-${hop}`
+  if (hop % 2 === 0 && hop > 0) there.hostname = `mirror-${hop}.${there.hostname}`
+  return there.href
+}
+
+/** As the real one: @throws UNSUPPORTED_URL, BAD_URL; given, because a promise rejects with it. */
+function addressOf(request: Outgoing): URL | LonghaulError {
+  if (!URL.canParse(request.url)) return new LonghaulError('BAD_URL', 'The address of the request is not a valid URL.')
+  const url = new URL(request.url)
+  if (url.protocol === 'http:' || url.protocol === 'https:') return url
+  return new LonghaulError('UNSUPPORTED_URL', `The scheme ${url.protocol} is not supported; http: and https: are.`)
+}
+
+function aborted(phase: NetworkPhase, url: URL): NetworkFailure {
+  return new NetworkFailure('aborted', phase, `${peerOf(url)}: the request was given up`)
+}
+
+function peerOf(url: URL): string {
+  const port = url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port
+  return `${url.hostname}:${port}`
+}
+
+function sizeOf(headers: Outgoing['headers']): number {
+  return headers.reduce((sum, [name, value]) => sum + name.length + value.length + 4, 20)
+}

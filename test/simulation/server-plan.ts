@@ -1,0 +1,163 @@
+// What one simulated address is like and what befalls its requests, as plain data: a plan is made from a seed, printed,
+// stored, and made smaller by taking parts out. To add a behaviour: a member here, its chance below, its answer in server.ts.
+import { type Seeded } from './seeded.ts'
+
+/** A share of the body, 0 to 1: so much of it is sent before something happens. */
+type Share = number
+
+/** What befalls one request. Where it makes no sense (a range was not asked for) the answer is an honest one. */
+export type Behaviour =
+  | { readonly kind: 'honest' }
+  | { readonly kind: 'slow'; readonly bytesPerSecond: number }
+  // The connection.
+  | {
+      readonly kind: 'refuses connection' | 'cannot find host' | 'no network' | 'hangs before head' | 'cut before head'
+    }
+  /** `cut` is a reset, `short` a close in good order; a body without a length cannot be told to be short. */
+  | { readonly kind: 'cut' | 'short' | 'stall'; readonly after: Share }
+  // The protocol. In the body, if it comes in chunks.
+  | { readonly kind: 'malformed'; readonly after?: Share }
+  | { readonly kind: 'excess' }
+  // The server.
+  | { readonly kind: 'status'; readonly status: ErrorStatus; readonly retryAfterSeconds?: number }
+  | { readonly kind: '206 without being asked' }
+  /** The next version comes while this answer, of the old one, is on its way; it is cut. */
+  | { readonly kind: 'changes under the body'; readonly after: Share }
+  // Ranges, where one was asked for.
+  | {
+      readonly kind: 'wrong range start' | 'wrong range total' | 'shorter range' | 'ignores range' | '416' | 'multipart'
+    }
+  /** The next version comes and If-Range is ignored: 206 with other bytes than those that the client has, truly labelled. */
+  | { readonly kind: 'range of another version' }
+  // Lies that nobody can see through without a digest: only in plans with `needsDigest`.
+  | { readonly kind: 'other bytes' | 'error page' }
+  | { readonly kind: 'mixed body'; readonly after: Share }
+
+export type ErrorStatus = 403 | 404 | 408 | 429 | 500 | 502 | 503
+
+export interface ServerNature {
+  readonly validators: 'strong etag' | 'weak etag' | 'last-modified' | 'etag and last-modified' | 'none'
+  readonly ranges: boolean
+  /** How the end of a body is told. */
+  readonly length: 'content-length' | 'chunked' | 'close'
+  /** `ignores`: gives the range all the same, truly labelled. `never true`: gives the whole. */
+  readonly ifRange: 'honours' | 'ignores' | 'never true'
+  /** Sends Repr-Digest with sha-256. */
+  readonly digestHeader: boolean
+  /** How many redirects lead to it. */
+  readonly redirects: number
+  /** When nothing befalls a request. */
+  readonly bytesPerSecond: number
+}
+
+export interface ServerPlan {
+  /** Of the first version. */
+  readonly size: number
+  /** How old the first version is when the simulation begins, in ms. */
+  readonly ageMs: number
+  /** Further versions and the moments of the timeline when they come, in order; a behaviour may bring one earlier. */
+  readonly versions: readonly { readonly atMs: number; /** @default that of the first */ readonly size?: number }[]
+  readonly nature: ServerNature
+  /** For the first request, the second, and so on. Redirects do not count. */
+  readonly weather: readonly Behaviour[]
+  readonly afterwards: 'honest' | 'weather again'
+  /** Its lies can only be told by the digest of the newest version: whoever asks must expect it. */
+  readonly needsDigest?: boolean
+}
+
+export function makeServerPlan(random: Seeded): ServerPlan {
+  const size = makeSize(random)
+  const needsDigest = random.chance(0.12)
+  const versions = Array.from({ length: random.chance(0.6) ? 0 : random.int(1, 3) }, () => ({
+    atMs: random.scale(500, 600_000),
+    // Of equal size they are harder to tell apart.
+    ...(random.chance(0.3) && { size: makeSize(random) }),
+  })).toSorted((a, b) => a.atMs - b.atMs)
+  const nature: ServerNature = {
+    validators: random.weighted({
+      'strong etag': 5,
+      'etag and last-modified': 3,
+      'last-modified': 3,
+      'weak etag': 1,
+      none: 1,
+    }),
+    ranges: random.chance(0.9),
+    length: random.weighted({ 'content-length': 7, chunked: 2, close: 1 }),
+    ifRange: random.weighted({ honours: 7, ignores: 2, 'never true': 1 }),
+    digestHeader: random.chance(0.15),
+    redirects: random.chance(0.8) ? 0 : random.int(1, 3),
+    bytesPerSecond: rate(random, size, 60),
+  }
+  return {
+    size,
+    ageMs: random.chance(0.8) ? random.scale(60_000, 1_000_000_000) : random.int(0, 60_000),
+    versions,
+    nature,
+    weather: Array.from({ length: random.chance(0.3) ? 0 : random.scale(1, 8) }, () =>
+      needsDigest && random.chance(0.3) ? makeLie(random) : makeBehaviour(random, size, nature, needsDigest),
+    ),
+    afterwards: random.chance(0.85) ? 'honest' : 'weather again',
+    ...(needsDigest && { needsDigest }),
+  }
+}
+
+function makeSize(random: Seeded): number {
+  const most = random.weighted({ '0': 1, '1': 1, '100': 3, '5000': 7, '50000': 6, '204800': 3 })
+  return most === '0' ? 0 : random.scale(1, Number(most))
+}
+
+/** Such that the body takes up to so many seconds. */
+function rate(random: Seeded, size: number, mostSeconds: number): number {
+  return Math.ceil(Math.max(50, size / (mostSeconds * random.fraction() + 0.001)))
+}
+
+function makeBehaviour(random: Seeded, size: number, nature: ServerNature, needsDigest: boolean): Behaviour {
+  const kind = random.weighted<Exclude<Behaviour['kind'], 'other bytes' | 'error page' | 'mixed body'>>({
+    honest: 25,
+    slow: 12,
+    cut: 25,
+    short: 10,
+    stall: 8,
+    'refuses connection': 4,
+    'cannot find host': 2,
+    'no network': 2,
+    'hangs before head': 3,
+    'cut before head': 3,
+    malformed: 2,
+    excess: 2,
+    status: 12,
+    '206 without being asked': 1,
+    'changes under the body': 10,
+    'wrong range start': 4,
+    'wrong range total': 3,
+    'shorter range': 3,
+    'ignores range': 4,
+    '416': 2,
+    multipart: 2,
+    'range of another version': 8,
+  })
+  switch (kind) {
+    case 'slow':
+      return { kind, bytesPerSecond: rate(random, size, 120) }
+    case 'short':
+      // A body without a length that ends too early is a lie that only a digest shows.
+      return { kind: nature.length === 'close' && !needsDigest ? 'cut' : 'short', after: random.fraction() }
+    case 'cut':
+    case 'stall':
+    case 'changes under the body':
+      return { kind, after: random.fraction() }
+    case 'malformed':
+      return random.chance(0.5) ? { kind } : { kind, after: random.fraction() }
+    case 'status': {
+      const status = random.pick<ErrorStatus>([500, 500, 502, 503, 503, 503, 429, 429, 408, 404, 403])
+      return { kind, status, ...(random.chance(0.4) && { retryAfterSeconds: random.int(0, 1) * random.scale(1, 900) }) }
+    }
+    default:
+      return { kind }
+  }
+}
+
+function makeLie(random: Seeded): Behaviour {
+  const kind = random.weighted({ 'other bytes': 3, 'mixed body': 2, 'error page': 1 })
+  return kind === 'mixed body' ? { kind, after: random.fraction() } : { kind }
+}

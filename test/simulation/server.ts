@@ -1,0 +1,294 @@
+// One simulated address: which version it has at which moment, and what befalls each request. It survives every life.
+import { type BodyEnd, type NetworkFailureCause, type NetworkPhase } from '../../src/world/transport.ts'
+import {
+  type Draft,
+  type Question,
+  type Shelf,
+  date,
+  fieldOf,
+  honestAnswer,
+  partial,
+  rangeOf,
+  unsatisfiable,
+} from './answers.ts'
+import { contentOf } from './content.ts'
+import { type Seeded } from './seeded.ts'
+import { type Behaviour, type ServerPlan } from './server-plan.ts'
+import { type Timeline } from './timeline.ts'
+
+/** What the network brings, up to its break. */
+export interface Answer {
+  readonly status: number
+  readonly headers: Draft['headers']
+  /** As much of it as is sent. */
+  readonly body: Uint8Array
+  readonly proof: BodyEnd['proof']
+  /** After those bytes. */
+  readonly ends: 'well' | 'silence' | NetworkFailureCause
+  /** Asked before each chunk. */
+  readonly bytesPerSecond: () => number
+  /** For chunks. */
+  readonly random: Seeded
+}
+
+export interface Failed {
+  readonly failed: NetworkFailureCause
+  readonly phase: NetworkPhase
+}
+
+/** Servers have a good clock of their own. Ms since 1970 when the timeline shows 0. */
+const serversBegin = Date.UTC(2026, 0, 1)
+const silent: unique symbol = Symbol('silent')
+const lieVersion = 200
+
+export class Server {
+  readonly plan: ServerPlan
+  readonly #url: string
+  readonly #random: Seeded
+  readonly #timeline: Timeline
+  readonly #contents = new Map<number, Uint8Array>()
+  /** When each version came, by number, up to the newest. Timeline ms. */
+  readonly #came: number[]
+  readonly #served = new Set<number>()
+  #asked = 0
+  #calm = false
+
+  constructor(url: string, plan: ServerPlan, world: { readonly timeline: Timeline; readonly random: Seeded }) {
+    this.plan = plan
+    this.#url = url
+    this.#timeline = world.timeline
+    this.#random = world.random.fork(url)
+    this.#came = [-plan.ageMs]
+  }
+
+  /** All whole contents that it may have, by version. */
+  get contents(): readonly Uint8Array[] {
+    return Array.from({ length: this.#newest + 1 }, (_, version) => this.#content(version))
+  }
+
+  /** What a correct download may end with. */
+  get acceptable(): readonly Uint8Array[] {
+    if (this.plan.needsDigest === true) return [this.#content(this.#newest)]
+    return [...this.#served].map((version) => this.#content(version))
+  }
+
+  calm(): void {
+    this.#calm = true
+    this.#bring(this.#newest)
+  }
+
+  /** One request has arrived, or could not. The second value says it in words. */
+  ask(question: Question): readonly [Answer | Failed | 'silence', string] {
+    const { weather, afterwards } = this.plan
+    const number = this.#asked++
+    const at = afterwards === 'weather again' && weather.length > 0 ? number % weather.length : number
+    const behaviour: Behaviour = (this.#calm ? undefined : weather[at]) ?? { kind: 'honest' }
+    this.#bring(this.plan.versions.filter(({ atMs }) => atMs <= this.#timeline.now).length)
+    const early = earlyEnd(behaviour)
+    if (early === silent) return ['silence', behaviour.kind]
+    if (early !== undefined) return [early, behaviour.kind]
+    return this.#answer(question, behaviour, this.#random.fork(String(number)))
+  }
+
+  // ------------------------------------------------------------------------------------------------------------- inside
+
+  get #newest(): number {
+    return this.plan.versions.length
+  }
+
+  /** From now on it has this version, if it has not come before. */
+  #bring(version: number): void {
+    for (let next = this.#came.length; next <= Math.min(version, this.#newest); next++) {
+      this.#came.push(Math.min(this.plan.versions[next - 1]!.atMs, this.#timeline.now))
+    }
+  }
+
+  #bringNext(): void {
+    this.#bring(this.#came.length)
+  }
+
+  #content(version: number): Uint8Array {
+    let content = this.#contents.get(version)
+    if (content === undefined) {
+      const size = this.plan.versions[version - 1]?.size ?? this.plan.size
+      this.#contents.set(version, (content = contentOf(this.#url, version, size)))
+    }
+    return content
+  }
+
+  get #shelf(): Shelf {
+    const version = this.#came.length - 1
+    const second = (v: number): number => Math.floor((serversBegin + this.#came[v]!) / 1000)
+    return {
+      version,
+      content: this.#content(version),
+      modifiedMs: serversBegin + this.#came[version]!,
+      nowMs: serversBegin + this.#timeline.now,
+      twiceInOneSecond: version > 0 && second(version) === second(version - 1),
+    }
+  }
+
+  #answer(question: Question, behaviour: Behaviour, random: Seeded): readonly [Answer, string] {
+    if (behaviour.kind === 'range of another version' && fieldOf(question, 'range') !== undefined) this.#bringNext()
+    const shelf = this.#shelf
+    const draft = this.#draft(question, behaviour, shelf)
+    if (draft.status === 200 || draft.status === 206 || draft.status === 304) this.#served.add(shelf.version)
+    if (behaviour.kind === 'changes under the body') this.#bringNext()
+    const answer = this.#send(question, behaviour, draft, random)
+    const words = [
+      `${draft.status} v${shelf.version}`,
+      ...(draft.status === 206 ? [`from ${draft.from}`] : []),
+      `${answer.body.length} bytes`,
+      ...(answer.ends === 'well' ? [] : [`then ${answer.ends}`]),
+      ...(behaviour.kind === 'honest' ? [] : [`(${behaviour.kind})`]),
+    ]
+    return [answer, words.join(' ')]
+  }
+
+  /** The answer before the connection has its say. */
+  #draft(question: Question, behaviour: Behaviour, shelf: Shelf): Draft {
+    const { nature } = this.plan
+    const size = shelf.content.length
+    const asked = rangeOf(question, size)
+    const honest = (range = asked, ifRange = nature.ifRange): Draft =>
+      honestAnswer(question, shelf, nature, { asked: range, ifRange })
+    const draft = honest()
+    const isRange = draft.status === 206
+    const labels = draft.headers.filter(([name]) => name !== 'content-range')
+    switch (behaviour.kind) {
+      case 'status': {
+        const { status, retryAfterSeconds: seconds } = behaviour
+        const wait: Draft['headers'] = seconds === undefined ? [] : [['retry-after', String(seconds)]]
+        return { status, headers: [date(shelf), ...wait], body: Buffer.from('not now, or not at all'), from: 0 }
+      }
+      case 'error page':
+        return { status: 200, headers: [date(shelf)], body: Buffer.from('<html>Something went wrong</html>'), from: 0 }
+      case '206 without being asked':
+        if (asked !== undefined || draft.status !== 200 || size === 0) return draft
+        return partial(shelf, labels, { from: 0, to: Math.ceil(size / 2) })
+      case 'ignores range':
+        // A condition that failed gives the whole.
+        return isRange ? honestAnswer(question, shelf, nature, { asked: undefined, ifRange: 'never true' }) : draft
+      case 'range of another version':
+        return honest(asked, 'ignores')
+      case '416':
+        return isRange ? unsatisfiable(shelf) : draft
+      case 'wrong range start':
+        if (!isRange || size < 2) return draft
+        return partial(shelf, labels, { from: draft.from === 0 ? 1 : draft.from - 1, to: size })
+      case 'shorter range':
+        if (!isRange) return draft
+        return partial(shelf, labels, { from: draft.from, to: draft.from + Math.ceil(draft.body.length / 2) })
+      case 'wrong range total':
+        if (!isRange) return draft
+        return { ...draft, headers: [...labels, ['content-range', rangeText(draft, size + 1)]] }
+      case 'multipart':
+        return isRange ? multipart(draft, labels, size) : draft
+      case 'other bytes':
+      case 'mixed body': {
+        if (draft.body.length === 0) return draft
+        const good = 'after' in behaviour ? Math.floor(draft.body.length * behaviour.after) : 0
+        const body = Uint8Array.from(draft.body)
+        body.set(contentOf(this.#url, lieVersion, size).subarray(draft.from + good, draft.from + body.length), good)
+        return { ...draft, body }
+      }
+      default:
+        return draft
+    }
+  }
+
+  #send(question: Question, behaviour: Behaviour, draft: Draft, random: Seeded): Answer {
+    const { nature } = this.plan
+    const bodiless = question.method === 'HEAD' || draft.status === 304
+    const length = draft.status < 300 || draft.status === 304 ? nature.length : 'content-length'
+    const headers = [...draft.headers]
+    if (!bodiless || question.method === 'HEAD') {
+      if (length === 'content-length') headers.push(['content-length', String(draft.body.length)])
+      if (length === 'chunked') headers.push(['transfer-encoding', 'chunked'])
+    }
+    if (length === 'close' && !bodiless) headers.push(['connection', 'close'])
+    const rate = behaviour.kind === 'slow' ? behaviour.bytesPerSecond : nature.bytesPerSecond
+    const whole = {
+      status: draft.status,
+      headers,
+      bytesPerSecond: () => (this.#calm ? Infinity : rate),
+      random,
+    }
+    if (bodiless) return { ...whole, body: new Uint8Array(), proof: 'length', ends: 'well' }
+    const proof = ({ 'content-length': 'length', chunked: 'last chunk', close: 'close' } as const)[length]
+    const body = draft.body.subarray(0, Math.floor(draft.body.length * shareSent(behaviour, proof)))
+    return { ...whole, body, proof, ends: endOf(behaviour, proof, body.length === draft.body.length) }
+  }
+}
+
+/** What never becomes an answer. */
+function earlyEnd(behaviour: Behaviour): Failed | typeof silent | undefined {
+  switch (behaviour.kind) {
+    case 'refuses connection':
+      return { failed: 'cannot connect', phase: 'connect' }
+    case 'cannot find host':
+      return { failed: 'cannot find host', phase: 'lookup' }
+    case 'no network':
+      return { failed: 'no network', phase: 'connect' }
+    case 'cut before head':
+      return { failed: 'connection lost', phase: 'head' }
+    case 'hangs before head':
+      return silent
+    case 'malformed':
+      return behaviour.after === undefined ? { failed: 'malformed answer', phase: 'head' } : undefined
+    default:
+      return undefined
+  }
+}
+
+function shareSent(behaviour: Behaviour, proof: BodyEnd['proof']): number {
+  switch (behaviour.kind) {
+    case 'cut':
+    case 'short':
+    case 'stall':
+    case 'changes under the body':
+      return behaviour.after
+    case 'malformed':
+      // Only chunks have a form that can be broken.
+      return proof === 'last chunk' ? (behaviour.after ?? 1) : 1
+    default:
+      return 1
+  }
+}
+
+/** How the network tells the end of a body. With all bytes there, a body of known length is whole whatever comes then. */
+function endOf(behaviour: Behaviour, proof: BodyEnd['proof'], complete: boolean): Answer['ends'] {
+  const isWhole = proof === 'length' && complete
+  switch (behaviour.kind) {
+    case 'cut':
+    case 'changes under the body':
+      return isWhole ? 'well' : 'connection lost'
+    case 'short':
+      return isWhole || proof === 'close' ? 'well' : 'connection lost'
+    case 'stall':
+      return isWhole ? 'well' : 'silence'
+    case 'malformed':
+      return proof === 'last chunk' ? 'malformed answer' : 'well'
+    case 'excess':
+      return proof === 'length' ? 'body too long' : 'well'
+    default:
+      return 'well'
+  }
+}
+
+function rangeText({ from, body }: Draft, total: number): string {
+  return `bytes ${from}-${from + body.length - 1}/${total}`
+}
+
+function multipart(draft: Draft, labels: Draft['headers'], size: number): Draft {
+  const head = `--part\r\nContent-Type: application/octet-stream\r\nContent-Range: ${rangeText(draft, size)}\r\n\r\n`
+  return {
+    status: 206,
+    headers: [
+      ...labels.filter(([name]) => name !== 'content-type'),
+      ['content-type', 'multipart/byteranges; boundary=part'],
+    ],
+    body: Buffer.concat([Buffer.from(head), draft.body, Buffer.from('\r\n--part--\r\n')]),
+    from: draft.from,
+  }
+}
