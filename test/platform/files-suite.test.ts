@@ -1,0 +1,22 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createFileSystem } from '../../src/platform/files.ts'
+import { fileSystemSuite } from '../suites/file-system.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
+
+const files = createFileSystem()
+
+fileSystemSuite('of the machine', async () => ({
+  files,
+  home: await temporaryFolder(),
+  write: (path, text) => writeFileSync(path, text),
+  read: (path) => {
+    try {
+      return readFileSync(path, 'utf8')
+    } catch {
+      return undefined
+    }
+  },
+  makeFolder: (path) => mkdirSync(path),
+  remove: (path) => rmSync(path, { recursive: true }),
+  settle: (work) => work,
+}))
