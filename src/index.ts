@@ -57,7 +57,8 @@ export type {
 } from './client/session-events.ts'
 
 /** For an app that the daemon started because its session needs it. */
-export { handleEventsForBackgroundSession, type LaunchHandler } from './client/launched.ts'
+export { handleEventsForBackgroundSession } from './client/handle-events.ts'
+export type { LaunchHandler } from './client/launched.ts'
 
 /** The one class of everything that is thrown; `isLonghaulError` works across processes and copies of this package. */
 export { type ErrorCode, isLonghaulError, LonghaulError } from './contract/errors.ts'

@@ -52,8 +52,9 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
 
   // What an app and a person hold. Nothing of what the daemon is made of; of the platform, only what a process beside the
-  // daemon needs to find or start it, and to put a delivered file into its place.
-  client: [
+  // daemon needs to find or start it, and to put a delivered file into its place, and that through one file.
+  client: ['type wire/peer', 'type world/app-world', 'contract'],
+  'client/this-app': [
     'wire',
     'platform/paths',
     'platform/clock',
@@ -62,8 +63,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     'platform/this-process',
     'platform/destination',
     'platform/move-file',
-    'type world/channel',
-    'type world/clock',
+    'type world/app-world',
     'contract',
   ],
   cli: [
@@ -118,8 +118,8 @@ export const belongsTo: Readonly<Record<string, readonly string[]>> = {
   'content-disposition': ['transfer'],
 }
 
-/** Inside rooms that may read `process` (arguments, environment, versions): an app's own process is the client's business. */
-export const mayReadProcess: readonly string[] = ['client']
+/** May read `process` (arguments, environment, versions) and nothing else of the real world: an app's own process is its business. */
+export const mayReadProcess: readonly string[] = ['client/this-app']
 
 /** Globals that are time or chance. `Date.now` is a member; `Date()` and `new Date()` without arguments read the clock too. */
 export const worldlyGlobals: readonly string[] = [

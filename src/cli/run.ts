@@ -1,6 +1,6 @@
 /** One run of the command line in the real world: its streams, signals and clock, and the connection it may need. */
 import type { Link } from '../client/link.ts'
-import { linkTo } from '../client/links.ts'
+import { linkTo } from '../client/this-app.ts'
 import { isLonghaulError } from '../contract/errors.ts'
 import { readLock } from '../platform/lock-file.ts'
 import { homeFolder, homePaths } from '../platform/paths.ts'

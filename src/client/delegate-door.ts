@@ -2,6 +2,7 @@
 import type { LonghaulError } from '../contract/errors.ts'
 import type { DurableEventJson, PassingEventJson } from '../contract/events.ts'
 import type { TaskId } from '../contract/words.ts'
+import type { AppWorld } from '../world/app-world.ts'
 import type { DownloadHandle } from './download-handle.ts'
 import { eventObject, retryEvent, writeDataEvent } from './event-objects.ts'
 import type { Consumer } from './ownership.ts'
@@ -29,12 +30,12 @@ export function delegateDoor<M>(options: DelegateDoorOptions<M>): Consumer {
     const call = method(event.kind)
     if (call === undefined) return
     const object = event.kind === 'didWriteData' ? writeDataEvent(event) : retryEvent(event)
-    reportThrown(event.kind, () => call.call(delegate, task, object))
+    reportThrown(handles.link.world, event.kind, () => call.call(delegate, task, object))
   }
 
   return {
     async run(event, signal) {
-      const object = eventObject<M>(event, (record) => handles.handle(record), signal)
+      const object = eventObject<M>(event, handles, signal)
       const call = method(event.kind)
       if (call === undefined) return
       // As a method: `this` is the delegate.
@@ -59,16 +60,16 @@ export function delegateDoor<M>(options: DelegateDoorOptions<M>): Consumer {
     lost(error: LonghaulError) {
       options.lost(error)
       const call = method('didLoseOwnership')
-      if (call !== undefined) reportThrown('didLoseOwnership', () => call.call(delegate, error))
+      if (call !== undefined) reportThrown(handles.link.world, 'didLoseOwnership', () => call.call(delegate, error))
     },
   }
 }
 
 /** Nobody repeats these events, so what a method throws is only told to the developer. */
-function reportThrown(name: string, run: () => unknown): void {
+function reportThrown(world: AppWorld, name: string, run: () => unknown): void {
   const report = (error: unknown): void => {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    process.emitWarning(`The delegate's ${name} threw. ${text}`, { code: 'LONGHAUL_CALLBACK_THREW' })
+    world.warn(`The delegate's ${name} threw. ${text}`, 'LONGHAUL_CALLBACK_THREW')
   }
   try {
     const returned = run()

@@ -6,13 +6,12 @@ import type { RequestUpdate, TaskRecord, WaitOptions } from '../contract/task.ts
 import { durationMs, type DurationLike } from '../contract/units.ts'
 import type { AddedTask, Change, TaskEnd } from '../contract/verbs.ts'
 import { makeTaskId, type TaskId } from '../contract/words.ts'
-import { random } from '../platform/clock.ts'
-import { resolveDestination } from '../platform/destination.ts'
 import { explanationFromJson } from './explain.ts'
 import { invalid } from './known-names.ts'
 import type { Link } from './link.ts'
 import { checkRequestUpdate, priorityOf } from './options.ts'
 import { changedRequest } from './requests.ts'
+import { languageOf } from './sentences.ts'
 import { type Progress, progressOf, responseFacts, snapshotOf, type TaskSnapshot } from './snapshot.ts'
 import type { AnyTask, DownloadResult, DownloadTask } from './task.ts'
 import { unknownTask, watchTask } from './watch.ts'
@@ -102,12 +101,13 @@ export class DownloadHandle<M> implements DownloadTask<M> {
     changes: Pick<RequestUpdate, 'url' | 'headers'> & { readonly to?: string | URL | undefined } = {},
   ): Promise<AnyTask<M>> {
     checkRequestUpdate(changes, ['to'])
+    const { world } = this.#link
     const request = changedRequest(changes.url, changes.headers)
-    const destination = changes.to === undefined ? undefined : await resolveDestination(changes.to)
+    const destination = changes.to === undefined ? undefined : await world.destinations().resolve(changes.to)
     const added = await this.#link.call('task.retry', {
       id: this.id,
       // Made here, so that the same call after a lost answer is the same task.
-      newId: makeTaskId(this.#link.clock.wall(), random.bytes(10)),
+      newId: makeTaskId(world.clock.wall(), world.random.bytes(10)),
       ...request,
       ...(destination !== undefined && { destination }),
     })
@@ -126,7 +126,8 @@ export class DownloadHandle<M> implements DownloadTask<M> {
   }
 
   async explain(): Promise<Explanation> {
-    return explanationFromJson(await this.#link.call('task.explain', { id: this.id }))
+    const language = languageOf(this.#link.world.process.env)
+    return explanationFromJson(await this.#link.call('task.explain', { id: this.id }), language)
   }
 
   async *updates(

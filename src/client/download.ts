@@ -7,16 +7,15 @@ import { dirname, resolve } from 'node:path'
 import { LonghaulError } from '../contract/errors.ts'
 import type { DaemonOptions } from '../contract/session.ts'
 import type { DownloadOptions, NewTask, RequestLike } from '../contract/task.ts'
-import { createDestinationResolver } from '../platform/destination.ts'
-import { currentUmask, nearestPackage } from '../platform/this-process.ts'
+import type { AppWorld } from '../world/app-world.ts'
 import { downloadResult } from './download-handle.ts'
 import { makeDownload } from './enqueue.ts'
 import { invalid, shown } from './known-names.ts'
 import type { Link } from './link.ts'
-import { linkTo } from './links.ts'
 import { checkDownloadOptions } from './options.ts'
 import { type Progress, progressOf } from './snapshot.ts'
 import type { DownloadResult } from './task.ts'
+import { linkTo } from './this-app.ts'
 import { transferKey } from './transfer-key.ts'
 import { watchTask } from './watch.ts'
 
@@ -79,8 +78,7 @@ export async function download(
   try {
     const made = await makeDownload(request, taskOptions, {
       link,
-      destinations: createDestinationResolver(),
-      umask: currentUmask(),
+      destinations: link.world.destinations(),
       start: true,
     })
     const id = await enqueue(link, {
@@ -96,7 +94,7 @@ export async function download(
 }
 
 async function enqueue(link: Link, task: NewTask): Promise<string> {
-  const identifier = shortSession()
+  const identifier = shortSession(link.world)
   await link.call('session.open', { identifier, configuration: {}, strictConfiguration: false })
   const { tasks } = await link.call('task.add', { session: identifier, tasks: [task] })
   return tasks[0]!.task.id
@@ -137,10 +135,10 @@ async function report(
 }
 
 /** The package that the program belongs to and where it lies: two checkouts are two programs. */
-function shortSession(): string {
-  const program = process.argv[1]
-  const from = program === undefined ? process.cwd() : dirname(resolve(program))
-  const found = nearestPackage(from)
+function shortSession(world: AppWorld): string {
+  const program = world.process.argv[1]
+  const from = program === undefined ? world.process.cwd() : dirname(resolve(program))
+  const found = world.nearestPackage(from)
   const name = (found?.name ?? 'program').replace(/[\s\p{C}]/gu, '').slice(0, 120)
   return `longhaul.short.${name}.${hash([found?.folder ?? from]).slice(0, 8)}`
 }

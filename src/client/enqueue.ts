@@ -8,16 +8,12 @@ import { asLonghaulError, isLonghaulError, LonghaulError } from '../contract/err
 import type { BatchRow, Destination, DownloadOptions, NewTask, WaitOptions } from '../contract/task.ts'
 import type { ChainLink, Result } from '../contract/verbs.ts'
 import { makeTaskId } from '../contract/words.ts'
-import { random } from '../platform/clock.ts'
-import { createDestinationResolver, type DestinationResolver } from '../platform/destination.ts'
-import { currentUmask } from '../platform/this-process.ts'
+import type { DestinationResolver } from '../world/app-world.ts'
 import { checkNames, invalid, isFields, requireFields, shown } from './known-names.ts'
 import type { Link } from './link.ts'
 import { checkDownloadOptions, newTask } from './options.ts'
 import { requestFacts } from './requests.ts'
 
-/** Tells the chains of one connection apart. */
-let nextChain = 0
 const rowsPerCall = 1000
 const bytesPerCall = 900 * 1024
 /** Rows whose destinations are looked at at once. */
@@ -37,11 +33,11 @@ export async function makeDownload(
   making: {
     readonly link: Link
     readonly destinations: DestinationResolver
-    readonly umask: number
     readonly start: boolean
   },
 ): Promise<NewTask> {
-  const { link, destinations, umask, start } = making
+  const { link, destinations, start } = making
+  const umask = link.world.umask()
   const facts = requestFacts(request)
   // With a key the file may be the very one that an earlier call has fetched; the end of the task looks again.
   const existing = options.ifExists === 'fail' && options.key === undefined ? ({ existing: 'refuse' } as const) : {}
@@ -50,7 +46,7 @@ export async function makeDownload(
   newTask(options, { id: '', request: facts, destination: assumed, umask, start })
   const destination =
     options.to === undefined ? ({ kind: 'spool' } as const) : await destinations.resolve(options.to, existing)
-  const id = makeTaskId(link.clock.wall(), random.bytes(10))
+  const id = makeTaskId(link.world.clock.wall(), link.world.random.bytes(10))
   return newTask(options, { id, request: facts, destination, umask, start })
 }
 
@@ -65,12 +61,7 @@ export async function enqueueRows<M>(
 ): Promise<Enqueued> {
   requireFields(options, 'options', 'Nothing was added.')
   checkNames(options, 'options of enqueue', { known: ['start', 'signal'] }, 'Nothing was added.')
-  const making = {
-    link,
-    destinations: createDestinationResolver(),
-    umask: currentUmask(),
-    start: options.start ?? false,
-  }
+  const making = { link, destinations: link.world.destinations(), start: options.start ?? false }
   let added = 0
   let existing = 0
   /** Of the first row that is not sent yet. */
@@ -81,7 +72,7 @@ export async function enqueueRows<M>(
   /** The last two transactions sent; a failure is met by whoever awaits it next. */
   let before: Promise<void> = Promise.resolve()
   let sending: Promise<void> = Promise.resolve()
-  const chain = nextChain++
+  const chain = link.nextChain()
   let position = 0
 
   const ask = async (

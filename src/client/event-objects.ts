@@ -4,10 +4,10 @@ import { fileURLToPath } from 'node:url'
 import { LonghaulError } from '../contract/errors.ts'
 import type { DurableEventJson, PassingEventJson } from '../contract/events.ts'
 import { metricsFromJson } from '../contract/metrics.ts'
-import type { TaskRecord } from '../contract/task.ts'
-import { moveFile } from '../platform/move-file.ts'
+import type { AppWorld } from '../world/app-world.ts'
 import type { RetryEvent, WriteDataEvent } from './session-events.ts'
 import type { DownloadTask } from './task.ts'
+import type { TaskHandles } from './task-handles.ts'
 
 /** An event without what each door adds; `task` is absent for events of the session. */
 export interface EventObject<M> {
@@ -19,16 +19,11 @@ export interface EventObject<M> {
   readonly signal: AbortSignal
 }
 
-/** @param handleOf the session's handle for a record */
-export function eventObject<M>(
-  json: DurableEventJson,
-  handleOf: (record: TaskRecord) => DownloadTask<M>,
-  signal: AbortSignal,
-): EventObject<M> {
+export function eventObject<M>(json: DurableEventJson, handles: TaskHandles<M>, signal: AbortSignal): EventObject<M> {
   return {
     type: json.kind,
-    ...(json.task !== undefined && { task: handleOf(json.task) }),
-    ...fieldsOf(json),
+    ...(json.task !== undefined && { task: handles.handle(json.task) }),
+    ...fieldsOf(json, handles.link.world),
     sequence: json.sequence,
     redelivered: json.redelivered,
     time: new Date(json.timeMs),
@@ -36,7 +31,7 @@ export function eventObject<M>(
   }
 }
 
-function fieldsOf(json: DurableEventJson): object {
+function fieldsOf(json: DurableEventJson, world: AppWorld): object {
   switch (json.kind) {
     case 'didResumeAtOffset':
       return json.body
@@ -44,7 +39,8 @@ function fieldsOf(json: DurableEventJson): object {
       const { location } = json.body
       return {
         location,
-        moveTo: (path: string | URL) => moveFile(location, resolve(path instanceof URL ? fileURLToPath(path) : path)),
+        moveTo: (path: string | URL) =>
+          world.moveFile(location, resolve(path instanceof URL ? fileURLToPath(path) : path)),
       }
     }
     case 'didFinishCollectingMetrics':

@@ -44,7 +44,7 @@ export class EventsDoor<M> implements Consumer, AsyncIterableIterator<SessionEve
     const committed = Promise.withResolvers<void>()
     // Nobody may wait for it.
     committed.promise.catch(() => {})
-    const object = eventObject<M>(json, (record) => this.#options.handles.handle(record), signal)
+    const object = eventObject<M>(json, this.#options.handles, signal)
     const acknowledge = (): Promise<void> => {
       resolve()
       return committed.promise
@@ -102,7 +102,7 @@ export class EventsDoor<M> implements Consumer, AsyncIterableIterator<SessionEve
   async next(): Promise<IteratorResult<SessionEvent<M>, undefined>> {
     this.#current?.settle()
     this.#current = undefined
-    const release = this.#options.handles.link.keepAlive.hold()
+    const release = this.#options.handles.link.world.keepAlive.hold()
     try {
       for (;;) {
         if (this.#end?.error !== undefined) throw this.#end.error
@@ -124,7 +124,7 @@ export class EventsDoor<M> implements Consumer, AsyncIterableIterator<SessionEve
 
   async return(): Promise<IteratorResult<SessionEvent<M>, undefined>> {
     if (this.#end === undefined) {
-      const release = this.#options.handles.link.keepAlive.hold()
+      const release = this.#options.handles.link.world.keepAlive.hold()
       // First not the owner any more, then settled: what the loop did not acknowledge must not be acknowledged now.
       const left = this.#options.left()
       this.end()

@@ -2,10 +2,10 @@
 import { type ErrorJson, LonghaulError } from '../contract/errors.ts'
 import type { BlockerJson, Explanation, ExplanationJson, RemedyAction } from '../contract/explanation.ts'
 import type { TaskId } from '../contract/words.ts'
-import { type Language, languageOf, sentencesIn } from './sentences.ts'
+import { type Language, sentencesIn } from './sentences.ts'
 
-/** @param language of the sentence. @default by LC_ALL, LC_MESSAGES, LANG */
-export function explanationFromJson(json: ExplanationJson, language: Language = languageOf(process.env)): Explanation {
+/** @param language of the sentence */
+export function explanationFromJson(json: ExplanationJson, language: Language): Explanation {
   return {
     phase: json.phase,
     why: sentenceOf(json, language),

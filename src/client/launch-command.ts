@@ -1,9 +1,9 @@
-/** The launch command as a user writes it, made absolute. May touch: `process`, to repeat it and to read its environment. */
+/** The launch command as a user writes it, made absolute. */
 import { resolve } from 'node:path'
 import { LonghaulError } from '../contract/errors.ts'
 import type { LaunchCommand, LaunchWhen } from '../contract/session.ts'
 import { type DurationLike, durationMs } from '../contract/units.ts'
-import { currentUmask, findExecutable } from '../platform/this-process.ts'
+import type { AppWorld, ProcessFacts } from '../world/app-world.ts'
 import { checkNames, invalid, isFields, requireFields, shown } from './known-names.ts'
 import { wholeNumber } from './policies.ts'
 
@@ -19,29 +19,16 @@ const displayVariables: readonly string[] = [
   'DBUS_SESSION_BUS_ADDRESS',
 ]
 
-/** Of the process that is repeated. */
-export interface SelfFacts {
-  readonly execPath: string
-  readonly execArgv: readonly string[]
-  readonly argv: readonly string[]
-  readonly cwd: string
-}
-
 /**
  * undefined keeps the stored command, null clears it.
  * @throws INVALID_ARGUMENT for a command that cannot be found; then nothing would ever be launched
  */
-export function launchCommandOf(launch: LaunchCommand | 'self' | null | undefined): LaunchCommand | null | undefined {
+export function launchCommandOf(
+  launch: LaunchCommand | 'self' | null | undefined,
+  world: AppWorld,
+): LaunchCommand | null | undefined {
   if (launch === undefined || launch === null) return launch
-  if (launch === 'self') {
-    const self = selfCommand({
-      execPath: process.execPath,
-      execArgv: process.execArgv,
-      argv: process.argv,
-      cwd: process.cwd(),
-    })
-    return { ...self, umask: currentUmask() }
-  }
+  if (launch === 'self') return { ...selfCommand(world.process), umask: world.umask() }
   requireFields(launch, 'launch', nothingOpened)
   checkNames(launch, 'fields of launch', { known: ['command', 'args', 'cwd', 'env', 'umask'] }, nothingOpened)
   const { command, args = [], env } = launch
@@ -58,7 +45,7 @@ export function launchCommandOf(launch: LaunchCommand | 'self' | null | undefine
     throw invalid('launch.env', 'each value must be a string', nothingOpened)
   }
   const cwd = resolve(launch.cwd ?? '.')
-  const found = findExecutable(command, cwd)
+  const found = world.findExecutable(command, cwd)
   if (found === undefined)
     throw invalid('launch.command', `${shown(command)} is not an executable here or on PATH`, nothingOpened)
   return {
@@ -67,7 +54,7 @@ export function launchCommandOf(launch: LaunchCommand | 'self' | null | undefine
     cwd,
     umask:
       launch.umask === undefined
-        ? currentUmask()
+        ? world.umask()
         : wholeNumber(launch.umask, 'launch.umask', { from: 0, to: 0o777 }, nothingOpened),
     ...(env !== undefined && { env: { ...env } }),
   }
@@ -77,7 +64,7 @@ export function launchCommandOf(launch: LaunchCommand | 'self' | null | undefine
  * This process's own command. Left out: what belongs to this run only (inspector, watch mode, the test runner's flags).
  * @throws INVALID_ARGUMENT when there is no program to repeat (an interactive Node)
  */
-export function selfCommand(facts: SelfFacts): LaunchCommand {
+export function selfCommand(facts: Pick<ProcessFacts, 'execPath' | 'execArgv' | 'argv' | 'cwd'>): LaunchCommand {
   const options = withoutRunOnly(facts.execArgv)
   const program = facts.argv.slice(1)
   const hasCode = options.some((option) => /^(-[pe]+|--eval|--print)(=|$)/.test(option))
@@ -91,7 +78,7 @@ export function selfCommand(facts: SelfFacts): LaunchCommand {
     )
   }
   // A script is absolute already; as Node keeps it, whatever the folder was changed to since.
-  return { command: facts.execPath, args: [...options, ...program], cwd: facts.cwd }
+  return { command: facts.execPath, args: [...options, ...program], cwd: facts.cwd() }
 }
 
 function withoutRunOnly(execArgv: readonly string[]): readonly string[] {

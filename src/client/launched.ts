@@ -2,13 +2,10 @@
  * The launched app's side of a launch. The daemon gives a ticket in the environment; the app is recognised by its token in
  * the handshake of the session, not by its pid. For each session of the ticket the handler is called once; when the app says
  * that it is done, the daemon is told, and the library lets go, so that the process can end by itself.
- *
- * May touch: process.env, to read the ticket and to remove it, so that no child of the app takes itself for launched.
  */
 import { LonghaulError } from '../contract/errors.ts'
-import { type LaunchTicket, launchVariable } from '../contract/launch.ts'
-import { isMainThread } from '../platform/this-process.ts'
-import { linkTo } from './links.ts'
+import type { LaunchTicket } from '../contract/launch.ts'
+import type { Link } from './link.ts'
 
 type Awaitable<T> = T | PromiseLike<T>
 /** What the app does for a session it was launched for. */
@@ -25,15 +22,17 @@ export interface Launch {
 class SessionLaunch implements Launch {
   readonly token: string
   readonly #identifier: string
+  readonly #link: Link
   readonly #release: () => void
   #completed = false
   #hasHandler = false
 
-  constructor(identifier: string, token: string) {
+  constructor(identifier: string, token: string, link: Link) {
     this.#identifier = identifier
     this.token = token
+    this.#link = link
     // Launched and not completed: the process stays.
-    this.#release = linkTo(undefined).keepAlive.hold()
+    this.#release = link.world.keepAlive.hold()
   }
 
   get completed(): boolean {
@@ -64,74 +63,48 @@ class SessionLaunch implements Launch {
       )
     }
     this.#completed = true
-    const link = linkTo(undefined)
-    void link
+    void this.#link
       .call('session.launchCompleted', { identifier: this.#identifier, launchToken: this.token })
       .catch((error: unknown) => {
         // The daemon learns it from the end of this process too.
-        process.emitWarning(`The daemon could not be told that ${this.#identifier} is done: ${String(error)}`, {
-          code: 'LONGHAUL_LAUNCH',
-        })
+        this.#link.world.warn(
+          `The daemon could not be told that ${this.#identifier} is done: ${String(error)}`,
+          'LONGHAUL_LAUNCH',
+        )
       })
       .finally(this.#release)
   }
 }
 
-let launches: ReadonlyMap<string, SessionLaunch> | undefined
+export class Launched {
+  readonly #launches: ReadonlyMap<string, SessionLaunch>
 
-/** What this process was launched for in that session, if it was. */
-export function launchOf(identifier: string): Launch | undefined {
-  return readTicket().get(identifier)
+  /**
+   * @param ticket the text that the daemon put into the environment, if it did
+   * @param link to the daemon that launched; asked for only if there is a ticket
+   */
+  constructor(ticket: string | undefined, link: () => Link) {
+    const { token, sessions } = parseTicket(ticket) ?? { token: '', sessions: [] }
+    this.#launches = new Map(sessions.map((identifier) => [identifier, new SessionLaunch(identifier, token, link())]))
+  }
+
+  /** What the app was launched for in that session, if it was. */
+  of(identifier: string): Launch | undefined {
+    return this.#launches.get(identifier)
+  }
+
+  /** Calls `handler` once for each session of the ticket. False: there is none. */
+  handle(handler: LaunchHandler): boolean {
+    for (const launch of this.#launches.values()) {
+      // What it throws is the app's own failure and ends the process like any other; the daemon launches again, later.
+      if (!launch.hasHandler && !launch.completed) void launch.handle(handler)
+    }
+    return this.#launches.size > 0
+  }
 }
 
-/**
- * For an app that the daemon started: call it once, early. False when this process was not launched. Calls `handler` once
- * for each session that wants the app; open that session there, activate it, let the events come, and after
- * `didFinishEvents` call the completion handler, once, when everything that the app shows is up to date. A handler that does
- * not take the second parameter has called it when its promise resolves (parameters with a default, and rest parameters,
- * do not count). Then the process can end by itself.
- *
- * @throws NOT_MAIN_THREAD in a worker thread; the completion handler throws COMPLETION_HANDLER_REUSED when called twice
- * @example
- * const launched = handleEventsForBackgroundSession(async (identifier) => {
- *   await using session = await BackgroundSession.open({ identifier, delegate })
- *   await session.activate()
- *   await session.eventsFinished()
- * })
- */
-export function handleEventsForBackgroundSession(handler: LaunchHandler): boolean {
-  if (typeof handler !== 'function') {
-    throw new LonghaulError(
-      'INVALID_ARGUMENT',
-      'handleEventsForBackgroundSession: the handler is not a function. Nothing was done.',
-    )
-  }
-  if (!isMainThread) {
-    throw new LonghaulError(
-      'NOT_MAIN_THREAD',
-      'handleEventsForBackgroundSession was called in a worker thread. Nothing was done; the events wait for the main thread.',
-    )
-  }
-  const found = readTicket()
-  for (const launch of found.values()) {
-    // What it throws is the app's own failure and ends the process like any other; the daemon launches again, later.
-    if (!launch.hasHandler && !launch.completed) void launch.handle(handler)
-  }
-  return found.size > 0
-}
-
-function readTicket(): ReadonlyMap<string, SessionLaunch> {
-  if (launches !== undefined) return launches
-  const text = process.env[launchVariable]
-  delete process.env[launchVariable]
-  const ticket = text === undefined || !isMainThread ? undefined : parseTicket(text)
-  launches = new Map(
-    (ticket?.sessions ?? []).map((identifier) => [identifier, new SessionLaunch(identifier, ticket!.token)]),
-  )
-  return launches
-}
-
-function parseTicket(text: string): LaunchTicket | undefined {
+function parseTicket(text: string | undefined): LaunchTicket | undefined {
+  if (text === undefined) return undefined
   try {
     const value = JSON.parse(text) as Partial<LaunchTicket>
     return typeof value.token === 'string' && Array.isArray(value.sessions) ? (value as LaunchTicket) : undefined

@@ -13,9 +13,8 @@
  */
 import { isLonghaulError, LonghaulError } from '../contract/errors.ts'
 import type { Notes, Params, Result, Verb } from '../contract/verbs.ts'
-import type { KeepAlive } from '../platform/this-process.ts'
 import type { Peer, PeerOptions } from '../wire/peer.ts'
-import type { Clock } from '../world/clock.ts'
+import type { AppWorld } from '../world/app-world.ts'
 import { orAborted } from './waiting.ts'
 
 /** Finds or starts the daemon, connects and proves; the peer answers with the given notes. */
@@ -38,9 +37,7 @@ export interface Resident {
 
 export interface LinkOptions {
   readonly dial: Dial
-  /** Its timers must not keep the process alive. */
-  readonly clock: Clock
-  readonly keepAlive: KeepAlive
+  readonly world: AppWorld
 }
 
 export interface CallOptions {
@@ -95,8 +92,8 @@ const repeatable: Readonly<Record<Verb, boolean>> = {
 }
 
 export class Link {
-  readonly clock: Clock
-  readonly keepAlive: KeepAlive
+  /** Of the process whose link this is. */
+  readonly world: AppWorld
   readonly #dial: Dial
   readonly #owners = new Map<string, Resident>()
   readonly #watches = new Map<number, Resident>()
@@ -110,11 +107,11 @@ export class Link {
   #users = 0
   #calls = 0
   #nextWatch = 1
+  #nextChain = 0
 
   constructor(options: LinkOptions) {
     this.#dial = options.dial
-    this.clock = options.clock
-    this.keepAlive = options.keepAlive
+    this.world = options.world
   }
 
   get attached(): boolean {
@@ -135,7 +132,7 @@ export class Link {
 
   /** Resolves once there is a connection on which all residents have spoken. */
   async ready(signal?: AbortSignal): Promise<void> {
-    const release = this.keepAlive.hold()
+    const release = this.world.keepAlive.hold()
     try {
       await this.#connected(signal)
     } finally {
@@ -155,7 +152,7 @@ export class Link {
   ): Promise<Result<V>> {
     const { signal } = options
     const mayRepeat = options.repeat ?? repeatable[verb]
-    const release = options.keepAlive === false ? undefined : this.keepAlive.hold()
+    const release = options.keepAlive === false ? undefined : this.world.keepAlive.hold()
     this.#calls++
     try {
       for (let lost = 0; ;) {
@@ -211,6 +208,11 @@ export class Link {
     this.#watches.delete(number)
   }
 
+  /** Tells apart the chains of calls that have to stay in order. */
+  nextChain(): number {
+    return this.#nextChain++
+  }
+
   get #residents(): readonly Resident[] {
     return [...this.#owners.values(), ...this.#watches.values()]
   }
@@ -228,14 +230,14 @@ export class Link {
   }
 
   async #connect(): Promise<Peer> {
-    const until = this.clock.steady() + patienceMs
+    const until = this.world.clock.steady() + patienceMs
     for (let failures = 0; ; failures++) {
       try {
         return await this.#connectOnce()
       } catch (error) {
         const passes = this.#known && isLonghaulError(error, 'DAEMON_UNAVAILABLE') && error.retryable
-        if (!passes || this.clock.steady() >= until) throw error
-        await this.clock.sleep(pausesMs[Math.min(failures, pausesMs.length - 1)]!)
+        if (!passes || this.world.clock.steady() >= until) throw error
+        await this.world.clock.sleep(pausesMs[Math.min(failures, pausesMs.length - 1)]!)
       }
     }
   }
@@ -289,7 +291,10 @@ export class Link {
   async #gone(peer: Peer, signal: AbortSignal | undefined): Promise<void> {
     const enough = new AbortController()
     try {
-      await orAborted(Promise.race([peer.closed, this.clock.sleep(patienceMs, enough.signal).catch(() => {})]), signal)
+      await orAborted(
+        Promise.race([peer.closed, this.world.clock.sleep(patienceMs, enough.signal).catch(() => {})]),
+        signal,
+      )
     } finally {
       enough.abort()
     }
@@ -312,7 +317,7 @@ export class Link {
             for (const resident of this.#residents) resident.failed(why)
             return
           }
-          await this.clock.sleep(longPausesMs[Math.min(round, longPausesMs.length - 1)]!)
+          await this.world.clock.sleep(longPausesMs[Math.min(round, longPausesMs.length - 1)]!)
         }
       }
     } finally {

@@ -7,6 +7,7 @@ import {
 } from '../contract/session.ts'
 import type { DurationLike } from '../contract/units.ts'
 import type { Params } from '../contract/verbs.ts'
+import type { AppWorld } from '../world/app-world.ts'
 import { explicitConfiguration } from './configuration.ts'
 import { methodsOf } from './delegate.ts'
 import { checkNames, requireFields } from './known-names.ts'
@@ -53,7 +54,7 @@ export interface CheckedOpen {
 const nothingOpened = 'Nothing was opened.'
 
 /** @throws INVALID_ARGUMENT naming the option */
-export function checkOpenOptions(options: OpenOptions<never>): CheckedOpen {
+export function checkOpenOptions(options: OpenOptions<never>, world: AppWorld): CheckedOpen {
   requireFields(options, 'options', nothingOpened)
   checkNames(
     options,
@@ -73,7 +74,7 @@ export function checkOpenOptions(options: OpenOptions<never>): CheckedOpen {
     },
     nothingOpened,
   )
-  const launch = launchCommandOf(options.launch)
+  const launch = launchCommandOf(options.launch, world)
   const launchWhen = launchWhenOf(options.launchWhen)
   const { strictConfiguration, delegateConcurrency, takeover } = options
   return {
@@ -82,7 +83,7 @@ export function checkOpenOptions(options: OpenOptions<never>): CheckedOpen {
       configuration: explicitConfiguration(options.configuration),
       strictConfiguration:
         strictConfiguration === undefined ? false : flag(strictConfiguration, 'strictConfiguration', nothingOpened),
-      launchEnvironment: launchEnvironmentOf(process.env),
+      launchEnvironment: launchEnvironmentOf(world.process.env),
       ...(launch !== undefined && { launch }),
       ...(launchWhen !== undefined && { launchWhen }),
     },

@@ -69,7 +69,7 @@ export class Ownership implements Resident {
     const present = link.ownerOf(open.identifier)
     if (present instanceof Ownership) {
       // Between two objects of one process the daemon sees one connection only, so this rule is kept here.
-      if (!takeover) throw inUseHere(open.identifier)
+      if (!takeover) throw inUseHere(open.identifier, link.world.process.pid)
       await present.#yield()
     }
     const ownership = new Ownership(options)
@@ -106,7 +106,7 @@ export class Ownership implements Resident {
   async close(): Promise<void> {
     if (this.#ended !== undefined) return
     const fence = this.#fence
-    const release = this.#link.keepAlive.hold()
+    const release = this.#link.world.keepAlive.hold()
     const flushed = this.#flush()
     this.#finish(
       new LonghaulError(
@@ -213,7 +213,7 @@ export class Ownership implements Resident {
         return
       }
       case 'pause':
-        this.#link.clock.timer(this.#link.clock.steady() + action.ms, () => {
+        this.#link.world.clock.timer(this.#link.world.clock.steady() + action.ms, () => {
           if (this.#ended === undefined) this.#step({ kind: 'again', sequence: action.sequence })
         })
         return
@@ -230,7 +230,7 @@ export class Ownership implements Resident {
 
   async #run(event: DurableEventJson): Promise<void> {
     const { sequence } = event
-    const { clock, keepAlive } = this.#link
+    const { clock, keepAlive } = this.#link.world
     const release = keepAlive.hold()
     const timer = clock.timer(clock.steady() + slowAfterMs, () => {
       if (this.#ended === undefined) this.#step({ kind: 'long', sequence })
@@ -248,9 +248,9 @@ export class Ownership implements Resident {
     if (this.#ended !== undefined) return
     if (thrown === undefined) return this.#step({ kind: 'returned', sequence })
     const text = thrown.reason instanceof Error ? (thrown.reason.stack ?? thrown.reason.message) : String(thrown.reason)
-    process.emitWarning(
+    this.#link.world.warn(
       `The callback ${event.kind} of event ${sequence} (session ${this.#identifier}) threw; it is called again. ${text}`,
-      { code: 'LONGHAUL_CALLBACK_THREW' },
+      'LONGHAUL_CALLBACK_THREW',
     )
     this.#step({ kind: 'threw', sequence, reason: text.slice(0, 2000) })
   }
@@ -262,7 +262,7 @@ export class Ownership implements Resident {
   }
 
   async #sendAcknowledgements(): Promise<void> {
-    const release = this.#link.keepAlive.hold()
+    const release = this.#link.world.keepAlive.hold()
     try {
       // One turn, for callbacks that return at once.
       await Promise.resolve()
@@ -289,7 +289,7 @@ export class Ownership implements Resident {
     if (this.#ended !== undefined || !this.#link.attached) return
     if (isLonghaulError(error, 'SESSION_TAKEN_OVER') || isLonghaulError(error, 'SESSION_IN_USE')) return
     // The journal could not take it (a full disk, say): the daemon waits for it, so it is said until it counts.
-    this.#link.clock.timer(this.#link.clock.steady() + acknowledgeAgainMs, () => {
+    this.#link.world.clock.timer(this.#link.world.clock.steady() + acknowledgeAgainMs, () => {
       if (this.#ended === undefined) this.#act({ do: 'acknowledge', sequences })
     })
   }
@@ -308,9 +308,9 @@ export class Ownership implements Resident {
     const event = this.#inbox.entries.get(sequence)?.event
     if (event === undefined) return
     const of = event.task === undefined ? '' : ` of task ${event.task.id}`
-    process.emitWarning(
+    this.#link.world.warn(
       `The callback ${event.kind}${of} (session ${this.#identifier}, event ${sequence}) has not returned for ${slowAfterMs / 1000} s. Later events${of} wait for it.`,
-      { code: 'LONGHAUL_SLOW_CALLBACK' },
+      'LONGHAUL_SLOW_CALLBACK',
     )
   }
 
@@ -328,7 +328,7 @@ export class Ownership implements Resident {
 
   /** Another object of this process takes over: as between processes, running callbacks get a moment. */
   async #yield(): Promise<void> {
-    const { clock } = this.#link
+    const { clock } = this.#link.world
     const enough = new AbortController()
     await Promise.race([
       Promise.allSettled(this.#running.values()),
@@ -356,12 +356,12 @@ export class Ownership implements Resident {
   }
 }
 
-function inUseHere(identifier: string): LonghaulError {
+function inUseHere(identifier: string, pid: number): LonghaulError {
   return new LonghaulError(
     'SESSION_IN_USE',
-    `Another object of this process (pid ${process.pid}) already receives the events of ${identifier}. Nothing was opened; that one is not disturbed.`,
+    `Another object of this process (pid ${pid}) already receives the events of ${identifier}. Nothing was opened; that one is not disturbed.`,
     {
-      ownerPid: process.pid,
+      ownerPid: pid,
       hint: 'Use BackgroundSession.shared(), close the other one, open without a delegate, or pass takeover: true.',
     },
   )

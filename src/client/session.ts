@@ -9,16 +9,13 @@ import type { DaemonOptions, ResolvedConfiguration, SessionSummary, SessionSumma
 import type { BatchRow, DownloadOptions, RequestLike, TaskCounts, TaskFilter, WaitOptions } from '../contract/task.ts'
 import type { Change, OpenedSession } from '../contract/verbs.ts'
 import { isTaskId } from '../contract/words.ts'
-import { createDestinationResolver } from '../platform/destination.ts'
-import { currentUmask } from '../platform/this-process.ts'
 import { delegateDoor } from './delegate-door.ts'
 import { enqueueRows, makeDownload } from './enqueue.ts'
 import { EventsDoor } from './events-door.ts'
 import { checkFilter, checkFilterGiven, type PageQuestion, taskPages } from './filters.ts'
 import { invalid, shown } from './known-names.ts'
-import { type Launch, launchOf } from './launched.ts'
+import type { Launch } from './launched.ts'
 import type { Link } from './link.ts'
-import { linkTo } from './links.ts'
 import { checkOpenOptions, type CheckedOpen, type OpenOptions } from './open-options.ts'
 import { checkDownloadOptions } from './options.ts'
 import { Ownership } from './ownership.ts'
@@ -26,6 +23,7 @@ import type { SessionDelegate, SessionEvent } from './session-events.ts'
 import { snapshotOf, type TaskSnapshot } from './snapshot.ts'
 import type { AnyTask, DownloadTask } from './task.ts'
 import { TaskHandles } from './task-handles.ts'
+import { type App, linkTo, thisApp } from './this-app.ts'
 import { orAborted } from './waiting.ts'
 
 /** Ms after which an owner that was neither activated nor closed is reminded. */
@@ -73,14 +71,13 @@ export class BackgroundSession<M = undefined> implements AsyncDisposable {
   #closed = false
   #releaseRef: (() => void) | undefined
 
-  /** @internal */
-  private constructor(link: Link, checked: CheckedOpen) {
+  private constructor(link: Link, checked: CheckedOpen, launch: Launch | undefined) {
     this.#link = link
     this.#checked = checked
     this.#releaseLink = link.retain()
     this.#handles = new TaskHandles(link)
     this.identifier = checked.open.identifier
-    this.#launch = launchOf(this.identifier)
+    this.#launch = launch
     // Nobody may wait for it.
     this.#eventsFinished.promise.catch(() => {})
   }
@@ -91,9 +88,14 @@ export class BackgroundSession<M = undefined> implements AsyncDisposable {
    * @throws SESSION_IN_USE (with a delegate: another owner; it names the pid and is not disturbed), CONFIGURATION_MISMATCH,
    *   INVALID_ARGUMENT (a misspelt option or delegate method), DAEMON_UNAVAILABLE, PROTOCOL_MISMATCH
    */
-  static async open<M = undefined>(options: OpenOptions<M>): Promise<BackgroundSession<M>> {
-    const checked = checkOpenOptions(options)
-    const session = new BackgroundSession<M>(linkTo(options.daemon), checked)
+  static open<M = undefined>(options: OpenOptions<M>): Promise<BackgroundSession<M>> {
+    return BackgroundSession.openIn(thisApp, options)
+  }
+
+  /** @internal As `open`, in another app than this process is. */
+  static async openIn<M = undefined>(app: App, options: OpenOptions<M>): Promise<BackgroundSession<M>> {
+    const checked = checkOpenOptions(options, app.world)
+    const session = new BackgroundSession<M>(app.linkTo(options.daemon), checked, app.launched.of(options.identifier))
     try {
       if (options.delegate === undefined) session.#opened(await session.#link.call('session.open', checked.open))
       else await session.#own(options.delegate)
@@ -223,7 +225,7 @@ export class BackgroundSession<M = undefined> implements AsyncDisposable {
   async eventsFinished(options: WaitOptions = {}): Promise<void> {
     if (this.#launch === undefined || this.#launch.completed) return
     this.#requireOpen()
-    const release = this.#link.keepAlive.hold()
+    const release = this.#link.world.keepAlive.hold()
     try {
       await orAborted(this.#eventsFinished.promise, options.signal)
     } finally {
@@ -333,9 +335,9 @@ export class BackgroundSession<M = undefined> implements AsyncDisposable {
     const { waitingFor } = await this.#link.call('session.finish', { identifier: this.identifier, how: 'finish' })
     if (waitingFor.length === 0) return
     const named = waitingFor.slice(0, 5).join(', ') + (waitingFor.length > 5 ? ', …' : '')
-    process.emitWarning(
+    this.#link.world.warn(
       `${this.identifier} becomes invalid only when its suspended and held tasks have ended: ${named}. Resume, release or cancel them.`,
-      { code: 'LONGHAUL_WAITS_FOR_SUSPENDED' },
+      'LONGHAUL_WAITS_FOR_SUSPENDED',
     )
   }
 
@@ -353,7 +355,7 @@ export class BackgroundSession<M = undefined> implements AsyncDisposable {
 
   /** Keeps Node alive until `unref()` or `close()`, whatever happens. */
   ref(): this {
-    if (!this.#closed) this.#releaseRef ??= this.#link.keepAlive.hold()
+    if (!this.#closed) this.#releaseRef ??= this.#link.world.keepAlive.hold()
     return this
   }
 
@@ -391,9 +393,10 @@ export class BackgroundSession<M = undefined> implements AsyncDisposable {
     this.#facts = opened
     const { launch } = this.#checked.open
     if (opened.created && launch !== undefined && launch !== null && opened.survives !== 'installed') {
-      warnOnce(
-        'LONGHAUL_NOT_INSTALLED',
+      this.#link.world.warn(
         `${this.identifier} has a launch command, but the daemon is not installed (${opened.survives}): after a reboot nothing is launched until a client connects.`,
+        'LONGHAUL_NOT_INSTALLED',
+        'once',
       )
     }
   }
@@ -415,12 +418,12 @@ export class BackgroundSession<M = undefined> implements AsyncDisposable {
     })
     this.#ownership = ownership
     this.#opened(opened)
-    const { clock } = this.#link
+    const { clock } = this.#link.world
     clock.timer(clock.steady() + reminderMs, () => {
       if (this.#activated || this.#closed || ownership.ended !== undefined) return
-      process.emitWarning(
+      this.#link.world.warn(
         `${this.identifier} was opened with a delegate ${reminderMs / 1000} s ago and is neither activated nor closed: no event is delivered before session.activate().`,
-        { code: 'LONGHAUL_NOT_ACTIVATED' },
+        'LONGHAUL_NOT_ACTIVATED',
       )
     })
   }
@@ -451,7 +454,7 @@ export class BackgroundSession<M = undefined> implements AsyncDisposable {
   ): Promise<DownloadTask<M>> {
     this.#requireOpen()
     checkDownloadOptions(options)
-    const making = { link: this.#link, destinations: createDestinationResolver(), umask: currentUmask(), start }
+    const making = { link: this.#link, destinations: this.#link.world.destinations(), start }
     const task = await makeDownload(request, options, making)
     const { tasks } = await this.#link.call('task.add', { session: this.identifier, tasks: [task] })
     return this.#handles.added(tasks[0]!)
@@ -495,12 +498,4 @@ export async function sessions(
     ...summary,
     ...(nextLaunchMs !== undefined && { nextLaunch: new Date(nextLaunchMs) }),
   }))
-}
-
-const warned = new Set<string>()
-
-function warnOnce(code: string, message: string): void {
-  if (warned.has(code)) return
-  warned.add(code)
-  process.emitWarning(message, { code })
 }

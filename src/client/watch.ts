@@ -55,7 +55,7 @@ class TaskWatch implements Resident {
   }
 
   async start(): Promise<void> {
-    const release = this.#link.keepAlive.hold()
+    const release = this.#link.world.keepAlive.hold()
     try {
       // Not connected: to connect says it for all residents.
       if (this.#link.attached) await this.again(this.#link.ask)
@@ -100,7 +100,7 @@ class TaskWatch implements Resident {
 
   /** Undefined at the end of the task. */
   async next(): Promise<ProgressJson | undefined> {
-    const release = this.#link.keepAlive.hold()
+    const release = this.#link.world.keepAlive.hold()
     try {
       for (;;) {
         if (this.#failure !== undefined) throw this.#failure.reason

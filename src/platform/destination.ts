@@ -11,24 +11,11 @@ import { basename, dirname, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { LonghaulError } from '../contract/errors.ts'
 import type { Destination } from '../contract/task.ts'
+import type { DestinationResolver, ResolveOptions } from '../world/app-world.ts'
 import { makeFolders } from './make-folders.ts'
 
 /** Longest name of a file in bytes on every file system that matters. */
 const nameLimit = 255
-
-export interface ResolveOptions {
-  /** A folder is refused (FILE_IS_DIRECTORY): a file is meant. @default either */
-  readonly want?: 'file'
-  /** A file that is there already is refused (DESTINATION_EXISTS). @default that is found out at the end */
-  readonly existing?: 'refuse'
-  /** Relative paths start here. @default the current folder */
-  readonly cwd?: string
-}
-
-/** Resolves destinations; what it learnt about a folder holds for its life, so make one for each call of the user. */
-export interface DestinationResolver {
-  resolve(to: string | URL, options?: ResolveOptions): Promise<Destination>
-}
 
 /**
  * @throws INVALID_ARGUMENT (not a path), CANNOT_CREATE_FILE (folder cannot be made or written), FILE_IS_DIRECTORY,

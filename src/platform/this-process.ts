@@ -5,14 +5,9 @@
 import { accessSync, constants, readFileSync, statSync } from 'node:fs'
 import { delimiter, dirname, isAbsolute, join, resolve, sep } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
+import type { KeepAlive } from '../world/app-world.ts'
 
 export { isMainThread }
-
-/** Something that keeps this process alive while it is held. */
-export interface KeepAlive {
-  /** Counted; each `hold` is ended by its own function, which may be called twice. */
-  hold(): () => void
-}
 
 /** One timer for all holds, armed only while there is one. */
 export function createKeepAlive(): KeepAlive {

@@ -158,7 +158,7 @@ test('an open session alone lets the process end by itself; a wait keeps it, and
 })
 
 test("'self' repeats the command without what belongs to this run only", () => {
-  const facts = { execPath: '/n', argv: ['/n', '/app/main.js', '--flag', 'x y'], cwd: '/app' }
+  const facts = { execPath: '/n', argv: ['/n', '/app/main.js', '--flag', 'x y'], cwd: () => '/app' }
   assert.deepEqual(
     selfCommand({
       ...facts,

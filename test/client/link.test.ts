@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { linkTo } from '../../src/client/links.ts'
+import { linkTo } from '../../src/client/this-app.ts'
 import type { Link, Resident } from '../../src/client/link.ts'
 import { isLonghaulError, LonghaulError } from '../../src/contract/errors.ts'
 import { ScriptedDaemon } from './scripted-daemon.ts'

@@ -4,11 +4,11 @@ import { test, type TestContext } from 'node:test'
 import { slowAfterMs } from '../../src/client/inbox.ts'
 import { Link } from '../../src/client/link.ts'
 import { type Consumer, Ownership } from '../../src/client/ownership.ts'
+import { thisApp } from '../../src/client/this-app.ts'
 import { protocolVersions } from '../../src/contract/verbs.ts'
 import { createClock, random } from '../../src/platform/clock.ts'
 import { readLock } from '../../src/platform/lock-file.ts'
 import { userSecret } from '../../src/platform/secret.ts'
-import { createKeepAlive } from '../../src/platform/this-process.ts'
 import { greet } from '../../src/wire/handshake.ts'
 import { connectLocal } from '../../src/wire/local-socket.ts'
 import { VirtualClock } from '../support/virtual-clock.ts'
@@ -29,8 +29,7 @@ async function owned(t: TestContext, run: Consumer['run']): Promise<Owned> {
   const clock = new VirtualClock()
   const real = createClock({ keepAlive: false })
   const link = new Link({
-    clock,
-    keepAlive: createKeepAlive(),
+    world: { ...thisApp.world, clock },
     dial: async (notes) => {
       const channel = await connectLocal(readLock(daemon.home)!.socket)
       const secret = await userSecret(daemon.home)
