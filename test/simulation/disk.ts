@@ -56,17 +56,23 @@ export class Disk extends Medium {
   ): void {
     const absolute = resolve(path)
     const folder = this.makeFolder(dirname(absolute))
-    const there = folder.get(basename(absolute))
-    const file =
-      there instanceof Inode && options.how === 'in place' ? there : this.createFile(folder, basename(absolute), 0o644)
-    const { capacity } = this
+    const name = basename(absolute)
+    const there = folder.get(name)
+    if (there instanceof Names) throw new Error(`there is a folder at ${path}`)
+    // Told once and of all of it: how another program writes is its own affair.
+    const { capacity, changed } = this
     this.capacity = Infinity
+    this.changed = () => {}
+    const file = options.how === 'in place' && there !== undefined ? there : this.createFile(folder, name, 0o644)
     this.resize(file, 0)
     this.write(file, bytes, 0)
+    if (options.durable === true) {
+      file.sync('all', file.latest)
+      folder.sync(folder.latest)
+    }
     this.capacity = capacity
-    if (options.durable !== true) return
-    file.sync('all', file.latest)
-    folder.sync(folder.latest)
+    this.changed = changed
+    for (const place of file.places) changed(place)
   }
 
   /** Another program removes a file, or a folder with all that is in it. It may be back after a power cut. */
@@ -84,7 +90,9 @@ export class Disk extends Medium {
 
   /** As a program would see it now; undefined for nothing and for a folder. Valid until the next change. */
   read(path: string): Uint8Array | undefined {
-    const found = this.find(resolve(path))
+    const absolute = resolve(path)
+    const folder = this.find(dirname(absolute))
+    const found = folder instanceof Names ? folder.get(basename(absolute)) : undefined
     return found instanceof Inode ? found.bytes : undefined
   }
 

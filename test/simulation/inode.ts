@@ -5,7 +5,7 @@ import { Image } from './image.ts'
 import type { Seeded } from './seeded.ts'
 
 /** Space is given out by the block, and a power cut tears a write at a block's border. */
-export const blockBytes = 512
+const blockBytes = 512
 
 type Pending =
   | { readonly order: number; readonly kind: 'write'; readonly at: number; readonly bytes: Uint8Array }

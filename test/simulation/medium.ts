@@ -213,7 +213,7 @@ export function partsOf(path: string): readonly string[] {
   return path.split('/').filter((part) => part !== '')
 }
 
-export function nameOf(path: string): string {
+function nameOf(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1)
 }
 
