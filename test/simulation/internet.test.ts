@@ -17,14 +17,8 @@ import {
   status,
   wrongContentRange,
 } from '../support/fault-server.ts'
-import { Internet } from './internet.ts'
-import { Life } from './life.ts'
-import { Seeded } from './seeded.ts'
-import { type Behaviour, type ServerNature, type ServerPlan } from './server-plan.ts'
-import { Timeline } from './timeline.ts'
-
-const size = 1000
-const url = 'https://files.test/a'
+import { OneServer, honest, size, url } from './one-server.ts'
+import { type Behaviour, type ServerNature } from './server-plan.ts'
 
 interface Row {
   readonly nature?: Partial<ServerNature>
@@ -134,7 +128,7 @@ const rows: Readonly<Record<string, Row>> = {
 
 for (const [name, row] of Object.entries(rows)) {
   test(`simulated as real: ${name}`, async () => {
-    const twin = new Twin({
+    const twin = new OneServer({
       nature: { ...honest.nature, ...row.nature },
       weather: row.behaviour ? [row.behaviour] : [],
     })
@@ -175,55 +169,5 @@ async function outcomeOf(
   } catch (error) {
     assert.ok(error instanceof NetworkFailure)
     return parts === '' ? `${error.reason} in ${error.phase}` : `${parts}${count()}${error.reason} in ${error.phase}`
-  }
-}
-
-const honest: ServerPlan = {
-  size,
-  ageMs: 1_000_000,
-  versions: [],
-  nature: {
-    validators: 'strong etag',
-    ranges: true,
-    length: 'content-length',
-    ifRange: 'honours',
-    digestHeader: false,
-    redirects: 0,
-    bytesPerSecond: 1000,
-  },
-  weather: [],
-  afterwards: 'honest',
-}
-
-class Twin {
-  readonly timeline: Timeline = new Timeline()
-  readonly internet: Internet
-  readonly life: Life
-  readonly transport: Transport
-
-  constructor(plan: Partial<ServerPlan> = {}) {
-    const random = new Seeded('internet')
-    const { timeline } = this
-    const wall = (): number => 1_000_000 + timeline.now
-    this.internet = new Internet({ timeline, random, wall })
-    this.internet.serve(url, { ...honest, ...plan })
-    this.life = new Life({ name: 'daemon', timeline, random, steadyLeadMs: 0, wall })
-    this.transport = this.internet.transport(this.life)
-  }
-
-  async settle<T>(promise: Promise<T>): Promise<T> {
-    let settled = false
-    const mark = (): void => void (settled = true)
-    promise.then(mark, mark)
-    while (!settled && (await this.timeline.step(Infinity)));
-    return promise
-  }
-
-  /** The body, whole or up to its failure. */
-  async body(headers: HeaderList = []): Promise<Buffer> {
-    const pieces: Buffer[] = []
-    const exchange = await this.settle(open(this.transport, url, { headers }))
-    await this.settle(exchange.receive((bytes) => void pieces.push(Buffer.from(bytes)))).catch(() => {})
-    return Buffer.concat(pieces)
   }
 }

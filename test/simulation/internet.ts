@@ -2,19 +2,20 @@
 // a status or asks twice; that is what the code under test does. Servers outlive every life, and what they were asked is kept.
 import { LonghaulError } from '../../src/contract/errors.ts'
 import {
-  type ConnectionFacts,
   type Exchange,
   NetworkFailure,
   type NetworkPhase,
   type Outgoing,
   type Transport,
 } from '../../src/world/transport.ts'
+import { addressOf, factsOf, peerOf } from './addresses.ts'
 import { fieldOf } from './answers.ts'
+import { type Failed } from './breaks.ts'
 import { describeContent, digestOf } from './content.ts'
 import { SimulatedExchange } from './exchange.ts'
 import { type Life } from './life.ts'
 import { type Seeded } from './seeded.ts'
-import { type Answer, type Failed, Server } from './server.ts'
+import { type Answer, Server } from './server.ts'
 import { type ServerPlan } from './server-plan.ts'
 import { type Timeline } from './timeline.ts'
 
@@ -46,8 +47,6 @@ interface Place {
 }
 
 const redirectStatuses = [302, 301, 307, 308] as const
-/** A public one: redirects to others are refused. */
-const serverAddress = '203.0.113.80'
 
 export class Internet {
   readonly #options: InternetOptions
@@ -177,7 +176,7 @@ export class Internet {
         life,
         answer: reply,
         peer: peerOf(url),
-        facts: this.#facts(begunMs, request, reply, reused),
+        facts: factsOf(request, reply.headers, { reused, begunMs, nowMs: this.#options.wall() }),
         over: (connection) => {
           end()
           if (connection === 'usable') idle.add(url.origin)
@@ -232,33 +231,6 @@ export class Internet {
     }
   }
 
-  #facts(begunMs: number, request: Outgoing, answer: Answer, reused: boolean): ConnectionFacts {
-    const nowMs = this.#options.wall()
-    const secure = request.url.startsWith('https:')
-    const making = {
-      domainLookupStartMs: begunMs,
-      domainLookupEndMs: begunMs,
-      connectStartMs: begunMs,
-      ...(secure && { secureConnectionStartMs: begunMs, secureConnectionEndMs: begunMs }),
-      connectEndMs: begunMs,
-    }
-    return {
-      protocol: 'http/1.1',
-      reused,
-      proxied: false,
-      fetchStartMs: begunMs,
-      ...(!reused && making),
-      requestStartMs: begunMs,
-      requestEndMs: begunMs,
-      responseStartMs: nowMs,
-      headerBytesSent: sizeOf(request.headers) + request.url.length,
-      headerBytesReceived: sizeOf(answer.headers),
-      localAddress: '192.168.1.2',
-      remoteAddress: serverAddress,
-      ...(secure && { tlsVersion: 'TLSv1.3', tlsCipher: 'TLS_AES_128_GCM_SHA256' }),
-    }
-  }
-
   #server(url: string): Server {
     const server = this.#servers.get(new URL(url).href)
     if (server === undefined) throw new Error(`nothing is served at ${url}`)
@@ -274,23 +246,6 @@ function station(url: string, hop: number): string {
   return there.href
 }
 
-/** As the real one: @throws UNSUPPORTED_URL, BAD_URL; given, because a promise rejects with it. */
-function addressOf(request: Outgoing): URL | LonghaulError {
-  if (!URL.canParse(request.url)) return new LonghaulError('BAD_URL', 'The address of the request is not a valid URL.')
-  const url = new URL(request.url)
-  if (url.protocol === 'http:' || url.protocol === 'https:') return url
-  return new LonghaulError('UNSUPPORTED_URL', `The scheme ${url.protocol} is not supported; http: and https: are.`)
-}
-
 function aborted(phase: NetworkPhase, url: URL): NetworkFailure {
   return new NetworkFailure('aborted', phase, `${peerOf(url)}: the request was given up`)
-}
-
-function peerOf(url: URL): string {
-  const port = url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port
-  return `${url.hostname}:${port}`
-}
-
-function sizeOf(headers: Outgoing['headers']): number {
-  return headers.reduce((sum, [name, value]) => sum + name.length + value.length + 4, 20)
 }

@@ -1,5 +1,5 @@
 // One simulated address: which version it has at which moment, and what befalls each request. It survives every life.
-import { type BodyEnd, type NetworkFailureCause, type NetworkPhase } from '../../src/world/transport.ts'
+import { type BodyEnd } from '../../src/world/transport.ts'
 import {
   type Draft,
   type Question,
@@ -11,6 +11,7 @@ import {
   rangeOf,
   unsatisfiable,
 } from './answers.ts'
+import { type Ending, type Failed, earlyEnd, endOf, shareSent } from './breaks.ts'
 import { contentOf } from './content.ts'
 import { type Seeded } from './seeded.ts'
 import { type Behaviour, type ServerPlan } from './server-plan.ts'
@@ -24,21 +25,15 @@ export interface Answer {
   readonly body: Uint8Array
   readonly proof: BodyEnd['proof']
   /** After those bytes. */
-  readonly ends: 'well' | 'silence' | NetworkFailureCause
+  readonly ends: Ending
   /** Asked before each chunk. */
   readonly bytesPerSecond: () => number
   /** For chunks. */
   readonly random: Seeded
 }
 
-export interface Failed {
-  readonly failed: NetworkFailureCause
-  readonly phase: NetworkPhase
-}
-
 /** Servers have a good clock of their own. Ms since 1970 when the timeline shows 0. */
 const serversBegin = Date.UTC(2026, 0, 1)
-const silent: unique symbol = Symbol('silent')
 const lieVersion = 200
 
 export class Server {
@@ -85,7 +80,6 @@ export class Server {
     const behaviour: Behaviour = (this.#calm ? undefined : weather[at]) ?? { kind: 'honest' }
     this.#bring(this.plan.versions.filter(({ atMs }) => atMs <= this.#timeline.now).length)
     const early = earlyEnd(behaviour)
-    if (early === silent) return ['silence', behaviour.kind]
     if (early !== undefined) return [early, behaviour.kind]
     return this.#answer(question, behaviour, this.#random.fork(String(number)))
   }
@@ -218,61 +212,6 @@ export class Server {
     const proof = ({ 'content-length': 'length', chunked: 'last chunk', close: 'close' } as const)[length]
     const body = draft.body.subarray(0, Math.floor(draft.body.length * shareSent(behaviour, proof)))
     return { ...whole, body, proof, ends: endOf(behaviour, proof, body.length === draft.body.length) }
-  }
-}
-
-/** What never becomes an answer. */
-function earlyEnd(behaviour: Behaviour): Failed | typeof silent | undefined {
-  switch (behaviour.kind) {
-    case 'refuses connection':
-      return { failed: 'cannot connect', phase: 'connect' }
-    case 'cannot find host':
-      return { failed: 'cannot find host', phase: 'lookup' }
-    case 'no network':
-      return { failed: 'no network', phase: 'connect' }
-    case 'cut before head':
-      return { failed: 'connection lost', phase: 'head' }
-    case 'hangs before head':
-      return silent
-    case 'malformed':
-      return behaviour.after === undefined ? { failed: 'malformed answer', phase: 'head' } : undefined
-    default:
-      return undefined
-  }
-}
-
-function shareSent(behaviour: Behaviour, proof: BodyEnd['proof']): number {
-  switch (behaviour.kind) {
-    case 'cut':
-    case 'short':
-    case 'stall':
-    case 'changes under the body':
-      return behaviour.after
-    case 'malformed':
-      // Only chunks have a form that can be broken.
-      return proof === 'last chunk' ? (behaviour.after ?? 1) : 1
-    default:
-      return 1
-  }
-}
-
-/** How the network tells the end of a body. With all bytes there, a body of known length is whole whatever comes then. */
-function endOf(behaviour: Behaviour, proof: BodyEnd['proof'], complete: boolean): Answer['ends'] {
-  const isWhole = proof === 'length' && complete
-  switch (behaviour.kind) {
-    case 'cut':
-    case 'changes under the body':
-      return isWhole ? 'well' : 'connection lost'
-    case 'short':
-      return isWhole || proof === 'close' ? 'well' : 'connection lost'
-    case 'stall':
-      return isWhole ? 'well' : 'silence'
-    case 'malformed':
-      return proof === 'last chunk' ? 'malformed answer' : 'well'
-    case 'excess':
-      return proof === 'length' ? 'body too long' : 'well'
-    default:
-      return 'well'
   }
 }
 
