@@ -2,12 +2,15 @@
 // sometimes is: a disk that is too kind would find no bug.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Folder } from '../../src/world/file-system.ts'
+import type { FileFailure, Folder } from '../../src/world/file-system.ts'
 import { DiskStage, overSeeds, textOf } from './disk-stage.ts'
 
 /** All that is left of the names, and what they hold. */
 const left = (stage: DiskStage, ...names: readonly string[]): string =>
   names.map((name) => `${name}: ${stage.text(name) ?? 'nothing'}`).join(', ')
+
+/** 'o1200 n300' */
+const short = (text: string): string => text.replace(/(.)\1*/gs, (run, letter: string) => `${letter}${run.length} `)
 
 async function writeFile(
   folder: Folder,
@@ -16,7 +19,9 @@ async function writeFile(
   ...syncs: readonly ('file' | 'folder')[]
 ): Promise<void> {
   const file = await folder.open(name, 'create')
-  await file.write(Buffer.from(text), 0)
+  const lent = Buffer.from(text)
+  await file.write(lent, 0)
+  lent.fill('?')
   if (syncs.includes('file')) await file.sync('all')
   if (syncs.includes('folder')) await folder.sync()
   await file.close()
@@ -59,7 +64,7 @@ test('bytes that were not synced are left, lost, torn at a block, or zeros', asy
     assert.equal(stage.durable('part'), 'uncertain')
     assert.equal(stage.text('part'), fresh)
     stage.powerCut()
-    return stage.text('part')!
+    return short(stage.text('part')!)
   })
   assert.deepEqual(
     outcomes(seen),
@@ -71,7 +76,9 @@ test('bytes that were not synced are left, lost, torn at a block, or zeros', asy
       old.slice(0, 512) + fresh.slice(512),
       old.slice(0, 1024) + fresh.slice(1024),
       old + '\0'.repeat(300),
-    ].toSorted(),
+    ]
+      .map(short)
+      .toSorted(),
   )
 })
 
@@ -155,6 +162,38 @@ test('a sync covers what was written before it began; what is written meanwhile 
   })
   // The write is in one block: all of it, its size, or nothing.
   assert.deepEqual(outcomes(seen), ['first+', 'first+\0\0\0\0', 'first+late'])
+})
+
+test('a sync of a folder covers the names that were changed before it began', async () => {
+  const seen = await overSeeds(60, async (seed) => {
+    const stage = new DiskStage(seed)
+    await stage.live(async (folder) => {
+      await writeFile(folder, 'part', 'bytes', 'file')
+      await Promise.all([folder.sync(), folder.rename('part', 'file')])
+    })
+    stage.powerCut()
+    return left(stage, 'file', 'part')
+  })
+  assert.deepEqual(outcomes(seen), ['file: bytes, part: nothing', 'file: nothing, part: bytes'])
+})
+
+test('a folder that was removed may be back after a power cut, and is a folder again', async () => {
+  const seen = await overSeeds(60, async (seed) => {
+    const stage = new DiskStage(seed)
+    stage.disk.put('/home/sub/old', Buffer.from('old'), { durable: true })
+    stage.disk.remove('/home/sub')
+    stage.powerCut()
+    return stage.live(async (_, files) => {
+      try {
+        const sub = await files.folder('/home/sub')
+        await writeFile(sub, 'new', 'new')
+        return left(stage, 'sub/old', 'sub/new')
+      } catch (error) {
+        return (error as FileFailure).reason
+      }
+    })
+  })
+  assert.deepEqual(outcomes(seen), ['not found', 'sub/old: nothing, sub/new: new', 'sub/old: old, sub/new: new'])
 })
 
 test('a sync of the data leaves mode and time to chance, a sync of all does not', async () => {

@@ -72,12 +72,36 @@ test('a call of a dead life has no effect and no answer', async () => {
   assert.equal(stage.text('part'), undefined)
 })
 
-test('a handle from before a power cut is dead', async () => {
+test('a handle from before a power cut is dead, and its end changes nothing', async () => {
   const stage = new DiskStage(1)
-  const { files } = stage.start()
+  stage.disk.put('/home/part', Buffer.from('bytes'), { durable: true })
+  const { files, life } = stage.start()
   const folder = await settleOn(stage.timeline, files.folder('/home'))
+  await settleOn(stage.timeline, folder.open('part', 'read'))
   stage.disk.powerCut()
   await assert.rejects(settleOn(stage.timeline, folder.look('part')), failsWith('input/output'))
+  await stage.live(async (again) => {
+    const file = await again.open('part', 'read')
+    life.end()
+    await again.unlink('part')
+    assert.equal(await file.read(new Uint8Array(10), 0), 5)
+    assert.equal(stage.disk.used, 512)
+  })
+  assert.equal(stage.disk.used, 0)
+})
+
+test('a clock that stands still gives no two files one identity', async () => {
+  const stage = new DiskStage(1, { wall: () => 5 })
+  const seen = new Set<string>()
+  await stage.live(async (folder) => {
+    for (let i = 0; i < 20; i++) {
+      const file = await folder.open('part', 'create')
+      seen.add(`${file.identity.inode} ${file.identity.birthMs}`)
+      await file.close()
+      await folder.unlink('part')
+    }
+  })
+  assert.equal(seen.size, 20)
 })
 
 test('a fault strikes one call of its name, counted over all lives', async () => {

@@ -81,7 +81,8 @@ export class Inode {
     this.#live.write(bytes, at)
     for (let block = Math.floor(at / blockBytes); block * blockBytes < at + bytes.byteLength; block++)
       this.#blocks.add(block)
-    this.#pending.push({ order: ++this.#order, kind: 'write', at, bytes: bytes.slice() })
+    // Not slice(): of a Buffer that is a view, and the bytes are only lent.
+    this.#pending.push({ order: ++this.#order, kind: 'write', at, bytes: Uint8Array.from(bytes) })
     this.#attributes = { ...this.#attributes, modifiedMs: nowMs }
   }
 

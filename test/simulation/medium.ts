@@ -203,7 +203,8 @@ export class Medium {
   /** No two files of one number are born in the same microsecond. */
   #takeBirth(number: number): number {
     const last = this.#births.get(number)
-    const birth = last === undefined || last !== this.now ? this.now : Math.round(last * 1000 + 1) / 1000
+    const isTaken = last !== undefined && last >= this.now && last < this.now + 1
+    const birth = isTaken ? Math.round(last * 1000 + 1) / 1000 : this.now
     this.#births.set(number, birth)
     return birth
   }
