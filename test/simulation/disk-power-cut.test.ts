@@ -3,7 +3,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { FileFailure, Folder } from '../../src/world/file-system.ts'
+import { Names } from './disk-names.ts'
 import { DiskStage, overSeeds, textOf } from './disk-stage.ts'
+import { Inode } from './inode.ts'
 
 /** All that is left of the names, and what they hold. */
 const left = (stage: DiskStage, ...names: readonly string[]): string =>
@@ -175,6 +177,16 @@ test('a sync of a folder covers the names that were changed before it began', as
     return left(stage, 'file', 'part')
   })
   assert.deepEqual(outcomes(seen), ['file: bytes, part: nothing', 'file: nothing, part: bytes'])
+})
+
+test('what a folder was asked after its sync began is not made safe by it', () => {
+  const folder = new Names('/home', 1, 0)
+  const [first, next] = [new Inode(2, 0, 0o600), new Inode(3, 0, 0o600)]
+  folder.change([['a', first]], 0)
+  const began = folder.latest
+  folder.change([['a', next]], 0)
+  folder.sync(began)
+  assert.deepEqual(folder.possible('a'), new Set([first, next]))
 })
 
 test('a folder that was removed may be back after a power cut, and is a folder again', async () => {
