@@ -10,6 +10,8 @@ export interface FileResult {
   readonly passed: readonly string[]
   readonly failed: readonly Failure[]
   readonly skipped: readonly Skip[]
+  /** What tests said of themselves with `t.diagnostic`: shown also when all is well. */
+  readonly notes: readonly string[]
   /** What the file printed, stdout and stderr together. */
   readonly output: string
   readonly elapsedMs: number
@@ -49,6 +51,7 @@ export async function runTestFile(file: string, options: FileOptions): Promise<F
   const passed: string[] = []
   const failed: Failure[] = []
   const skipped: Skip[] = []
+  const notes: string[] = []
   let output = ''
   const startedMs = performance.now()
 
@@ -95,6 +98,10 @@ export async function runTestFile(file: string, options: FileOptions): Promise<F
     }, options.lingerMs)
   })
 
+  // Its own counts are notes of the file as a whole, which stand nowhere in the source.
+  stream.on('test:diagnostic', ({ message, file: of }) => {
+    if (of !== undefined) notes.push(message)
+  })
   stream.on('test:stdout', ({ message }) => (output += message))
   stream.on('test:stderr', ({ message }) => (output += message))
 
@@ -144,7 +151,7 @@ export async function runTestFile(file: string, options: FileOptions): Promise<F
   clearTimeout(lastResort)
   clearTimeout(lingering)
   if (stopped !== undefined) failed.push({ name: file, where: file, text: stopped })
-  return { file, passed, failed, skipped, output, elapsedMs: performance.now() - startedMs }
+  return { file, passed, failed, skipped, notes, output, elapsedMs: performance.now() - startedMs }
 }
 
 function literally(text: string): RegExp {

@@ -86,11 +86,12 @@ function countOf(result: FileResult): number {
 }
 
 function printFile(result: FileResult): void {
-  const { file, passed, failed, skipped, output, elapsedMs } = result
+  const { file, passed, failed, skipped, notes, output, elapsedMs } = result
   const counts = [`${passed.length} passed`]
   if (failed.length > 0) counts.push(`${failed.length} failed`)
   if (skipped.length > 0) counts.push(`${skipped.length} skipped`)
   console.log(`${failed.length > 0 ? 'FAIL' : 'ok  '} ${file}  ${counts.join(', ')}, ${Math.round(elapsedMs)} ms`)
+  for (const note of notes) console.log(`     ${note}`)
   if (options.verbose || failed.length > 0) {
     if (output.trim() !== '') console.log(indent(`printed by the file:\n${indent(output.trimEnd())}`))
   }
