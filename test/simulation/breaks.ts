@@ -39,6 +39,7 @@ export function shareSent(behaviour: Behaviour, proof: BodyEnd['proof']): number
     case 'short':
     case 'stall':
     case 'changes under the body':
+    case 'changes twice':
       return behaviour.after
     case 'malformed':
       // Only chunks have a form that can be broken.
@@ -54,6 +55,7 @@ export function endOf(behaviour: Behaviour, proof: BodyEnd['proof'], complete: b
   switch (behaviour.kind) {
     case 'cut':
     case 'changes under the body':
+    case 'changes twice':
       return isWhole ? 'well' : 'connection lost'
     case 'short':
       return isWhole || proof === 'close' ? 'well' : 'connection lost'

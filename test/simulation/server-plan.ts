@@ -23,12 +23,16 @@ export type Behaviour =
   | { readonly kind: '206 without being asked' }
   /** The next version comes while this answer, of the old one, is on its way; it is cut. */
   | { readonly kind: 'changes under the body'; readonly after: Share }
+  /** The same, and the old one came in the same second: Last-Modified does not tell them apart. */
+  | { readonly kind: 'changes twice'; readonly after: Share }
   // Ranges, where one was asked for.
   | {
       readonly kind: 'wrong range start' | 'wrong range total' | 'shorter range' | 'ignores range' | '416' | 'multipart'
     }
   /** The next version comes and If-Range is ignored: 206 with other bytes than those that the client has, truly labelled. */
   | { readonly kind: 'range of another version' }
+  /** The same, without a label. */
+  | { readonly kind: 'unlabelled range' }
   // Lies that nobody can see through without a digest: only in plans with `needsDigest`.
   | { readonly kind: 'other bytes' | 'error page' }
   | { readonly kind: 'mixed body'; readonly after: Share }
@@ -68,17 +72,17 @@ export interface ServerPlan {
 export function makeServerPlan(random: Seeded): ServerPlan {
   const size = makeSize(random)
   const needsDigest = random.chance(0.12)
-  const versions = Array.from({ length: random.chance(0.6) ? 0 : random.int(1, 3) }, () => ({
+  const versions = Array.from({ length: random.chance(0.5) ? 0 : random.int(1, 4) }, () => ({
     atMs: random.scale(500, 600_000),
     // Of equal size they are harder to tell apart.
-    ...(random.chance(0.3) && { size: makeSize(random) }),
+    ...(random.chance(0.2) && { size: makeSize(random) }),
   })).toSorted((a, b) => a.atMs - b.atMs)
   const nature: ServerNature = {
     validators: random.weighted({
       'strong etag': 5,
       'etag and last-modified': 3,
       'last-modified': 3,
-      'weak etag': 1,
+      'weak etag': 2,
       none: 1,
     }),
     ranges: random.chance(0.9),
@@ -93,11 +97,32 @@ export function makeServerPlan(random: Seeded): ServerPlan {
     ageMs: random.chance(0.8) ? random.scale(60_000, 1_000_000_000) : random.int(0, 60_000),
     versions,
     nature,
-    weather: Array.from({ length: random.chance(0.3) ? 0 : random.scale(1, 8) }, () =>
-      needsDigest && random.chance(0.3) ? makeLie(random) : makeBehaviour(random, size, nature, needsDigest),
-    ),
+    weather: makeWeather(random, { size, nature, needsDigest, changes: versions.length }),
     afterwards: random.chance(0.85) ? 'honest' : 'weather again',
     ...(needsDigest && { needsDigest }),
+  }
+}
+
+interface Context {
+  readonly size: number
+  readonly nature: ServerNature
+  readonly needsDigest: boolean
+  /** How many versions are to come. */
+  readonly changes: number
+}
+
+function makeWeather(random: Seeded, context: Context): readonly Behaviour[] {
+  const any = (): Behaviour =>
+    context.needsDigest && random.chance(0.3) ? makeLie(random) : makeBehaviour(random, context)
+  const several = (most: number): readonly Behaviour[] => Array.from({ length: random.scale(1, most) }, any)
+  switch (random.weighted({ none: 2, any: 3, 'trouble with the rest': 5 })) {
+    case 'none':
+      return []
+    case 'any':
+      return several(8)
+    case 'trouble with the rest':
+      // First something to go on from, then what goes wrong with going on; by chance alone the two rarely meet.
+      return [makeBreak(random, context), makeRangeTrouble(random, context), ...(random.chance(0.5) ? several(4) : [])]
   }
 }
 
@@ -111,7 +136,7 @@ function rate(random: Seeded, size: number, mostSeconds: number): number {
   return Math.ceil(Math.max(50, size / (mostSeconds * random.fraction() + 0.001)))
 }
 
-function makeBehaviour(random: Seeded, size: number, nature: ServerNature, needsDigest: boolean): Behaviour {
+function makeBehaviour(random: Seeded, { size, nature, needsDigest }: Context): Behaviour {
   const kind = random.weighted<Exclude<Behaviour['kind'], 'other bytes' | 'error page' | 'mixed body'>>({
     honest: 25,
     slow: 12,
@@ -126,8 +151,9 @@ function makeBehaviour(random: Seeded, size: number, nature: ServerNature, needs
     malformed: 2,
     excess: 2,
     status: 12,
-    '206 without being asked': 1,
+    '206 without being asked': 3,
     'changes under the body': 10,
+    'changes twice': 3,
     'wrong range start': 4,
     'wrong range total': 3,
     'shorter range': 3,
@@ -135,6 +161,7 @@ function makeBehaviour(random: Seeded, size: number, nature: ServerNature, needs
     '416': 2,
     multipart: 2,
     'range of another version': 8,
+    'unlabelled range': 2,
   })
   switch (kind) {
     case 'slow':
@@ -145,6 +172,7 @@ function makeBehaviour(random: Seeded, size: number, nature: ServerNature, needs
     case 'cut':
     case 'stall':
     case 'changes under the body':
+    case 'changes twice':
       return { kind, after: random.fraction() }
     case 'malformed':
       return random.chance(0.5) ? { kind } : { kind, after: random.fraction() }
@@ -155,6 +183,35 @@ function makeBehaviour(random: Seeded, size: number, nature: ServerNature, needs
     default:
       return { kind }
   }
+}
+
+/** Leaves something to go on from. */
+function makeBreak(random: Seeded, { nature, changes }: Context): Behaviour {
+  // Where dates are all there is, it is the break that a client has to fear.
+  const twice = nature.validators === 'last-modified' ? 12 : 2
+  const kind = random.weighted({
+    cut: 4,
+    stall: 1,
+    'changes under the body': changes > 0 ? 3 : 0,
+    'changes twice': changes > 1 ? twice : 0,
+  })
+  return { kind, after: 0.1 + 0.9 * random.fraction() }
+}
+
+function makeRangeTrouble(random: Seeded, { changes }: Context): Behaviour {
+  const kind = random.weighted({
+    honest: 4,
+    cut: 3,
+    'range of another version': changes > 0 ? 6 : 0,
+    'unlabelled range': changes > 0 ? 3 : 0,
+    'wrong range start': 4,
+    'wrong range total': 2,
+    'shorter range': 2,
+    'ignores range': 2,
+    '416': 1,
+    multipart: 1,
+  })
+  return kind === 'cut' ? { kind, after: random.fraction() } : { kind }
 }
 
 function makeLie(random: Seeded): Behaviour {

@@ -41,7 +41,7 @@ test('a new version comes at its moment, with other bytes and another tag, and t
   assert.equal((await twin.body()).length, 10)
 })
 
-test('a date proves a range as long as no two versions share a second', async () => {
+test('a server that knows dates only takes two versions of one second for one', async () => {
   const twin = new OneServer({ nature: dated, versions: [{ atMs: 1000 }, { atMs: 30_100 }, { atMs: 30_900 }] })
   const first = fieldOf(await head(twin), 'last-modified')
   const resumed = async (ifRange: string): Promise<number> =>
@@ -54,11 +54,11 @@ test('a date proves a range as long as no two versions share a second', async ()
   assert.equal(await resumed(first), 206)
   twin.timeline.skipTo(3000)
   assert.equal(await resumed(first), 200)
+  twin.timeline.skipTo(30_150)
   const second = fieldOf(await head(twin), 'last-modified')
-  assert.equal(await resumed(second), 206)
   assert.equal((await head(twin, [['if-modified-since', second]])).status, 304)
   twin.timeline.skipTo(31_000)
-  assert.equal(await resumed(fieldOf(await head(twin), 'last-modified')), 200)
+  assert.equal(await resumed(second), 206)
 })
 
 test('a server that ignores If-Range gives the range of what it has, truly labelled', async () => {
