@@ -96,6 +96,13 @@ export class Disk extends Medium {
     return found instanceof Inode ? found.bytes : undefined
   }
 
+  /** Of all files in a folder and below it. */
+  paths(folder: string): readonly string[] {
+    return [...this.#walk(({ entries }) => entries)].flatMap(([path, node]) =>
+      node instanceof Inode && path.startsWith(`${folder}/`) ? [path] : [],
+    )
+  }
+
   /** What a power cut at this moment is certain to leave; undefined: nothing. Valid until the next change. */
   durableAt(path: string): Uint8Array | undefined | 'uncertain' {
     let places: ReadonlySet<DiskNode | undefined> = new Set([this.root])

@@ -59,7 +59,7 @@ export class Life {
     }
     timeline.after(wait(takes.effect ?? [0, 2]), () => {
       if (this.#dead) return
-      this.#options.at?.(what, 'before')
+      this.strike(what, 'before')
       // It may have died of that; the compiler does not know.
       if (this.dead) return
       try {
@@ -68,9 +68,14 @@ export class Life {
       } catch (error) {
         answer(() => reject(error as Error))
       }
-      this.#options.at?.(what, 'after')
+      this.strike(what, 'after')
     })
     return promise
+  }
+
+  /** A moment at which a fault may end this life, beside those of its calls. */
+  strike(what: string, moment: 'before' | 'after'): void {
+    if (!this.#dead) this.#options.at?.(what, moment)
   }
 
   /** Something of this life that happens later; it does not when the life has ended by then. */
