@@ -11,7 +11,10 @@ export function mustHold(holds: boolean, what: string): asserts holds {
 /** Resolves as the promise does. @throws Breach when it takes longer: something stands still */
 export async function within<T>(limitMs: number, what: string, promise: Promise<T>): Promise<T> {
   const late = Promise.withResolvers<never>()
-  const timer = setTimeout(() => late.reject(new Breach(`stands still: ${what} did not come in ${limitMs} ms`)), limitMs)
+  const timer = setTimeout(
+    () => late.reject(new Breach(`stands still: ${what} did not come in ${limitMs} ms`)),
+    limitMs,
+  )
   try {
     return await Promise.race([promise, late.promise])
   } finally {

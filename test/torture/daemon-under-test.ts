@@ -74,7 +74,10 @@ export class DaemonUnderTest implements AsyncDisposable {
   get lastWords(): string {
     let log = ''
     try {
-      log = readFileSync(join(this.home, 'log', 'daemon.log'), 'utf8').split('\n').slice(-12).join('\n')
+      log = readFileSync(join(this.home, 'log', 'daemon.log'), 'utf8')
+        .split('\n')
+        .slice(-12)
+        .join('\n')
     } catch {
       // It did not come as far as that.
     }

@@ -2,87 +2,85 @@
  * SIGKILL at every system call: strace kills the daemon just before the n-th call of a kind in one of its threads, for n = 1,
  * 2, … until everything is over before the n-th; then a daemon that nothing hinders comes up.
  */
-import { join } from 'node:path'
-import { Breach, within } from './breach.ts'
-import { DaemonUnderTest, type ThreadName } from './daemon-under-test.ts'
+import { Breach } from './breach.ts'
+import type { ThreadName } from './daemon-under-test.ts'
 import { checkDestinations, checkRecovery } from './invariants.ts'
-import { Owner } from './owner.ts'
 import { patchedSource, type Patch } from './patched-source.ts'
-import { every, tryPoints, type Tried } from './points.ts'
-import type { Bench, Outcome, Row } from './row.ts'
-import { Story } from './story.ts'
+import { every, type Point, tryPoints, type Tried } from './points.ts'
+import type { Extent, Row } from './row.ts'
 import { fileCalls, Strace, whyNoStrace } from './strace.ts'
 
-interface KillAt {
+export interface KillAt {
   readonly thread: ThreadName
   readonly calls: readonly string[]
-  readonly n: number
-  readonly source?: string | undefined
 }
 
-/** A life that ends at that point. Nothing of it is checked yet. */
-export async function lifeUntilKilled(story: Story, folder: string, at: KillAt): Promise<Tried> {
-  const { thread, calls, n, source } = at
-  await using daemon = await DaemonUnderTest.start({ home: story.home, source })
-  const owner = await Owner.attach(daemon, story.facts)
+/** Tells the story to a life that ends at that point. Nothing is checked yet. */
+export async function tellUntilKilled({ n, lives, story, notes }: Point, at: KillAt, source?: string): Promise<Tried> {
+  const { daemon, owner } = await lives.life(source)
   await using _strace = await Strace.attach({
-    threads: [daemon.thread(thread)],
-    calls,
+    threads: [daemon.thread(at.thread)],
+    calls: at.calls,
     inject: `signal=KILL:when=${n}`,
-    output: join(folder, 'trace'),
+    output: notes,
   })
   try {
     await story.tell(owner)
     return 'missed'
   } catch (error) {
     if (error instanceof Breach) throw error
-    await within(5000, 'the end of a daemon that does not answer any more', daemon.ended)
+    await lives.ended(error)
     return { hit: story.phase }
-  } finally {
-    owner.close()
   }
 }
 
-async function kill(bench: Bench, row: string, at: Omit<KillAt, 'n'>, numbers: Iterable<number>, untilCaught = false): Promise<Outcome> {
-  const { source } = at
-  return tryPoints(bench, {
-    name: row,
-    at: numbers,
-    untilCaught,
-    try: async (n, folder) => {
-      const patienceMs = untilCaught ? 4000 : undefined
-      const places = { home: join(folder, 'home'), folder: join(folder, 'files') }
-      const story = new Story(bench.server, `${row}${n}`, places, patienceMs)
-      story.prepare()
-      const tried = await lifeUntilKilled(story, folder, { ...at, n })
-      checkDestinations(story)
-      await checkRecovery(story, source)
-      return tried
-    },
-  })
-}
-
-const impossible = whyNoStrace
-
-function killRow(name: string, proves: string, at: Omit<KillAt, 'n'>, steps: { readonly whole: number; readonly quick: number; readonly few: number }): Row {
+function killRow(name: string, proves: string, at: KillAt, steps: Readonly<Record<Extent, number>>): Row {
   return {
     name,
     kind: 'row',
     proves,
-    impossible,
-    run: (bench) => kill(bench, name.replaceAll(/\W/g, ''), at, every(steps[bench.extent], bench.extent === 'few' ? 3 : undefined)),
+    impossible: whyNoStrace,
+    run: (bench) =>
+      tryPoints(bench, {
+        name,
+        at: every(steps[bench.extent], bench.extent === 'few' ? 3 : undefined),
+        try: async (point) => {
+          const tried = await tellUntilKilled(point, at)
+          checkDestinations(point.story)
+          await checkRecovery(point.lives, point.story)
+          return tried
+        },
+      }),
   }
 }
 
-function killControl(name: string, proves: string, at: Omit<KillAt, 'n' | 'source'>, patches: readonly Patch[]): Row {
+interface Broken {
+  readonly patches: readonly Patch[]
+  /** Which program comes up after it. */
+  readonly recoveredBy: 'the same' | 'ours'
+}
+
+function killControl(name: string, proves: string, at: KillAt, { patches, recoveredBy }: Broken): Row {
   return {
     name,
     kind: 'control',
     proves,
-    impossible,
+    impossible: whyNoStrace,
     run: (bench) => {
       const source = patchedSource(bench.folder, patches)
-      return kill({ ...bench, lanes: 1 }, name.replaceAll(/\W/g, ''), { ...at, source }, every(1, 12), true)
+      return tryPoints(bench, {
+        name,
+        at: every(1, 12),
+        untilCaught: true,
+        try: async (point) => {
+          const tried = await tellUntilKilled(point, at, source)
+          checkDestinations(point.story)
+          await checkRecovery(point.lives, point.story, recoveredBy === 'ours' ? undefined : source)
+          // The next life has to be a broken one again.
+          await point.lives.kill()
+          return tried
+        },
+      })
     },
   }
 }
@@ -115,32 +113,51 @@ export const killRows: readonly Row[] = [
   killControl(
     'kill: early answer',
     'a daemon that answers before its commit is caught',
-    { thread: 'journal', calls: ['fsync', 'fdatasync'] },
-    [
-      { file: 'journal/group.ts', from: "    database.exec('begin')\n", to: "    if (!database.isTransaction) database.exec('begin')\n" },
-      {
-        file: 'journal/group.ts',
-        from: "    database.exec('commit')\n",
-        to: "    setTimeout(() => database.isTransaction && database.exec('commit'), 100)\n",
-      },
-    ],
+    { thread: 'journal', calls: ['pwrite64'] },
+    {
+      recoveredBy: 'ours',
+      patches: [
+        {
+          file: 'journal/group.ts',
+          from: "    database.exec('begin')\n",
+          to: "    if (!database.isTransaction) database.exec('begin')\n",
+        },
+        {
+          file: 'journal/group.ts',
+          from: "    database.exec('commit')\n",
+          to: "    setTimeout(() => database.isTransaction && database.exec('commit'), 100)\n",
+        },
+      ],
+    },
   ),
   killControl(
     'kill: gap in publish',
     'a daemon that takes the old file away before it renames is caught',
     { thread: 'pool', calls: ['rename', 'renameat2'] },
-    [
-      {
-        file: 'transfer/files/publish.ts',
-        from: '  await folder.rename(part, name)\n',
-        to: '  await folder.unlink(name)\n  await folder.rename(part, name)\n',
-      },
-    ],
+    {
+      recoveredBy: 'ours',
+      patches: [
+        {
+          file: 'transfer/files/publish.ts',
+          from: '  await folder.rename(part, name)\n',
+          to: '  await folder.unlink(name)\n  await folder.rename(part, name)\n',
+        },
+      ],
+    },
   ),
   killControl(
     'kill: no recovery',
     'a daemon that does not take up what the life before was at is caught: it stands still',
     { thread: 'pool', calls: ['pwrite64'] },
-    [{ file: 'journal/life.ts', from: 'where running is not null order by id', to: 'where running is not null limit 0' }],
+    {
+      recoveredBy: 'the same',
+      patches: [
+        {
+          file: 'journal/life.ts',
+          from: 'select * from task where running is not null order by id',
+          to: 'select * from task where running is not null limit 0',
+        },
+      ],
+    },
   ),
 ]

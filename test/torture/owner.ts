@@ -69,6 +69,9 @@ export class Owner {
     })
     owner.#fence = opened.fence!
     await owner.ask('session.activate', { identifier: session, fence: owner.#fence })
+    // The answer to an acknowledgement may be all that the fault took: such an event does not come again, and is not to.
+    for (const sequence of facts.received.keys())
+      if (!facts.acknowledged.has(sequence)) void owner.#acknowledge(sequence)
     return owner
   }
 

@@ -27,7 +27,9 @@ export function patchedSource(folder: string, patches: readonly Patch[]): string
     const path = join(copy, 'src', file)
     const parts = readFileSync(path, 'utf8').split(from)
     if (parts.length !== 2)
-      throw new Error(`a control does not fit any more: ${JSON.stringify(from)} stands ${parts.length - 1} times in src/${file}`)
+      throw new Error(
+        `a control does not fit any more: ${JSON.stringify(from)} stands ${parts.length - 1} times in src/${file}`,
+      )
     writeFileSync(path, parts.join(to))
   }
   return join(copy, 'src')

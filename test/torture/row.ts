@@ -9,8 +9,6 @@ export interface Bench {
   readonly extent: Extent
   /** Points that are tried at once. */
   readonly lanes: number
-  /** A word for a person who waits. */
-  say(line: string): void
 }
 
 export type Extent = 'whole' | 'quick' | 'few'

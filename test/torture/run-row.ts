@@ -19,7 +19,7 @@ export async function runRow(row: Row, how: { readonly extent: Extent; readonly 
   const startedMs = performance.now()
   await using server = await FaultServer.start()
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'lh-')))
-  const bench = { ...how, server, folder, say: () => {} }
+  const bench = { ...how, server, folder }
   try {
     const why = await row.impossible?.(bench)
     if (why !== undefined)
@@ -27,7 +27,8 @@ export async function runRow(row: Row, how: { readonly extent: Extent; readonly 
     const { points, breaches, note = '' } = await row.run(bench)
     const caught = breaches.length > 0
     // A row that made no fault has proved nothing.
-    const verdict = row.kind === 'row' ? (caught || points === 0 ? 'BROKEN' : 'held') : caught ? 'CAUGHT as it should' : 'NOT CAUGHT'
+    const verdict =
+      row.kind === 'row' ? (caught || points === 0 ? 'BROKEN' : 'held') : caught ? 'CAUGHT as it should' : 'NOT CAUGHT'
     return {
       verdict,
       isBad: verdict === 'BROKEN' || verdict === 'NOT CAUGHT',

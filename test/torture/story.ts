@@ -11,7 +11,7 @@ import { makeTaskId } from '../../src/contract/words.ts'
 import { random } from '../../src/platform/clock.ts'
 import { cutAfter, type FaultServer } from '../support/fault-server.ts'
 import { within } from './breach.ts'
-import { type Facts, noFacts, type Owner } from './owner.ts'
+import type { Facts, Owner } from './owner.ts'
 
 export const size = 300_000
 const cutAt = 150_000
@@ -30,31 +30,35 @@ export interface Chapter {
   readonly how: 'replaces' | 'new'
 }
 
+export interface StoryOptions {
+  readonly server: FaultServer
+  /** Of this telling, unique at its server. */
+  readonly name: string
+  /** Where the files go: its own. */
+  readonly folder: string
+  /** Shared by all stories that one home is told. */
+  readonly facts: Facts
+  /** Ms after which something stands still. @default 15 s */
+  readonly patienceMs?: number | undefined
+}
+
 export class Story {
-  readonly home: string
   readonly folder: string
   readonly server: FaultServer
   readonly chapters: readonly Chapter[]
-  readonly facts: Facts = noFacts()
+  readonly facts: Facts
   readonly #patienceMs: number
 
-  /** @param name of this telling, unique at its server */
-  constructor(
-    server: FaultServer,
-    name: string,
-    places: { readonly home: string; readonly folder: string },
-    patienceMs: number = ordinaryPatienceMs,
-  ) {
+  constructor({ server, name, folder, facts, patienceMs = ordinaryPatienceMs }: StoryOptions) {
     this.server = server
+    this.folder = folder
+    this.facts = facts
     this.#patienceMs = patienceMs
-    this.home = places.home
-    this.folder = places.folder
     this.chapters = [this.#chapter(name, 'replaces'), this.#chapter(name, 'new')]
   }
 
-  /** Makes the folders, and the file that is to be replaced. */
+  /** Makes the folder, and the file that is to be replaced. */
   prepare(): void {
-    mkdirSync(this.home, { recursive: true, mode: 0o700 })
     mkdirSync(this.folder, { recursive: true })
     for (const { path, how } of this.chapters) if (how === 'replaces') writeFileSync(path, old)
   }
@@ -66,7 +70,11 @@ export class Story {
 
   async tellChapter(owner: Owner, { task, how }: Chapter): Promise<void> {
     if (!this.facts.answered.has(task.id)) await owner.add(task)
-    await within(this.#patienceMs, `the end of the task that ${how === 'new' ? 'makes' : 'replaces'} a file`, owner.completed(task.id))
+    await within(
+      this.#patienceMs,
+      `the end of the task that ${how === 'new' ? 'makes' : 'replaces'} a file`,
+      owner.completed(task.id),
+    )
   }
 
   /** What is at a destination: bytes of one file, or no file. */
@@ -81,7 +89,9 @@ export class Story {
   get phase(): Phase {
     for (const { task, resource, how } of this.chapters) {
       if (!this.facts.answered.has(task.id)) return 'enqueue'
-      const end = this.facts.received.values().find((event) => event.kind === 'didComplete' && event.task?.id === task.id)
+      const end = this.facts.received
+        .values()
+        .find((event) => event.kind === 'didComplete' && event.task?.id === task.id)
       const requests = this.server.requestsFor(resource).length
       if (end === undefined) return how === 'replaces' && requests < 2 ? 'checkpoint' : 'publish'
       if (!this.facts.acknowledged.has(end.sequence)) return 'acknowledge'

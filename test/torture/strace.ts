@@ -89,7 +89,9 @@ export class Strace implements AsyncDisposable {
 
   /** What it saw, once it was detached. */
   get lines(): readonly string[] {
-    return readFileSync(this.#output, 'utf8').split('\n').filter((line) => line !== '')
+    return readFileSync(this.#output, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '')
   }
 
   [Symbol.asyncDispose](): Promise<void> {

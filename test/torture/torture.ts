@@ -9,8 +9,10 @@ import { runRow } from './run-row.ts'
 const { values } = parseArgs({
   options: { row: { type: 'string', multiple: true, default: [] }, quick: { type: 'boolean', default: false } },
 })
-const wanted = values.row.length === 0 ? rows : rows.filter(({ name }) => values.row.some((part) => name.includes(part)))
-if (wanted.length === 0) throw new Error(`no row has that in its name; there are: ${rows.map(({ name }) => name).join(', ')}`)
+const wanted =
+  values.row.length === 0 ? rows : rows.filter(({ name }) => values.row.some((part) => name.includes(part)))
+if (wanted.length === 0)
+  throw new Error(`no row has that in its name; there are: ${rows.map(({ name }) => name).join(', ')}`)
 
 const width = Math.max(...wanted.map(({ name }) => name.length))
 const print = (line: string): void => void process.stdout.write(`${line}\n`)
