@@ -128,8 +128,10 @@ export class Server {
     if (draft.status === 200 || draft.status === 206 || draft.status === 304) this.#served.add(shelf.version)
     if (behaviour.kind === 'changes under the body' || behaviour.kind === 'changes twice') this.#bringNext()
     const answer = this.#send(question, behaviour, draft, random)
+    const wait = draft.headers.find(([name]) => name === 'retry-after')?.[1]
     const words = [
       `${draft.status} v${shelf.version}`,
+      ...(wait === undefined ? [] : [`Retry-After ${wait}`]),
       ...(draft.status === 206 ? [`from ${draft.from}`] : []),
       `${answer.body.length} bytes`,
       ...(answer.ends === 'well' ? [] : [`then ${answer.ends}`]),
