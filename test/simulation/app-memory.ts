@@ -13,4 +13,6 @@ export class AppMemory {
   readonly keys: Map<number, string> = new Map()
   /** Tasks without a key that were asked for; asked again they would be others. */
   readonly asked: Set<number> = new Set()
+  /** It has asked for the end of its session: from then on there may be none. */
+  invalidates = false
 }

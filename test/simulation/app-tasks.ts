@@ -81,12 +81,11 @@ export class AppTasks {
             'enqueue',
             new Error(`${rows.length} rows gave ${added} new tasks and ${existing} that were there`),
           )
-        const keys = new Map(indexes.map((index) => [this.#options.plan.tasks[index]!.key, index]))
+        // A key may have been that of an earlier task too, which had failed: which of the two it is now is not told.
         for (const list of [session.tasks(), session.history()])
-          for await (const { id, key } of list) {
-            const index = keys.get(key)
-            const task = index === undefined ? undefined : await session.task(id)
-            if (task !== undefined) this.accepted(index!, task)
+          for await (const { id, key, metadata } of list) {
+            const task = key === undefined || !indexes.includes(metadata) ? undefined : await session.task(id)
+            if (task !== undefined) this.#has(metadata, task)
           }
         return
       } catch (error) {
@@ -119,11 +118,15 @@ export class AppTasks {
   }
 
   accepted(index: number, task: DownloadTask<number>): void {
-    const { ids, keys } = this.#options.memory
+    const { keys } = this.#options.memory
     const before = keys.get(index)
     if (before !== undefined && before !== task.id) void this.#checkOther(before, task)
-    ids.set(index, task.id)
     if (this.#options.plan.tasks[index]!.key !== undefined) keys.set(index, task.id)
+    this.#has(index, task)
+  }
+
+  #has(index: number, task: DownloadTask<number>): void {
+    this.#options.memory.ids.set(index, task.id)
     this.#options.accepted(task.id, index)
     if (this.#options.plan.tasks[index]!.awaited) void this.#await(task)
   }
@@ -151,7 +154,8 @@ export class AppTasks {
 
   /** False: it may be asked again. */
   #isRefused(index: number, error: unknown, session: BackgroundSession<number>): boolean {
-    this.#options.judge('add', error, session === this.#options.session() ? [] : ['INVALID_ARGUMENT'])
+    const mayBeGone = this.#options.memory.invalidates || session !== this.#options.session()
+    this.#options.judge('add', error, mayBeGone ? ['INVALID_ARGUMENT'] : [])
     this.#options.refused(index, error as LonghaulError)
     return !isLonghaulError(error, 'DAEMON_UNAVAILABLE') && !isLonghaulError(error, 'JOURNAL_DAMAGED')
   }

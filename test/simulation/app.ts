@@ -224,8 +224,11 @@ export class AppTwin {
       await this.#close()
       return undefined
     }
-    // Its tasks go with it, and its keys.
-    if (act === 'finish and invalidate' || act === 'cancel and invalidate') this.#memory.keys.clear()
+    if (act === 'finish and invalidate' || act === 'cancel and invalidate') {
+      // Its tasks go with it, and its keys.
+      this.#memory.keys.clear()
+      this.#memory.invalidates = true
+    }
     return actOnSession(session, act)
   }
 
