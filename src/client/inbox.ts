@@ -8,7 +8,8 @@
  *
  * What always holds, whatever comes in:
  *   - of one task at most one event runs, and they run in the order of their numbers;
- *   - an event of the session itself (no task) runs only when nothing before it is left, refused ones excepted;
+ *   - an event of the session itself (no task) runs only when nothing before it is left, but for refused ones and those of
+ *     their tasks, which wait for them;
  *   - nothing is acknowledged before its callback settled; what settled is never run again on this attachment;
  *   - nothing runs before `activated`;
  *   - progress of a task whose `didComplete` has started is dropped.
@@ -154,6 +155,8 @@ function started(state: Inbox, before: readonly InboxAction[]): Step {
   const completed = new Set(state.completed)
   /** Tasks with an event before this one that is not done with; undefined stands for the session itself. */
   const busy = new Set<TaskId | undefined>()
+  /** Tasks with a refused event before this one: nothing more of them runs on this attachment. */
+  const heldBack = new Set<TaskId>()
   let open = 0
   for (const [sequence, entry] of state.entries) {
     const task = entry.event.task?.id
@@ -166,10 +169,11 @@ function started(state: Inbox, before: readonly InboxAction[]): Step {
     }
     if (entry.state === 'settled') continue
     busy.add(task)
-    // A refused event holds back its own task, and an event of the session would wait for it for ever.
+    // A refused event holds back its own task, and an event of the session would wait for both of them for ever.
     if (entry.state === 'refused') {
       if (task === undefined) busy.delete(undefined)
-    } else open++
+      else heldBack.add(task)
+    } else if (task === undefined || !heldBack.has(task)) open++
   }
   for (const task of completed) {
     if (completed.size <= completedKept) break

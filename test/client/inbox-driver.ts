@@ -130,8 +130,15 @@ export class InboxDriver {
     }
     for (let before = 1; before < sequence; before++) {
       const sameTask = this.#plan[before - 1] === task
-      const mustBeDone = sameTask || (task === undefined && !this.refused.has(before))
+      const mustBeDone = sameTask || (task === undefined && !this.#isHeldBack(before))
       if (mustBeDone) assert.ok(this.settled.has(before), `event ${sequence} ran before ${before} had settled`)
     }
+  }
+
+  /** It was refused, or an earlier event of its task was. */
+  #isHeldBack(sequence: number): boolean {
+    const task = this.#plan[sequence - 1]
+    if (task === undefined) return this.refused.has(sequence)
+    return [...this.refused].some((refused) => refused <= sequence && this.#plan[refused - 1] === task)
   }
 }

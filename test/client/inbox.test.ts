@@ -110,18 +110,20 @@ test('a callback that throws runs three times more with growing pauses, then its
 })
 
 test('an event of the session runs although a task before it is blocked by a refused event', () => {
-  const driver = new InboxDriver(['A', 'A', undefined], 1)
+  const driver = new InboxDriver(['A', 'A', undefined, 'B'], 1)
   driver.activate()
-  for (let i = 0; i < 4; i++) {
-    driver.throws(0)
-    driver.pauseOver(0)
-    driver.deliver()
-  }
-  for (let i = 0; i < 4; i++) {
+  for (let i = 0; i < 3; i++) driver.deliver()
+  for (let i = 0; i < 3; i++) {
     driver.throws(0)
     driver.pauseOver(0)
   }
+  assert.deepEqual(driver.order, [1, 1, 1, 1])
+  driver.throws(0)
   assert.deepEqual([...driver.refused], [1])
+  assert.deepEqual(driver.running, [3], 'what the refused event holds back holds back nothing of the session')
+  driver.returns(0)
+  driver.deliver()
+  assert.deepEqual(driver.running, [4], 'and nothing of other tasks')
 })
 
 test('a refused event runs again after the next attach', () => {
