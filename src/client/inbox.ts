@@ -164,7 +164,8 @@ function started(state: Inbox, before: readonly InboxAction[]): Step {
     if (entry.state === 'waiting' && first && running < state.concurrency) {
       entries.set(sequence, { ...entry, state: 'running' })
       if (entry.event.kind === 'didComplete' && task !== undefined) completed.add(task)
-      actions.push({ do: 'run', event: entry.event })
+      // What threw may have done its work before.
+      actions.push({ do: 'run', event: entry.failures > 0 ? { ...entry.event, redelivered: true } : entry.event })
       running++
     }
     if (entry.state === 'settled') continue

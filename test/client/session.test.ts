@@ -109,12 +109,13 @@ test('events for which there is no method are acknowledged; what settles while a
 
 test('a callback that throws is told to the developer and called again', async (t) => {
   const daemon = await scripted(t)
-  let calls = 0
   const again = Promise.withResolvers<void>()
   const warning = once(process, 'warning')
+  const redelivered: boolean[] = []
   const session = await opened(t, daemon, {
-    didResumeAtOffset() {
-      if (++calls === 1) throw new Error('not yet')
+    didResumeAtOffset(_: unknown, event: { readonly redelivered: boolean }) {
+      redelivered.push(event.redelivered)
+      if (redelivered.length === 1) throw new Error('not yet')
       again.resolve()
     },
   })
@@ -124,6 +125,8 @@ test('a callback that throws is told to the developer and called again', async (
   assert.equal(warned.code, 'LONGHAUL_CALLBACK_THREW')
   session.ref()
   await again.promise
+  // It may have done its work before it threw.
+  assert.deepEqual(redelivered, [false, true])
 })
 
 test('a second owner in the same process is refused with its pid, and the first is not disturbed', async (t) => {
