@@ -4,9 +4,10 @@
  *     starting -> started -> attached <-> detached -> over
  *                                   \-> overdue: asked to end, killed 5 s later -> over
  *
- * It is over when nothing of it is attached and its process has ended, or every session was taken over by an owner that
- * came by itself, or the app was handed to its user. The time limit starts again at each sign of work; when it ends, only a
- * child of this daemon that was not reaped is signalled: a pid that is another's by now is never struck.
+ * It is over when nothing of it is attached and its process has ended, or the app was handed to its user. Where an owner came
+ * by itself for every session, what was launched is left alone; until it has ended, or the time limit has passed, no other one
+ * is launched beside it. The time limit starts again at each sign of work; when it ends, only a child of this daemon that was
+ * not reaped is signalled: a pid that is another's by now is never struck.
  *
  * An adopted launch was started by an earlier life of the daemon: its app is nobody's child here. It is waited for, briefly,
  * and recognised by its token; it is never signalled.
@@ -79,6 +80,11 @@ export class Launch {
 
   get isOver(): boolean {
     return this.#over
+  }
+
+  /** An owner came by itself for every session. */
+  get isLeft(): boolean {
+    return [...this.members.values()].every((member) => member.left)
   }
 
   /** Whether the daemon has to stay for it. */
@@ -182,6 +188,8 @@ export class Launch {
   }
 
   #limitEnded(): void {
+    // Nobody waits for anything from it.
+    if (this.isLeft) return this.#finish()
     this.#overdue = true
     const app = this.#app
     if (app === undefined || this.#exit !== undefined) return this.#look()
@@ -196,11 +204,7 @@ export class Launch {
     const members = [...this.members.values()]
     if (members.some((member) => member.attached)) return
     const settled = members.every((member) => member.left || member.completed)
-    const over =
-      members.every((member) => member.left) ||
-      this.#foreground ||
-      this.#exit !== undefined ||
-      (this.adopted && (settled || this.#overdue))
+    const over = this.#foreground || this.#exit !== undefined || (this.adopted && (settled || this.#overdue))
     if (over) this.#finish()
   }
 

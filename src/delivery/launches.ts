@@ -271,7 +271,7 @@ export class Launches {
       )
       if (this.#stopped) return
       for (const { id } of due.map(({ session }) => session)) if (isTaken(id)) this.ownerAppeared(id)
-      if (launch.isOver) return
+      if (launch.isLeft) return launch.failed('the app was started by its user')
       const app = await launcher.start(this.#request(launch, due))
       if (this.#stopped) return
       launch.started(app)

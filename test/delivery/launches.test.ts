@@ -321,6 +321,25 @@ test('an app that its user starts during a launch takes the session, and the lau
   assert.equal(facts?.state.failures, 0)
 })
 
+test('no second app is launched beside one that was left alone, until it ends or its time limit has passed', async () => {
+  const stage = new Stage()
+  const session = await stage.session('com.example.app', { launch: appCommand, launchTimeLimitMs: 60_000 })
+  await stage.ended(session)
+  const app = stage.launcher.apps[0]!
+  const first = await stage.own(session, 77)
+  stage.delivery.gone(first.caller)
+  await stage.wait(30_000)
+  assert.equal(stage.launcher.apps.length, 1)
+  await app.end()
+  assert.equal(stage.launcher.apps.length, 2)
+
+  const second = await stage.own(session, 78)
+  stage.delivery.gone(second.caller)
+  await stage.wait(60_000)
+  assert.equal(stage.launcher.apps.length, 3)
+  assert.deepEqual(stage.launcher.apps[1]!.signals, [])
+})
+
 test('events that come while the finished app has not ended yet launch it again after its end', async () => {
   const stage = new Stage()
   const session = await stage.session('com.example.app', { launch: appCommand })
