@@ -66,7 +66,7 @@ export class Life {
         const value = effect()
         answer(() => resolve(value))
       } catch (error) {
-        answer(() => reject(error as Error))
+        answer(() => reject(error))
       }
       this.strike(what, 'after')
     })

@@ -21,7 +21,7 @@ export class Timeline {
 
   /** Runs at that moment, or now if it is over; after everything that was set for the same moment before. */
   at(moment: number, run: () => void): { cancel(): void } {
-    const entry: Entry = { at: Math.max(moment, this.now), order: this.#order++, run, cancelled: false }
+    const entry: Entry = { at: onGrid(Math.max(moment, this.now)), order: this.#order++, run, cancelled: false }
     this.#push(entry)
     return {
       cancel: () => {
@@ -38,7 +38,7 @@ export class Timeline {
 
   /** Nothing happens from now on: `moment` comes at once, and whatever was due until then is late. */
   skipTo(moment: number): void {
-    this.now = Math.max(this.now, moment)
+    this.now = Math.max(this.now, onGrid(moment))
   }
 
   /** How much is still set to happen. */
@@ -90,6 +90,11 @@ export class Timeline {
       i = first
     }
   }
+}
+
+/** Moments are whole 1024ths of a ms, so that sums and differences of them are exact, and no timer runs a hair too early. */
+function onGrid(ms: number): number {
+  return Math.ceil(ms * 1024) / 1024
 }
 
 function before(a: Entry, b: Entry): boolean {

@@ -1,0 +1,186 @@
+// One life of the daemon: everything of it that is real (door, service, delivery, engine, leaving) on a world that is not.
+// What `src/daemon/main` does with a process, a lock and a socket is done here with a life and a channel.
+import { createHash } from 'node:crypto'
+import type { Caller } from '../../src/contract/caller.ts'
+import { LonghaulError } from '../../src/contract/errors.ts'
+import type { Params, Result, Verb } from '../../src/contract/verbs.ts'
+import { Door } from '../../src/daemon/door.ts'
+import { Leaving, leaveAfterMs } from '../../src/daemon/leaving.ts'
+import { createDelivery } from '../../src/delivery/create-delivery.ts'
+import type { Journal } from '../../src/journal/journal.ts'
+import type { Limits } from '../../src/scheduler/view.ts'
+import { createService } from '../../src/service/create-service.ts'
+import type { Service } from '../../src/service/service.ts'
+import { createEngine } from '../../src/transfer/engine.ts'
+import type { Channel } from '../../src/world/channel.ts'
+import type { EnvironmentState } from '../../src/world/environment.ts'
+import type { FileSystem } from '../../src/world/file-system.ts'
+import type { Hasher } from '../../src/world/hasher.ts'
+import type { Launcher } from '../../src/world/launcher.ts'
+import type { Log } from '../../src/world/log.ts'
+import type { Transport } from '../../src/world/transport.ts'
+import type { World } from '../../src/world/world.ts'
+import type { Life } from './life.ts'
+import type { Seeded } from './seeded.ts'
+
+export const home = '/home/longhaul'
+export const spool = '/home/longhaul/spool'
+
+export interface DaemonOptions {
+  readonly life: Life
+  readonly pid: number
+  readonly bootId: string
+  readonly journal: Journal
+  readonly files: FileSystem
+  readonly transport: Transport
+  readonly launcher: Launcher
+  readonly random: Seeded
+  readonly secret: Uint8Array
+  readonly limits: Limits
+  readonly log: Log
+  /** Told of every answer, before the caller gets it. */
+  readonly answered: <V extends Verb>(caller: Caller, verb: V, params: Params<V>, result: Result<V>) => void
+  readonly gone: (caller: Caller) => void
+  /** It has stopped by itself or because it was asked to, in good order. */
+  readonly stopped: () => void
+}
+
+export class DaemonTwin {
+  readonly life: Life
+  readonly service: Service
+  readonly #options: DaemonOptions
+  readonly #door: Door
+  readonly #leaving: Leaving
+  #state: 'starting' | 'ready' | 'stopping' = 'starting'
+  #environment: EnvironmentState = { power: 'unknown', metered: 'unknown', constrained: 'unknown', networkId: 'first' }
+  #environmentChanged: ((state: EnvironmentState) => void) | undefined
+
+  constructor(options: DaemonOptions) {
+    this.#options = options
+    this.life = options.life
+    const { life, journal, random, log, pid } = options
+    const { clock } = life
+    const world: World = {
+      clock,
+      random,
+      files: options.files,
+      transport: options.transport,
+      launcher: options.launcher,
+      hasher: simulatedHasher(),
+      log,
+      environment: this.#environmentSeam(),
+    }
+    const service = createService(world, journal, {
+      engine: createEngine(world),
+      delivery: createDelivery({ world, journal, environment: {}, home }),
+      limits: options.limits,
+      facts: {
+        pid,
+        version: '0.0.0',
+        home,
+        socket: `${home}/socket`,
+        spool,
+        bootId: options.bootId,
+        survives: 'on demand',
+        environment: {},
+        node: 'v24.0.0',
+        rssBytes: () => 0,
+        connections: () => this.#door.connections,
+        requestStop: () => this.stop(),
+      },
+    })
+    this.service = service
+    this.#door = new Door({
+      service: {
+        call: async (caller, verb, params, signal) => {
+          const result = await service.call(caller, verb, params, signal)
+          options.answered(caller, verb, params, result)
+          return result
+        },
+        gone: (caller) => {
+          options.gone(caller)
+          service.gone(caller)
+        },
+      },
+      secret: options.secret,
+      facts: { pid, version: '0.0.0', home },
+      clock,
+      random: random.fork('door'),
+      log,
+      changed: () => this.#leaving.look(),
+    })
+    this.#leaving = new Leaving({
+      clock,
+      log,
+      afterMs: leaveAfterMs,
+      isBusy: () => this.#door.isBusy,
+      keptBy: () => service.keptBy(),
+      leave: () => this.stop(),
+    })
+  }
+
+  get isReady(): boolean {
+    return this.#state === 'ready' && !this.life.dead
+  }
+
+  async start(): Promise<void> {
+    await this.service.start()
+    this.#state = 'ready'
+    this.#leaving.look()
+  }
+
+  /** A new connection; its other end is the client's. */
+  connected(channel: Channel): void {
+    this.#door.connected(channel)
+  }
+
+  networkChanges(networkId: string): void {
+    this.#environment = { ...this.#environment, networkId }
+    this.#environmentChanged?.(this.#environment)
+  }
+
+  /** In good order, as main does it. */
+  stop(): void {
+    if (this.#state === 'stopping') return
+    this.#state = 'stopping'
+    void this.#stopCleanly()
+  }
+
+  async #stopCleanly(): Promise<void> {
+    this.#leaving.stop()
+    await this.service.stop()
+    this.#door.close(new LonghaulError('DAEMON_UNAVAILABLE', 'The daemon has stopped.'))
+    await this.#options.journal.close()
+    this.#options.stopped()
+  }
+
+  #environmentSeam(): World['environment'] {
+    const state = (): EnvironmentState => this.#environment
+    return {
+      get now() {
+        return state()
+      },
+      watch: (changed) => {
+        this.#environmentChanged = changed
+        return () => {
+          this.#environmentChanged = undefined
+        }
+      },
+    }
+  }
+}
+
+function simulatedHasher(): Hasher {
+  return {
+    digest: async (file, size, algorithm, signal) => {
+      const bytes = new Uint8Array(size)
+      for (let done = 0; done < size;) {
+        const read = await file.read(bytes.subarray(done), done)
+        signal.throwIfAborted()
+        if (read === 0) throw new Error(`the file ends at ${done} of ${size} bytes`)
+        done += read
+      }
+      return createHash(algorithm.replace('-', '')).update(bytes).digest('hex')
+    },
+  }
+}

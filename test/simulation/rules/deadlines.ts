@@ -1,0 +1,48 @@
+// A task that has a deadline does not work on beyond it, however often it or the daemon begins anew. The time counts while the
+// task runs or waits for another try, not while it is suspended or in a queue.
+import type { Rule } from './rule.ts'
+
+interface Row {
+  readonly uid: string
+  readonly gate: string
+  readonly intent: string | null
+  readonly deadline: number | null
+}
+
+/** Ms that the end may come late: the machine slept, the daemon was away, an attempt had to be stopped. */
+const slackMs = 90_000
+const counting = new Set(['active', 'backoff'])
+
+export const deadlines: Rule = {
+  name: 'a deadline is kept',
+  watch: ({ store, nowMs, broken }) => {
+    /** Ms spent, and where the task stands since when. */
+    const spent = new Map<string, { ms: number; gate: string; sinceMs: number }>()
+    /** When a task was first seen beyond its deadline. */
+    const overAt = new Map<string, number>()
+    let alive = false
+    const account = (): void => {
+      const rows = store.all<Row>(
+        `select uid, gate, intent, json_extract(options, '$.policy.timeoutIntervalForResourceMs') deadline
+         from task join task_text on task_text.task = task.id
+         where json_extract(options, '$.policy.timeoutIntervalForResourceMs') is not null`,
+      )
+      for (const { uid, gate, intent, deadline } of rows) {
+        const task = spent.get(uid) ?? { ms: 0, gate: '', sinceMs: nowMs() }
+        if (alive && counting.has(task.gate)) task.ms += nowMs() - task.sinceMs
+        spent.set(uid, { ms: task.ms, gate, sinceMs: nowMs() })
+        if (gate !== 'active' || intent !== null || task.ms <= deadline!) continue
+        if (!overAt.has(uid)) overAt.set(uid, nowMs())
+        if (nowMs() - overAt.get(uid)! > slackMs)
+          broken(`${uid} still runs after ${Math.round(task.ms / 1000)} s although it has ${deadline! / 1000} s`)
+      }
+    }
+    return {
+      committed: account,
+      daemon: (what) => {
+        account()
+        alive = what === 'starts'
+      },
+    }
+  },
+}

@@ -1,0 +1,71 @@
+// Servers are left in peace: one that asked to be left alone for so long is, and one that fails is asked more and more rarely.
+import type { CommandInput } from '../../../src/journal/journal.ts'
+import type { Rule } from './rule.ts'
+
+/**
+ * With delays drawn from 0 to 1, 2, 4, … s the twelfth failure in a row comes so soon once in 10¹² times; with delays that do
+ * not grow it always does.
+ */
+const hasty = { failures: 12, withinMs: 20_000 }
+
+export const patience: Rule = {
+  name: 'servers are left in peace',
+  watch: ({ store, internet, nowMs, broken }) => {
+    /** By task: no attempt before this moment. */
+    const askedUntil = new Map<string, number>()
+    /** By task: when its last attempts failed, without a byte that became safe between them. */
+    const failedAt = new Map<string, number[]>()
+    let heard = 0
+    /** By address: the moment until which its last answer asked to wait. */
+    const asked = new Map<string, number>()
+
+    const listen = (): void => {
+      for (const { atMs, url, answer } of internet.log.slice(heard)) {
+        const seconds = /Retry-After (\d+)/.exec(answer)?.[1]
+        asked.set(url, seconds === undefined ? 0 : atMs + Number(seconds) * 1000)
+      }
+      heard = internet.log.length
+    }
+    const urlOf = (task: string): string | undefined => {
+      const text = store.get<{ request: string }>(
+        'select coalesce(current_request, request) request from task_text join task on task.id = task_text.task where uid = ?',
+        task,
+      )
+      return text === undefined ? undefined : (JSON.parse(text.request) as { url: string }).url
+    }
+
+    return {
+      committed: ({ requests, answers }) => {
+        listen()
+        requests.forEach(({ name, input }, i) => {
+          const answer = answers[i]!
+          if (!('ok' in answer)) return
+          const { found } = (answer.ok ?? {}) as { readonly found?: string }
+          const { task } = input as { readonly task: string }
+          if (name === 'startAttempt' && found === 'started') {
+            const until = askedUntil.get(task) ?? 0
+            if (nowMs() < until)
+              broken(
+                `${task} asks ${urlOf(task)} again ${Math.round((until - nowMs()) / 1000)} s before the server said that it may`,
+              )
+          }
+          if (name === 'checkpoint') failedAt.delete(task)
+          if (name === 'endAttempt' && found === 'recorded') {
+            const { end } = input as CommandInput<'endAttempt'>
+            if (end.kind !== 'retry') return
+            if (end.cause.code === 'HTTP_STATUS') askedUntil.set(task, asked.get(urlOf(task) ?? '') ?? 0)
+            const times = [...(failedAt.get(task) ?? []), nowMs()].slice(-hasty.failures)
+            failedAt.set(task, times)
+            if (times.length === hasty.failures && nowMs() - times[0]! < hasty.withinMs)
+              broken(`${task} failed ${hasty.failures} times in ${Math.round((nowMs() - times[0]!) / 1000)} s`)
+          }
+          if (name === 'change' || name === 'networkChanged' || name === 'addTasks' || name === 'enqueueTasks') {
+            // Somebody may have asked for haste. What a server asked for stays, but for a task that was parked.
+            failedAt.clear()
+            if (name === 'change' && (input as CommandInput<'change'>).change.kind === 'tryNow') askedUntil.clear()
+          }
+        })
+      },
+    }
+  },
+}
