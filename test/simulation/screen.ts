@@ -107,7 +107,7 @@ export function printEnd(batch: Batch, traceCommand: (seed: number) => string): 
   const time = `in ${duration(elapsedMs)}: ${duration(virtualMs)} of virtual time, ${number(steps)} steps`
   print()
   if (failures.length === 0)
-    print(`${styled('green', '✔')} ${plural(done, 'seed')} of ${number(seeds)} passed ${time}.`)
+    print(`${styled('green', '✔')} ${number(done)} of ${plural(seeds, 'seed')} passed ${time}.`)
   else print(`${styled('red', '✖')} ${number(failures.length)} of ${plural(done, 'seed')} failed ${time}.`)
   printCounts(counts)
   for (const [invariant, found] of Map.groupBy(failures, (failure) => failure.invariant)) {
