@@ -17,12 +17,13 @@ export class Disk implements AsyncDisposable {
   readonly #folder: string
   #mounted = false
 
-  constructor(image: string, folder: string) {
+  /** @param made options of mkfs.ext4 */
+  constructor(image: string, folder: string, made: readonly string[] = []) {
     this.#image = image
     this.#folder = folder
     writeFileSync(image, '')
     truncateSync(image, imageBytes)
-    run('mkfs.ext4', '-q', '-F', '-m', '0', image)
+    run('mkfs.ext4', '-q', '-F', '-m', '0', ...made, image)
     mkdirSync(folder)
     this.#mount()
   }
@@ -98,7 +99,8 @@ export async function whyNoPowerCut(folder: string): Promise<string | undefined>
   }
 }
 
-function run(command: string, ...args: readonly string[]): void {
+/** @throws with the command and what it said */
+export function run(command: string, ...args: readonly string[]): void {
   const path = `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`
   const { status, stderr, error } = spawnSync(command, args, { encoding: 'utf8', env: { ...process.env, PATH: path } })
   if (status === 0) return

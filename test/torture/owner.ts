@@ -81,6 +81,10 @@ export class Owner {
     void peer.closed.then((why) => this.#fail(why))
   }
 
+  get isConnected(): boolean {
+    return this.#failure === undefined
+  }
+
   ask<V extends Verb>(verb: V, params: Params<V>): Promise<Result<V>> {
     return this.#peer.call(verb, params) as Promise<Result<V>>
   }

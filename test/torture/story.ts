@@ -10,7 +10,7 @@ import type { NewTask } from '../../src/contract/task.ts'
 import { makeTaskId } from '../../src/contract/words.ts'
 import { random } from '../../src/platform/clock.ts'
 import { cutAfter, type FaultServer } from '../support/fault-server.ts'
-import { within } from './breach.ts'
+import { Breach, within } from './breach.ts'
 import type { Facts, Owner } from './owner.ts'
 
 export const size = 300_000
@@ -18,6 +18,7 @@ const cutAt = 150_000
 const old = Buffer.from('what was there before\n'.repeat(100))
 /** Every step takes milliseconds; a machine under load may need seconds. */
 const ordinaryPatienceMs = 15_000
+const againMs = 20
 
 /** What the daemon was in the middle of, as its app and server saw it. */
 export type Phase = 'enqueue' | 'checkpoint' | 'publish' | 'acknowledge' | 'end' | 'breach'
@@ -68,17 +69,31 @@ export class Story {
     for (const chapter of this.chapters) await this.tellChapter(owner, chapter)
   }
 
-  async tellChapter(owner: Owner, { task, how }: Chapter): Promise<void> {
-    if (!this.facts.answered.has(task.id)) await owner.add(task)
-    await within(
-      this.#patienceMs,
-      `the end of the task that ${how === 'new' ? 'makes' : 'replaces'} a file`,
-      owner.completed(task.id),
-    )
+  /** @param add `until it is taken`: again and again while the daemon refuses it but is there */
+  async tellChapter(owner: Owner, { task, how }: Chapter, add: 'once' | 'until it is taken' = 'once'): Promise<void> {
+    const what = `the task that ${how === 'new' ? 'makes' : 'replaces'} a file`
+    const adding = async (): Promise<void> => {
+      while (!this.facts.answered.has(task.id)) {
+        try {
+          await owner.add(task)
+        } catch (error) {
+          if (add === 'once' || !owner.isConnected) throw error
+          await new Promise((resolve) => setTimeout(resolve, againMs))
+        }
+      }
+    }
+    await within(this.#patienceMs, `the answer that takes ${what}`, adding())
+    try {
+      await within(this.#patienceMs, `the end of ${what}`, owner.completed(task.id))
+    } catch (error) {
+      if (!(error instanceof Breach) || !owner.isConnected) throw error
+      const explained = await owner.ask('task.explain', { id: task.id }).catch(String)
+      throw new Breach(`${error.message}; explained: ${JSON.stringify(explained)}`)
+    }
   }
 
-  /** What is at a destination: bytes of one file, or no file. */
-  whatIsAt({ path, resource }: Chapter): 'old' | 'right' | 'nothing' | string {
+  /** What is at a destination: 'old', 'right', 'nothing', or how many wrong bytes. */
+  whatIsAt({ path, resource }: Chapter): string {
     if (!existsSync(path)) return 'nothing'
     const found = readFileSync(path)
     if (found.equals(old)) return 'old'

@@ -66,7 +66,7 @@ export class Strace implements AsyncDisposable {
     const attached = new Promise<void>((resolve, reject) => {
       child.on('error', reject)
       child.on('close', () => reject(new Error(`strace did not attach: ${said.trim()}`)))
-      child.stderr!.on('data', (bytes: Buffer) => {
+      child.stderr.on('data', (bytes: Buffer) => {
         said += bytes.toString()
         if ((said.match(/attached/g) ?? []).length >= threads.length) resolve()
       })
