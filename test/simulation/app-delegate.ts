@@ -31,6 +31,8 @@ export interface DelegateOptions {
   readonly handed: (event: AppEvent) => void
   /** The callback has ended well, and this process was the owner until then. */
   readonly returned: (event: AppEvent) => void
+  /** The callback has ended, one way or the other. */
+  readonly over: () => void
   readonly lost: (error: Error) => void
   readonly closeSession: () => Promise<void>
   readonly die: () => void
@@ -86,9 +88,8 @@ async function handle(
   given: Given,
   task: GivenTask | undefined,
 ): Promise<void> {
-  const { plan, life, random, session } = options
   const event: AppEvent = {
-    session,
+    session: options.session,
     sequence: given.sequence,
     kind,
     redelivered: given.redelivered,
@@ -97,6 +98,20 @@ async function handle(
     error: given.error?.code,
   }
   options.handed(event)
+  try {
+    await work(options, event, given, task)
+  } finally {
+    options.over()
+  }
+}
+
+async function work(
+  options: DelegateOptions,
+  event: AppEvent,
+  given: Given,
+  task: GivenTask | undefined,
+): Promise<void> {
+  const { plan, life, random } = options
   const trouble = options.calm ? undefined : troubleOf(options, event)
   const dieIf = (what: Trouble['what']['is']): Promise<void> | undefined => {
     if (trouble?.is !== what) return undefined
@@ -108,7 +123,7 @@ async function handle(
     trouble?.is === 'takes' ? trouble.ms : random.chance(0.5) ? 0 : random.fraction() * plan.delegate.takesMs
   if (takesMs > 0) await life.clock.sleep(takesMs)
   if (trouble?.is === 'hangs') await forever()
-  if (trouble?.is === 'throws') throw thrown(`the callback ${kind} of event ${given.sequence} throws (simulated)`)
+  if (trouble?.is === 'throws') throw thrown(`the callback ${event.kind} of event ${event.sequence} throws (simulated)`)
   if (trouble?.is === 'closes the session') await options.closeSession()
   const planned = task === undefined ? undefined : plan.tasks[task.snapshot.metadata]
   if (planned?.moveTo !== undefined && given.moveTo !== undefined) await move(options, given, planned.moveTo)

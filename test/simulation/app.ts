@@ -52,6 +52,8 @@ export class AppTwin {
   readonly #tasks: AppTasks
   #session: Session<number> | undefined
   #opening = false
+  /** Callbacks. */
+  readonly #callbacks = { running: 0, handed: 0 }
   #acts = 0
 
   constructor(options: AppOptions) {
@@ -147,7 +149,14 @@ export class AppTwin {
       life,
       random: random.fork('delegate'),
       calm: this.#calm,
-      handed: (event) => observe.handed(event),
+      handed: (event) => {
+        this.#callbacks.handed++
+        this.#callbacks.running++
+        observe.handed(event)
+      },
+      over: () => {
+        this.#callbacks.running--
+      },
       returned: (event) => observe.returned(event),
       lost: (error) => this.#lost(error),
       closeSession: () => this.#close(),
@@ -297,7 +306,7 @@ export class AppTwin {
         await clock.sleep((this.#plan.configuration.launchTimeLimit ?? 300_000) * 0.7)
         session.stillWorking()
       }
-    await session.eventsFinished()
+    await this.#seesTheLastEvent(session)
     this.#note('has seen the last event of its launch')
     if (how === 'never completes') await forever()
     if (how !== 'completes first') completionHandler()
@@ -305,6 +314,28 @@ export class AppTwin {
     if (how !== 'stays') return this.#close()
     await this.#tasks.addAll()
     if (this.#calm) await this.#letGo()
+  }
+
+  /** It must come soon after everything else has been dealt with, or somebody says that it will not. */
+  async #seesTheLastEvent(session: Session<number>): Promise<void> {
+    const { clock } = this.#options.life
+    const link = this.#app.linkTo(undefined)
+    let isOver = false
+    const watch = async (): Promise<void> => {
+      for (let quiet = 0, handed = -1; !isOver; quiet++) {
+        const callbacks = this.#callbacks
+        if (callbacks.running > 0 || callbacks.handed !== handed || !link.attached) quiet = 0
+        handed = callbacks.handed
+        if (quiet === 30) return this.#fail('the launch', new Error('its last event does not come'))
+        await clock.sleep(5000)
+      }
+    }
+    void watch()
+    try {
+      await session.eventsFinished()
+    } finally {
+      isOver = true
+    }
   }
 
   #completeAgain(completionHandler: () => void): void {
