@@ -423,6 +423,7 @@ export class Machine {
       disk: this.disk,
       internet: this.internet,
       nowMs: () => this.timeline.now,
+      wallMs: () => this.wall(),
       isCalm: () => this.calm,
       broken: (what) => this.#fail(rule.name, what),
     }

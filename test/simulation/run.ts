@@ -1,7 +1,7 @@
 // One run: the busy time with all its faults, then the calm in which everything has to come to its end.
 import { Machine } from './machine.ts'
 import type { Plan } from './plan.ts'
-import { hasToWait } from './rules/waiting.ts'
+import { standing } from './rules/endings.ts'
 
 export type Verdict = {
   readonly steps: number
@@ -54,7 +54,13 @@ export async function runPlan(plan: Plan, options: RunOptions = {}): Promise<Ver
     if (stray === undefined && timeline.steps < mostSteps) machine.atEnd()
     const measured = { steps: timeline.steps, virtualMs: Math.round(timeline.now), hash: hash.text }
     if (stray !== undefined) {
-      return { ok: false, invariant: 'no failure is left unhandled', what: stray, atMs: measured.virtualMs, ...measured }
+      return {
+        ok: false,
+        invariant: 'no failure is left unhandled',
+        what: stray,
+        atMs: measured.virtualMs,
+        ...measured,
+      }
     }
     if (timeline.steps >= mostSteps)
       return {
@@ -76,13 +82,9 @@ export async function runPlan(plan: Plan, options: RunOptions = {}): Promise<Ver
 }
 
 /** Whether nothing more will happen by itself. */
-function isOver({ store }: Machine): boolean {
-  if (store.get('select 1 from event limit 1') !== undefined) return false
-  return store
-    .all<{ readonly id: number; readonly suspends: number; readonly held: number; readonly sessionHeld: number }>(
-      `select t.id, suspends, t.held, s.held as sessionHeld from task t join session s on s.id = t.session where gate <> 'done'`,
-    )
-    .every((task) => hasToWait(store, task))
+function isOver(machine: Machine): boolean {
+  const { store } = machine
+  return store.get('select 1 from event limit 1') === undefined && standing(store, machine.wall()).length === 0
 }
 
 /** FNV-1a over every line, in two halves. */

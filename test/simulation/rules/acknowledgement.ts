@@ -44,6 +44,8 @@ export const acknowledgement: Rule = {
             continue
           }
           acknowledged.add(key)
+          // An owner that was not launched has nothing to finish: the daemon puts this one aside.
+          if (kind === 'didFinishEvents') continue
           // What its delegate has no method for, the client acknowledges by itself.
           const methods = store.get<{ methods: string }>('select methods from session where id = ?', session)?.methods
           if (methods === undefined || !(JSON.parse(methods) as string[]).includes(kind)) continue

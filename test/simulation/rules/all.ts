@@ -1,13 +1,37 @@
 // Every rule that a run is held to.
 import { acknowledgement } from './acknowledgement.ts'
 import { bytes } from './bytes.ts'
+import { deadlines } from './deadlines.ts'
 import { endings } from './endings.ts'
 import { faultless } from './faultless.ts'
 import { fences } from './fences.ts'
+import { finishing } from './finishing.ts'
 import { kept } from './kept.ts'
+import { launching } from './launching.ts'
 import { numbers } from './numbers.ts'
 import { order } from './order.ts'
 import { owners } from './owners.ts'
+import { patience } from './patience.ts'
+import { promised } from './promised.ts'
 import type { Rule } from './rule.ts'
+import { safe } from './safe.ts'
+import { stopped } from './stopped.ts'
 
-export const rules: readonly Rule[] = [bytes, numbers, acknowledgement, order, owners, fences, kept, faultless, endings]
+export const rules: readonly Rule[] = [
+  bytes,
+  safe,
+  promised,
+  numbers,
+  acknowledgement,
+  order,
+  finishing,
+  owners,
+  launching,
+  fences,
+  stopped,
+  deadlines,
+  patience,
+  kept,
+  faultless,
+  endings,
+]

@@ -2,12 +2,26 @@
 import type { Caller } from '../../../src/contract/caller.ts'
 import type { Rule } from './rule.ts'
 
+interface Launched {
+  readonly command: string
+  readonly atMs: number
+  readonly limitMs: number
+}
+
 export const owners: Rule = {
   name: 'one owner, one launch',
-  watch: ({ broken, store }) => {
+  watch: ({ broken, store, nowMs }) => {
     const owner = new Map<string, Caller>()
+    const gone = new WeakSet<Caller>()
     /** Of this life of the daemon. */
-    let running = new Map<number, string>()
+    let running = new Map<number, Launched>()
+
+    const limitOf = (session: string): number =>
+      store.get<{ limit: number | null }>(
+        `select json_extract(c.body, '$.launchTimeLimitMs') as "limit" from session s
+         join configuration c on c.id = s.configuration where identifier = ?`,
+        session,
+      )?.limit ?? 300_000
 
     return {
       daemon: () => {
@@ -18,7 +32,8 @@ export const owners: Rule = {
         if (verb === 'session.open') {
           const { identifier, own } = params as { identifier: string; own?: { takeover: boolean } }
           const { fence } = result as { fence?: number }
-          if (own === undefined || fence === undefined) return
+          // The answer may come when nobody is there any more to get it.
+          if (own === undefined || fence === undefined || gone.has(caller)) return
           const before = owner.get(identifier)
           if (before !== undefined && before !== caller && !own.takeover)
             broken(`process ${caller.pid} became the owner of ${identifier} although process ${before.pid} owns it`)
@@ -40,6 +55,7 @@ export const owners: Rule = {
         }
       },
       gone: (caller) => {
+        gone.add(caller)
         for (const [identifier, found] of owner) if (found === caller) owner.delete(identifier)
       },
       launched: ({ pid, command, sessions }) => {
@@ -47,9 +63,11 @@ export const owners: Rule = {
           const found = owner.get(identifier)
           if (found !== undefined) broken(`an app was launched for ${identifier}, which process ${found.pid} owns`)
         }
-        for (const [other, itsCommand] of running)
-          if (itsCommand === command) broken(`${command} was launched as ${pid} while ${other} still runs`)
-        running.set(pid, command)
+        for (const [other, app] of running)
+          if (app.command === command && nowMs() - app.atMs < app.limitMs)
+            broken(`${command} was launched as ${pid} while ${other} still runs`)
+        // Left alone after that long: its user had started it, and this one was not needed.
+        running.set(pid, { command, atMs: nowMs(), limitMs: Math.min(...sessions.map(limitOf)) })
       },
       appEnded: (pid) => {
         running.delete(pid)

@@ -19,6 +19,8 @@ export interface Sight {
   readonly internet: Internet
   /** Ms of the timeline. */
   readonly nowMs: () => number
+  /** The machine's wall clock, which may jump. */
+  readonly wallMs: () => number
   /** Faults have stopped. */
   readonly isCalm: () => boolean
   /** The rule was broken. `what`: one sentence, with names and numbers. The run ends there. */
