@@ -53,7 +53,7 @@ export class AppTwin {
   #session: Session<number> | undefined
   #opening = false
   /** Callbacks. */
-  readonly #callbacks = { running: 0, handed: 0 }
+  readonly #callbacks = { running: 0, handed: 0, last: false }
   #acts = 0
 
   constructor(options: AppOptions) {
@@ -152,6 +152,7 @@ export class AppTwin {
       handed: (event) => {
         this.#callbacks.handed++
         this.#callbacks.running++
+        this.#callbacks.last ||= event.kind === 'didFinishEvents'
         observe.handed(event)
       },
       over: () => {
@@ -322,8 +323,9 @@ export class AppTwin {
     const link = this.#app.linkTo(undefined)
     let isOver = false
     const watch = async (): Promise<void> => {
-      for (let quiet = 0, handed = -1; !isOver; quiet++) {
-        const callbacks = this.#callbacks
+      const callbacks = this.#callbacks
+      // When it has come, all that is left is for the app not to throw.
+      for (let quiet = 0, handed = -1; !isOver && !callbacks.last; quiet++) {
         if (callbacks.running > 0 || callbacks.handed !== handed || !link.attached) quiet = 0
         handed = callbacks.handed
         if (quiet === 30) return this.#fail('the launch', new Error('its last event does not come'))
