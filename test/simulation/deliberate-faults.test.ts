@@ -1,0 +1,46 @@
+// Whether the simulator would find what it is for: with each deliberate fault some seed has to fail, and without it the same
+// seeds pass. A fault that is not found is a hole in the plans or in the rules. See README.md.
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { Hand, runSeeds } from './crew.ts'
+import { deliberateFaults } from './faults.ts'
+
+const firstSeed = 1
+const mostSeeds = 2000
+/** Beyond that, it is said how long it took. */
+const quick = 100
+
+/** The last seed that some fault needed. */
+let needed = firstSeed
+
+describe('the simulator', { concurrency: 2 }, () => {
+  for (const { name, says, caughtBy } of deliberateFaults)
+    test(`catches the deliberate fault ${name}`, { timeout: 280_000 }, async (t) => {
+      const hand = new Hand({ fault: name })
+      t.after(() => hand.stop())
+      for (let seed = firstSeed; seed < firstSeed + mostSeeds; seed++) {
+        const { verdict } = await hand.run({ seed, trace: 'no trace' })
+        if (verdict.ok) continue
+        needed = Math.max(needed, seed)
+        const found = `${name}: seed ${seed}, ${verdict.invariant}: ${verdict.what.split('\n')[0]!.slice(0, 200)}`
+        process.stdout.write(`${found}\n`)
+        if (seed >= firstSeed + quick) t.diagnostic(`${name} was caught as late as seed ${seed}`)
+        if (caughtBy !== undefined) assert.ok(caughtBy.includes(verdict.invariant), found)
+        return
+      }
+      assert.fail(`${says} No seed from ${firstSeed} to ${firstSeed + mostSeeds - 1} found it.`)
+    })
+})
+
+test('without a deliberate fault the seeds that caught one pass', { timeout: 280_000 }, async () => {
+  const failed: string[] = []
+  await runSeeds({
+    jobs: 2,
+    seeds: Array.from({ length: needed - firstSeed + 1 }, (_, i) => firstSeed + i),
+    ran: (seed, verdict) => {
+      if (!verdict.ok) failed.push(`seed ${seed}: ${verdict.invariant}: ${verdict.what}`)
+      return 'go on'
+    },
+  })
+  assert.deepEqual(failed, [])
+})
