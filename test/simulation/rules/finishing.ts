@@ -57,11 +57,11 @@ export const finishing: Rule = {
     function isBlocked(identifier: string, sequence: number, session: number): boolean {
       const numbers = [...(refused.get(identifier) ?? [])]
       if (numbers.includes(sequence)) return true
-      const taskOf = (of: number): number | null | undefined =>
+      const taskOf = (of: number): number | undefined =>
         store.get<{ task: number | null }>('select task from event where session = ? and sequence = ?', session, of)
-          ?.task
+          ?.task ?? undefined
       const task = taskOf(sequence)
-      return task != null && numbers.some((each) => taskOf(each) === task)
+      return task !== undefined && numbers.some((each) => taskOf(each) === task)
     }
   },
 }

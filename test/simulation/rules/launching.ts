@@ -58,9 +58,10 @@ export const launching: Rule = {
           const output = answer.ok as CommandOutput<'acknowledge'>
           if (output.found !== 'recorded' || output.acknowledged === 0) return
           const { session } = input as CommandInput<'acknowledge'>
-          const row = store.get<{ identifier: string | null }>('select identifier from session where id = ?', session)
+          const of = store.get<{ identifier: string | null }>('select identifier from session where id = ?', session)
+          const identifier = of?.identifier ?? undefined
           for (const app of running.values())
-            if (row?.identifier == null || app.sessions.includes(row.identifier)) app.useful = true
+            if (identifier === undefined || app.sessions.includes(identifier)) app.useful = true
         })
       },
       appEnded: (pid) => {
