@@ -101,9 +101,10 @@ export function step(state: Inbox, input: InboxInput): Step {
       return started({ ...state, entries }, [])
     }
     case 'attached': {
-      // What waits or was refused comes again, with its number and the truth about `redelivered`. What runs goes on running,
-      // and a pause keeps its place. What settled is acknowledged at once: if only the answer was lost, it never comes again.
-      const kept = [...state.entries].filter(([, entry]) => entry.state !== 'waiting' && entry.state !== 'refused')
+      // What is neither running nor settled comes again, with its number and the truth about `redelivered`, unless another
+      // owner has dealt with it meanwhile. What runs goes on running. What settled is acknowledged at once: if only the answer
+      // was lost, it never comes again.
+      const kept = [...state.entries].filter(([, entry]) => entry.state === 'running' || entry.state === 'settled')
       const sequences = kept.filter(([, entry]) => entry.state === 'settled').map(([sequence]) => sequence)
       const next: Inbox = { ...state, entries: new Map(kept) }
       return [next, sequences.length === 0 ? [] : [{ do: 'acknowledge', sequences }]]

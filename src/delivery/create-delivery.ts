@@ -43,10 +43,10 @@ export function createDelivery({ world, journal, environment, home }: DeliveryOp
       // Its connection may have ended in the turns since; then the launch has been told that it left, and must not hear
       // after that that it came.
       if (isStill(owner)) {
-        if (launched) {
-          owner.pump.expectFinish(own.finishSeen === true ? 'written' : 'not written')
-          launches.attached(session.id)
-        } else launches.ownerAppeared(session.id)
+        // Also where the launch is over, since its user had started the app meanwhile: what was launched waits for it.
+        if (own.launchToken !== undefined) owner.pump.expectFinish(own.finishSeen === true ? 'written' : 'not written')
+        if (launched) launches.attached(session.id)
+        else launches.ownerAppeared(session.id)
       }
       return { fence: owner.fence, launched }
     },
@@ -100,7 +100,7 @@ export function createDelivery({ world, journal, environment, home }: DeliveryOp
     ],
     nextLaunchMs: (session) => launches.nextLaunchMs(session),
     keptBy: () => launches.keptBy(),
-    start: () => launches.start(),
+    start: (owned) => launches.start(owned),
 
     async stop() {
       owners.stop()

@@ -49,8 +49,8 @@ export interface Delivery {
   nextLaunchMs(session: SessionId): number | undefined
   /** Why the daemon must stay: a launch is due or under way. Empty: nothing. */
   keptBy(): readonly string[]
-  /** Looks at every session that may want a launch. */
-  start(): Promise<void>
+  /** Looks at every session that may want a launch; for those that were `owned` the owner is given time to come back. */
+  start(owned: readonly SessionId[]): Promise<void>
   /** Ends timers; launched apps are left alone. */
   stop(): Promise<void>
 }

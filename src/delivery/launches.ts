@@ -18,6 +18,8 @@ import { commandKey, judgeEnd, judgeLaunch, launchEnvironment, type Verdict } fr
 
 /** Ms after which something is tried again that the journal refused. */
 const retryMs = 1000
+/** How long an owner has to connect again after the daemon was restarted; else its app would be started a second time beside it. */
+const returnMs = 5000
 
 export interface LaunchesOptions {
   readonly journal: Pick<Journal, 'launchFacts' | 'launchable' | 'launchChanged'>
@@ -58,13 +60,18 @@ export class Launches {
   /** Being looked at; true: something changed meanwhile. */
   readonly #looking = new Map<SessionId, boolean>()
   readonly #retries = new Set<Timer>()
+  /** Steady ms before which nobody is launched: the owner may come back. */
+  readonly #returning = new Map<SessionId, number>()
   #stopped = false
 
   constructor(options: LaunchesOptions) {
     this.#options = options
   }
 
-  async start(): Promise<void> {
+  /** @param owned had an owner when the daemon before this one ended; its client connects again at once, if it lives */
+  async start(owned: readonly SessionId[]): Promise<void> {
+    const until = this.#options.clock.steady() + returnMs
+    for (const session of owned) this.#returning.set(session, until)
     for (const session of await this.#options.journal.launchable({})) this.look(session)
   }
 
@@ -205,7 +212,7 @@ export class Launches {
     this.#unwant(session, key)
     this.#verdicts.set(session, verdict)
     const command = this.#command(key)
-    command.wanting.set(session, { facts, atMs: verdict.atMs })
+    command.wanting.set(session, { facts, atMs: Math.max(verdict.atMs, this.#returning.get(session) ?? 0) })
     this.#advance(command)
   }
 

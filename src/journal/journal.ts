@@ -251,6 +251,8 @@ export interface Recovery {
   readonly interrupted: number
   readonly parked: readonly TaskId[]
   readonly invalidating: readonly SessionId[]
+  /** Had an owner when the daemon before this one ended, whose process may live on. */
+  readonly owned: readonly SessionId[]
 }
 
 // ---------------------------------------------------------------- the commands

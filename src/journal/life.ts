@@ -20,6 +20,7 @@ const crashes = { many: 3, withinMs: 10 * 60_000, parkedMs: 3_600_000 }
 
 interface LifeRow {
   readonly id: number
+  readonly boot: string
   readonly steady: number
   readonly clean_end: number
 }
@@ -48,6 +49,8 @@ export function openLife(work: Work, input: CommandInput<'openLife'>): CommandOu
     at.steadyMs,
     at.wallMs,
   )
+  const sameBoot = last?.boot === input.bootId
+  const owned = sameBoot ? store.all<{ id: SessionId }>('select id from session where owner_pid is not null') : []
   store.run('update session set owner_pid = null where owner_pid is not null')
   store.run('delete from interrupted where at < ?', at.steadyMs - crashes.withinMs)
   const left = store.all<TaskRow>('select * from task where running is not null order by id')
@@ -72,7 +75,13 @@ export function openLife(work: Work, input: CommandInput<'openLife'>): CommandOu
   const invalidating = store.all<{ id: SessionId }>(
     `select id from session where identifier is not null and state <> 'open' order by id`,
   )
-  return { unclean, interrupted: left.length, parked, invalidating: invalidating.map(({ id }) => id) }
+  return {
+    unclean,
+    interrupted: left.length,
+    parked,
+    invalidating: invalidating.map(({ id }) => id),
+    owned: owned.map(({ id }) => id),
+  }
 }
 
 function timesInterrupted(store: Store, task: number): number {

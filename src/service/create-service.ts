@@ -129,7 +129,7 @@ class Composition implements Service {
       log.warn('the daemon before this one did not end cleanly', { interrupted: recovery.interrupted })
     if (recovery.parked.length > 0)
       log.warn('tasks that were active in several unclean ends are left alone for an hour', { tasks: recovery.parked })
-    await this.#delivery.start()
+    await this.#delivery.start(recovery.owned)
     let { networkId } = environment.now
     this.#unwatch = environment.watch((state) => {
       if (state.networkId === networkId) return

@@ -69,9 +69,15 @@ type LookAlways = boolean
 async function checkRow(folder: Folder, row: DestinationRow, index: number, always: LookAlways): Promise<void> {
   const { destination, ifExists } = row
   if (destination.kind !== 'file' || (ifExists !== 'fail' && ifExists !== 'skip' && !always)) return
-  const found = await folder.look(destination.name)
-  if (found === undefined) return
   const path = `${folder.path}/${destination.name}`
+  const found = await folder.look(destination.name).catch((cause: unknown) => {
+    throw new LonghaulError(
+      'CANNOT_CREATE_FILE',
+      `It cannot be told what is at ${path} (${cause instanceof Error ? cause.message : String(cause)}). Nothing was enqueued; look at the disk, then do it again.`,
+      { cause, index },
+    )
+  })
+  if (found === undefined) return
   if (found.kind === 'folder')
     throw new LonghaulError(
       'FILE_IS_DIRECTORY',

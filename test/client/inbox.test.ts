@@ -126,6 +126,17 @@ test('an event of the session runs although a task before it is blocked by a ref
   assert.deepEqual(driver.running, [4], 'and nothing of other tasks')
 })
 
+test('after an attach a callback that threw runs again only if its event comes again: another owner may have dealt with it', () => {
+  const driver = new InboxDriver(['A', 'A'], 1)
+  driver.activate()
+  driver.deliver()
+  driver.throws(0)
+  driver.committed.add(1)
+  driver.breaks(true)
+  driver.pauseOver(0)
+  assert.deepEqual(driver.running, [])
+})
+
 test('a refused event runs again after the next attach', () => {
   const driver = new InboxDriver(['A'], 1)
   driver.activate()

@@ -321,6 +321,17 @@ test('an app that its user starts during a launch takes the session, and the lau
   assert.equal(facts?.state.failures, 0)
 })
 
+test('a launched app that found its session owned gets didFinishEvents when it owns it at last', async () => {
+  const stage = new Stage()
+  const session = await stage.session('com.example.app', { launch: appCommand })
+  await stage.ended(session)
+  const app = stage.launcher.apps[0]!
+  const user = await stage.own(session, 77)
+  stage.delivery.gone(user.caller)
+  const { caller } = await stage.takeAll(app, session)
+  assert.equal(caller.events.at(-1)?.kind, 'didFinishEvents')
+})
+
 test('no second app is launched beside one that was left alone, until it ends or its time limit has passed', async () => {
   const stage = new Stage()
   const session = await stage.session('com.example.app', { launch: appCommand, launchTimeLimitMs: 60_000 })
@@ -338,6 +349,24 @@ test('no second app is launched beside one that was left alone, until it ends or
   await stage.wait(60_000)
   assert.equal(stage.launcher.apps.length, 3)
   assert.deepEqual(stage.launcher.apps[1]!.signals, [])
+})
+
+test('after a restart of the daemon an owner has five seconds to come back before its app is launched', async () => {
+  const stage = new Stage()
+  const session = await stage.session('com.example.app', { launch: appCommand })
+  await stage.own(session, 77)
+  await stage.ended(session)
+  await stage.restart([session])
+  await stage.wait(4999)
+  assert.equal(stage.launcher.apps.length, 0)
+  await stage.own(session, 77)
+  await stage.wait(60_000)
+  assert.equal(stage.launcher.apps.length, 0, 'it came back')
+
+  await stage.restart([session])
+  assert.ok(stage.delivery.nextLaunchMs(session.id) !== undefined, 'the daemon stays for it')
+  await stage.wait(5000)
+  assert.equal(stage.launcher.apps.length, 1, 'it did not')
 })
 
 test('events that come while the finished app has not ended yet launch it again after its end', async () => {

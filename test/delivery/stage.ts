@@ -154,11 +154,11 @@ export class Stage {
     })
   }
 
-  /** Another life of the daemon on the same journal. */
-  async restart(): Promise<void> {
+  /** Another life of the daemon on the same journal; sessions that are `owned` had an owner until then. */
+  async restart(owned: readonly SessionFacts[] = []): Promise<void> {
     await this.delivery.stop()
     this.delivery = this.#make()
-    await this.delivery.start()
+    await this.delivery.start(owned.map(({ id }) => id))
     await turn()
   }
 

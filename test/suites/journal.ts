@@ -1267,7 +1267,13 @@ export function journalSuite(form: string, open: OpenJournal): void {
       await s.retry(await s.start(backoff!))
       s.pass(hour)
       const recovery = await s.restart({ clean: false })
-      assert.deepEqual(recovery, { unclean: true, interrupted: 1, parked: [], invalidating: [] })
+      assert.deepEqual(recovery, {
+        unclean: true,
+        interrupted: 1,
+        parked: [],
+        invalidating: [],
+        owned: [owner.session],
+      })
       assert.deepEqual([await s.gate(active!), await s.gate(backoff!)], ['ready', 'backoff'])
       assert.equal(s.journal.savedSteadyMs, s.steadyMs)
       await assertFenced(s, attempt, owner)
@@ -1275,6 +1281,17 @@ export function journalSuite(form: string, open: OpenJournal): void {
       assert.deepEqual([next.part?.ranges, next.part?.identity], [[[0, 40]], identity])
       assert.deepEqual([next.past.failures, next.past.lastCode], [0, undefined])
       assert.equal((await s.journal.explainFacts({ id: active! }))!.attempts[0]!.cause?.code, 'DAEMON_UNAVAILABLE')
+    })
+
+    check('sessions that had an owner are named, unless the machine was started anew since', async (s) => {
+      const { session } = await s.owned()
+      assert.deepEqual((await s.restart({ clean: true })).owned, [session])
+      assert.deepEqual((await s.restart({ clean: false })).owned, [], 'nobody came back')
+      await s.owned()
+      assert.deepEqual((await s.restart({ clean: false, boot: 'boot 2' })).owned, [])
+      const owner = await s.owned()
+      await s.journal.detach(owner)
+      assert.deepEqual((await s.restart({ clean: false, boot: 'boot 2' })).owned, [])
     })
 
     check('a clean end is no unclean one', async (s) => {
