@@ -7,7 +7,7 @@
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Place } from './points.ts'
+import type { Ground } from './points.ts'
 
 const imageBytes = 48 << 20
 const options = 'loop,commit=300,noauto_da_alloc'
@@ -63,7 +63,7 @@ export class Disk implements AsyncDisposable {
   }
 }
 
-export interface Disks extends Place {
+export interface Disks extends Ground {
   /** Both at once. */
   shutDown(): void
   mountAgain(): void

@@ -5,11 +5,12 @@
 import { readFileSync } from 'node:fs'
 import { isLonghaulError } from '../../src/contract/errors.ts'
 import { Breach, mustHold } from './breach.ts'
+import { type Calls, countCalls } from './count-calls.ts'
+import type { ThreadName } from './daemon-under-test.ts'
 import { checkDestinations, checkRecovery } from './invariants.ts'
-import type { KillAt } from './kill-rows.ts'
 import type { Owner } from './owner.ts'
 import { patchedSource, type Patch } from './patched-source.ts'
-import { every, type Point, tryPoints, type Tried } from './points.ts'
+import { type Point, spread, tryPoints, type Tried } from './points.ts'
 import type { Extent, Row } from './row.ts'
 import type { Chapter, Phase, Story } from './story.ts'
 import { fileCalls, Strace, whyNoStrace } from './strace.ts'
@@ -39,7 +40,10 @@ async function helpOn({ task }: Chapter, { facts }: Story, owner: Owner): Promis
   try {
     const { phase, blockers, cause, nextWakeUpMs } = await owner.ask('task.explain', { id: task.id })
     if (!blockers.some(({ code }) => code === 'disk' || code === 'destination')) return
-    mustHold(cause !== undefined && nextWakeUpMs !== undefined, `a task in ${phase} waits without a reason or a next look`)
+    mustHold(
+      cause !== undefined && nextWakeUpMs !== undefined,
+      `a task in ${phase} waits without a reason or a next look`,
+    )
     await owner.ask('task.change', { targets: { ids: [task.id] }, change: { kind: 'tryNow' } })
   } catch (error) {
     // Asked in the same instant in which the journal failed; or the daemon is gone, which the story tells.
@@ -47,10 +51,15 @@ async function helpOn({ task }: Chapter, { facts }: Story, owner: Owner): Promis
   }
 }
 
-async function tellWithFault(point: Point, at: KillAt, inject: string, source?: string): Promise<Tried> {
-  const { lives, story, notes } = point
+async function tellWithFault(point: Point, thread: ThreadName, error: string, source?: string): Promise<Tried> {
+  const { call, n, lives, story, notes } = point
   const { daemon, owner } = await lives.life(source)
-  const strace = await Strace.attach({ threads: [daemon.thread(at.thread)], calls: at.calls, inject, output: notes })
+  const strace = await Strace.attach({
+    threads: [daemon.thread(thread)],
+    calls: [call!],
+    inject: `error=${error}:when=${n}`,
+    output: notes,
+  })
   const wasInjected = (): boolean => readFileSync(notes, 'latin1').includes('(INJECTED)')
   let hit: Phase | undefined
   const look = setInterval(() => {
@@ -71,22 +80,22 @@ async function tellWithFault(point: Point, at: KillAt, inject: string, source?: 
 
 interface Faults {
   readonly error: 'EIO' | 'ENOSPC'
-  readonly at: KillAt
-  readonly steps: Readonly<Record<Extent, number>>
+  readonly at: Calls
+  readonly most: Readonly<Record<Extent, number>>
 }
 
-function faultRow(name: string, proves: string, { error, at, steps }: Faults): Row {
+function faultRow(name: string, proves: string, { error, at, most }: Faults): Row {
   return {
     name,
     kind: 'row',
     proves,
     impossible: whyNoStrace,
-    run: (bench) =>
+    run: async (bench) =>
       tryPoints(bench, {
         name,
-        at: every(steps[bench.extent], bench.extent === 'few' ? 3 : undefined),
+        at: spread(await countCalls(bench, at), most[bench.extent]),
         try: async (point) => {
-          const tried = await tellWithFault(point, at, `error=${error}:when=${point.n}`)
+          const tried = await tellWithFault(point, at.thread, error)
           checkDestinations(point.story)
           await checkRecovery(point.lives, point.story)
           // What was told has to be there in another life, too.
@@ -100,20 +109,20 @@ function faultRow(name: string, proves: string, { error, at, steps }: Faults): R
   }
 }
 
-function faultControl(name: string, proves: string, at: KillAt, patches: readonly Patch[]): Row {
+function faultControl(name: string, proves: string, at: Calls, patches: readonly Patch[]): Row {
   return {
     name,
     kind: 'control',
     proves,
     impossible: whyNoStrace,
-    run: (bench) => {
+    run: async (bench) => {
       const source = patchedSource(bench.folder, patches)
       return tryPoints(bench, {
         name,
-        at: every(1, 4),
+        at: spread(await countCalls(bench, at), 4),
         untilCaught: true,
         try: async (point) => {
-          const tried = await tellWithFault(point, at, `error=EIO:when=${point.n}`, source)
+          const tried = await tellWithFault(point, at.thread, 'EIO', source)
           checkDestinations(point.story)
           await checkRecovery(point.lives, point.story, source)
           return tried
@@ -123,29 +132,29 @@ function faultControl(name: string, proves: string, at: KillAt, patches: readonl
   }
 }
 
-const files: KillAt = { thread: 'pool', calls: fileCalls }
-const journal: KillAt = { thread: 'journal', calls: ['pwrite64', 'fsync', 'fdatasync', 'ftruncate'] }
+const files: Calls = { thread: 'pool', calls: fileCalls }
+const journal: Calls = { thread: 'journal', calls: ['pwrite64', 'fsync', 'fdatasync', 'ftruncate'] }
 
 export const faultRows: readonly Row[] = [
   faultRow('EIO files', 'a call on a file that fails costs no byte that is safe and makes none wrong', {
     error: 'EIO',
     at: files,
-    steps: { whole: 1, quick: 3, few: 9 },
+    most: { whole: 1000, quick: 6, few: 4 },
   }),
   faultRow('ENOSPC files', 'a disk that is full for a moment is waited for', {
     error: 'ENOSPC',
     at: files,
-    steps: { whole: 1, quick: 3, few: 9 },
+    most: { whole: 1000, quick: 6, few: 4 },
   }),
   faultRow('EIO journal', 'a commit that fails is none: it is refused, made again, and then it lasts', {
     error: 'EIO',
     at: journal,
-    steps: { whole: 6, quick: 50, few: 70 },
+    most: { whole: 40, quick: 4, few: 2 },
   }),
   faultRow('ENOSPC journal', 'the same for a journal whose disk is full for a moment', {
     error: 'ENOSPC',
     at: journal,
-    steps: { whole: 6, quick: 50, few: 70 },
+    most: { whole: 40, quick: 4, few: 2 },
   }),
   faultControl(
     'EIO: rename not looked at',

@@ -1,51 +1,53 @@
 /**
- * SIGKILL at every system call: strace kills the daemon just before the n-th call of a kind in one of its threads, for n = 1,
- * 2, … until everything is over before the n-th; then a daemon that nothing hinders comes up.
+ * SIGKILL at every system call: the calls of one thread are counted while the story is told undisturbed; then strace kills the
+ * daemon just before each of them in turn, and a daemon that nothing hinders comes up.
  */
 import { Breach } from './breach.ts'
+import { type Calls, countCalls } from './count-calls.ts'
 import type { ThreadName } from './daemon-under-test.ts'
 import { checkDestinations, checkRecovery } from './invariants.ts'
 import { patchedSource, type Patch } from './patched-source.ts'
-import { every, type Point, tryPoints, type Tried } from './points.ts'
+import { type Point, spread, tryPoints, type Tried } from './points.ts'
 import type { Extent, Row } from './row.ts'
 import { fileCalls, Strace, whyNoStrace } from './strace.ts'
 
-export interface KillAt {
-  readonly thread: ThreadName
-  readonly calls: readonly string[]
-}
-
 /** Tells the story to a life that ends at that point. Nothing is checked yet. */
-export async function tellUntilKilled({ n, lives, story, notes }: Point, at: KillAt, source?: string): Promise<Tried> {
+export async function tellUntilKilled(point: Point, thread: ThreadName, source?: string): Promise<Tried> {
+  const { call, n, lives, story, notes } = point
   const { daemon, owner } = await lives.life(source)
-  await using _strace = await Strace.attach({
-    threads: [daemon.thread(at.thread)],
-    calls: at.calls,
+  const strace = await Strace.attach({
+    threads: [daemon.thread(thread)],
+    calls: [call!],
     inject: `signal=KILL:when=${n}`,
     output: notes,
   })
   try {
     await story.tell(owner)
+    await strace.detach()
+    // It may have been killed by what it did after its last answer.
+    await owner.find(story.chapters[0]!.task.id)
     return 'missed'
   } catch (error) {
     if (error instanceof Breach) throw error
     await lives.ended(error)
     return { hit: story.phase }
+  } finally {
+    await strace.detach()
   }
 }
 
-function killRow(name: string, proves: string, at: KillAt, steps: Readonly<Record<Extent, number>>): Row {
+function killRow(name: string, proves: string, at: Calls, most: Readonly<Record<Extent, number>>): Row {
   return {
     name,
     kind: 'row',
     proves,
     impossible: whyNoStrace,
-    run: (bench) =>
+    run: async (bench) =>
       tryPoints(bench, {
         name,
-        at: every(steps[bench.extent], bench.extent === 'few' ? 3 : undefined),
+        at: spread(await countCalls(bench, at), most[bench.extent]),
         try: async (point) => {
-          const tried = await tellUntilKilled(point, at)
+          const tried = await tellUntilKilled(point, at.thread)
           checkDestinations(point.story)
           await checkRecovery(point.lives, point.story)
           return tried
@@ -60,20 +62,20 @@ interface Broken {
   readonly recoveredBy: 'the same' | 'ours'
 }
 
-function killControl(name: string, proves: string, at: KillAt, { patches, recoveredBy }: Broken): Row {
+function killControl(name: string, proves: string, at: Calls, { patches, recoveredBy }: Broken): Row {
   return {
     name,
     kind: 'control',
     proves,
     impossible: whyNoStrace,
-    run: (bench) => {
+    run: async (bench) => {
       const source = patchedSource(bench.folder, patches)
       return tryPoints(bench, {
         name,
-        at: every(1, 12),
+        at: await countCalls(bench, at),
         untilCaught: true,
         try: async (point) => {
-          const tried = await tellUntilKilled(point, at, source)
+          const tried = await tellUntilKilled(point, at.thread, source)
           checkDestinations(point.story)
           await checkRecovery(point.lives, point.story, recoveredBy === 'ours' ? undefined : source)
           // The next life has to be a broken one again.
@@ -90,25 +92,25 @@ export const killRows: readonly Row[] = [
     'kill files',
     'opening, writing, syncing, linking, renaming and unlinking may each be the last thing that is not done',
     { thread: 'pool', calls: fileCalls },
-    { whole: 1, quick: 3, few: 9 },
+    { whole: 1000, quick: 8, few: 4 },
   ),
   killRow(
     'kill commits',
     'a commit is there whole or not at all, and nobody was told before it was there',
     { thread: 'journal', calls: ['fsync', 'fdatasync', 'ftruncate', 'write'] },
-    { whole: 1, quick: 6, few: 14 },
+    { whole: 1000, quick: 6, few: 3 },
   ),
   killRow(
     'kill pages',
-    "a commit that is half written is none (each fifth write of a page: SQLite's own)",
+    "a commit that is half written is none (forty of its writes, spread over the story: they are SQLite's own)",
     { thread: 'journal', calls: ['pwrite64'] },
-    { whole: 5, quick: 40, few: 60 },
+    { whole: 40, quick: 4, few: 2 },
   ),
   killRow(
     'kill answers',
     'an answer or an event that was not sent is asked for or given again, and the one that was sent was true',
     { thread: 'main', calls: ['write', 'writev', 'sendto', 'sendmsg'] },
-    { whole: 1, quick: 10, few: 20 },
+    { whole: 1000, quick: 6, few: 3 },
   ),
   killControl(
     'kill: early answer',

@@ -14,7 +14,7 @@ import type { Peer } from '../../src/wire/peer.ts'
 import { mustHold } from './breach.ts'
 import type { DaemonUnderTest } from './daemon-under-test.ts'
 
-export const session = 'com.example.torture'
+const session = 'com.example.torture'
 const again = { retry: { initialDelayMs: 1, maximumDelayMs: 50 } }
 
 /** What the app was told, over all lives of the daemon. */
@@ -39,8 +39,8 @@ export class Owner {
 
   /** Connects and becomes the owner of the session, whose events are acknowledged one by one from now on. */
   static async attach(daemon: DaemonUnderTest, facts: Facts): Promise<Owner> {
-    let owner: Owner | undefined
     const early: Notes['event'][] = []
+    let take = (note: Notes['event']): void => void early.push(note)
     const { peer } = await greet(await connectLocal(daemon.socket), {
       secret: await userSecret(daemon.home),
       versions: protocolVersions,
@@ -48,18 +48,16 @@ export class Owner {
       random,
       serve: () => ({
         notes: {
-          event: (note: unknown) => {
-            if (owner === undefined) early.push(note as Notes['event'])
-            else owner.#take(note as Notes['event'])
-          },
+          event: (note: unknown) => take(note as Notes['event']),
           passing: () => {},
           progress: () => {},
           ended: () => {},
         },
       }),
     })
-    owner = new Owner(facts, peer)
-    for (const note of early) owner.#take(note)
+    const owner = new Owner(facts, peer)
+    take = (note) => owner.#take(note)
+    for (const note of early) take(note)
     const methods = ['didFinishDownloading', 'didComplete']
     const opened = await owner.ask('session.open', {
       identifier: session,

@@ -5,12 +5,13 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { Breach } from './breach.ts'
+import { type Calls, countCalls } from './count-calls.ts'
 import type { ThreadName } from './daemon-under-test.ts'
 import { type Disks, makeDisks, whyNoPowerCut } from './disks.ts'
 import { checkDestinations, checkRecovery } from './invariants.ts'
-import { type KillAt, tellUntilKilled } from './kill-rows.ts'
+import { tellUntilKilled } from './kill-rows.ts'
 import { patchedSource, type Patch } from './patched-source.ts'
-import { every, type Point, tryPoints, type Tried } from './points.ts'
+import { type Place, type Point, spread, tryPoints, type Tried, upTo } from './points.ts'
 import type { Bench, Extent, Outcome, Row } from './row.ts'
 import { fileCalls, Strace, whyNoStrace } from './strace.ts'
 
@@ -21,13 +22,13 @@ async function impossible(bench: Bench): Promise<string | undefined> {
 /** Runs points whose lives lie on disks of their own. */
 function onDisks(
   bench: Bench,
-  points: { readonly name: string; readonly at: Iterable<number>; readonly untilCaught?: boolean },
+  points: { readonly name: string; readonly at: Iterable<Place>; readonly untilCaught?: boolean },
   attempt: (point: Point, disks: Disks) => Promise<Tried>,
 ): Promise<Outcome> {
   const made = new Map<string, Disks>()
   return tryPoints(bench, {
     ...points,
-    place: (folder) => {
+    ground: (folder) => {
       const disks = makeDisks(folder)
       made.set(disks.home, disks)
       return Promise.resolve(disks)
@@ -44,22 +45,18 @@ async function cutAndRecover({ lives, story }: Point, disks: Disks): Promise<voi
   await checkRecovery(lives, story)
 }
 
-function cutRow(name: string, proves: string, at: KillAt, steps: Readonly<Record<Extent, number>>): Row {
+function cutRow(name: string, proves: string, at: Calls, most: Readonly<Record<Extent, number>>): Row {
   return {
     name,
     kind: 'row',
     proves,
     impossible,
-    run: (bench) =>
-      onDisks(
-        bench,
-        { name, at: every(steps[bench.extent], bench.extent === 'few' ? 3 : undefined) },
-        async (point, disks) => {
-          const tried = await tellUntilKilled(point, at)
-          await cutAndRecover(point, disks)
-          return tried
-        },
-      ),
+    run: async (bench) =>
+      onDisks(bench, { name, at: spread(await countCalls(bench, at), most[bench.extent]) }, async (point, disks) => {
+        const tried = await tellUntilKilled(point, at.thread)
+        await cutAndRecover(point, disks)
+        return tried
+      }),
   }
 }
 
@@ -74,8 +71,8 @@ const anyMoment: Row = {
   proves: 'a daemon whose disks have gone says nothing that is not true when they are back',
   impossible,
   run: async (bench) => {
-    const rounds = { whole: 30, quick: 6, few: 2 }[bench.extent]
-    const outcome = await onDisks(bench, { name: 'power: any moment', at: every(1, rounds) }, async (point, disks) => {
+    const rounds = { whole: 30, quick: 4, few: 2 }[bench.extent]
+    const outcome = await onDisks(bench, { name: 'power: any moment', at: upTo(rounds) }, async (point, disks) => {
       const { owner } = await point.lives.life()
       // Spread over the story by the golden ratio: the same moments in each run, as far as two processes can.
       const momentMs = Math.round(((point.n * 0.618_034) % 1) * momentsMs)
@@ -113,7 +110,7 @@ function careless(name: string, proves: string, { withoutSyncs = [], patches }: 
     impossible,
     run: (bench) => {
       const source = patches === undefined ? undefined : patchedSource(bench.folder, patches)
-      return onDisks(bench, { name, at: every(1, 3), untilCaught: true }, async (point, disks) => {
+      return onDisks(bench, { name, at: upTo(3), untilCaught: true }, async (point, disks) => {
         const { lives, story } = point
         const { daemon, owner } = await lives.life(source)
         const threads = withoutSyncs.map((thread) => daemon.thread(thread))
@@ -136,13 +133,13 @@ export const powerRows: readonly Row[] = [
     'power: files',
     'what counts is what was synced: checkpoints, the finished file, its name',
     { thread: 'pool', calls: fileCalls },
-    { whole: 1, quick: 6, few: 9 },
+    { whole: 1000, quick: 6, few: 3 },
   ),
   cutRow(
     'power: commits',
     'what was answered was synced before',
     { thread: 'journal', calls: ['fsync', 'fdatasync', 'ftruncate', 'write'] },
-    { whole: 2, quick: 9, few: 20 },
+    { whole: 1000, quick: 4, few: 2 },
   ),
   anyMoment,
   careless('power: no syncs', 'a daemon on a disk that never syncs is caught', { withoutSyncs: ['pool', 'journal'] }),

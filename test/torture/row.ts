@@ -7,6 +7,8 @@ export interface Bench {
   readonly folder: string
   /** How much is tried: everything, about a minute in all, or a few points for `npm test`. */
   readonly extent: Extent
+  /** Aborted: somebody wants it to end, in good order. */
+  readonly signal: AbortSignal
   /** Points that are tried at once. */
   readonly lanes: number
 }

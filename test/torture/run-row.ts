@@ -3,7 +3,7 @@ import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FaultServer } from '../support/fault-server.ts'
-import type { Extent, Row } from './row.ts'
+import type { Bench, Row } from './row.ts'
 
 export interface RanRow {
   readonly verdict: 'held' | 'BROKEN' | 'CAUGHT as it should' | 'NOT CAUGHT' | 'not possible on this machine'
@@ -15,7 +15,7 @@ export interface RanRow {
   readonly tookMs: number
 }
 
-export async function runRow(row: Row, how: { readonly extent: Extent; readonly lanes: number }): Promise<RanRow> {
+export async function runRow(row: Row, how: Pick<Bench, 'extent' | 'lanes' | 'signal'>): Promise<RanRow> {
   const startedMs = performance.now()
   await using server = await FaultServer.start()
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'lh-')))
@@ -34,7 +34,7 @@ export async function runRow(row: Row, how: { readonly extent: Extent; readonly 
       isBad: verdict === 'BROKEN' || verdict === 'NOT CAUGHT',
       points,
       breaches,
-      note: row.kind === 'control' && caught ? breaches[0]! : note,
+      note: row.kind === 'control' && caught ? breaches[0]!.split('; explained')[0]! : note,
       tookMs: performance.now() - startedMs,
     }
   } finally {

@@ -13,7 +13,7 @@ import { cutAfter, type FaultServer } from '../support/fault-server.ts'
 import { Breach, within } from './breach.ts'
 import type { Facts, Owner } from './owner.ts'
 
-export const size = 300_000
+const size = 300_000
 const cutAt = 150_000
 const old = Buffer.from('what was there before\n'.repeat(100))
 /** Every step takes milliseconds; a machine under load may need seconds. */

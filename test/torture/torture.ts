@@ -17,9 +17,13 @@ if (wanted.length === 0)
 const width = Math.max(...wanted.map(({ name }) => name.length))
 const print = (line: string): void => void process.stdout.write(`${line}\n`)
 print(`${'row'.padEnd(width)}  points  result`)
+// Disks are unmounted and processes ended by those who made them, on their way out.
+const stop = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort())
 let bad = 0
 for (const row of wanted) {
-  const ran = await runRow(row, { extent: values.quick ? 'quick' : 'whole', lanes: 2 })
+  const ran = await runRow(row, { extent: values.quick ? 'quick' : 'whole', lanes: 2, signal: stop.signal })
+  if (stop.signal.aborted) throw new Error('stopped in the middle')
   const result = ran.note === '' ? ran.verdict : `${ran.verdict}: ${ran.note}`
   print(`${row.name.padEnd(width)}  ${String(ran.points).padStart(6)}  ${result} (${(ran.tookMs / 1000).toFixed(1)} s)`)
   for (const breach of row.kind === 'row' ? ran.breaches : []) print(`    ${breach}`)
