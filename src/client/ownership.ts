@@ -11,6 +11,7 @@ import { isLonghaulError, LonghaulError } from '../contract/errors.ts'
 import type { DurableEventJson, PassingEventJson } from '../contract/events.ts'
 import type { Notes, OpenedSession, Params, Result } from '../contract/verbs.ts'
 import { emptyInbox, type Inbox, type InboxAction, type InboxInput, slowAfterMs, step } from './inbox.ts'
+import type { Launch } from './launched.ts'
 import type { Ask, Link, Resident } from './link.ts'
 
 /** What runs the app's code. */
@@ -30,7 +31,8 @@ export interface OwnershipOptions {
   readonly open: Omit<Params<'session.open'>, 'own'>
   readonly methods: readonly string[]
   readonly takeover: boolean
-  readonly launchToken?: string | undefined
+  /** What this process was launched for; also when it has completed that, so that it is not taken for one that its user started. */
+  readonly launch?: Pick<Launch, 'token' | 'completed'> | undefined
   readonly concurrency: number
   readonly consumer: Consumer
 }
@@ -174,7 +176,7 @@ export class Ownership implements Resident {
   // ---------------------------------------------------------------- inside
 
   #params(takeover: boolean, fence?: number): Params<'session.open'> {
-    const { open, methods, launchToken } = this.#options
+    const { open, methods, launch } = this.#options
     // To attach again is no new will: a configuration that was changed meanwhile is no reason to refuse.
     const base = fence === undefined ? open : { ...open, strictConfiguration: false }
     return {
@@ -183,8 +185,8 @@ export class Ownership implements Resident {
         methods,
         takeover,
         ...(fence !== undefined && { fence }),
-        ...(launchToken !== undefined && { launchToken }),
-        ...(this.#finishSeen && { finishSeen: true }),
+        ...(launch !== undefined && { launchToken: launch.token }),
+        ...((this.#finishSeen || launch?.completed === true) && { finishSeen: true }),
       },
     }
   }

@@ -205,7 +205,7 @@ export class BackgroundSession<M = undefined> implements AsyncDisposable {
       open: this.#checked.open,
       methods: delegateMethods,
       takeover: this.#checked.takeover,
-      launchToken: this.#launch?.completed === false ? this.#launch.token : undefined,
+      launch: this.#launch,
       concurrency: 1,
       consumer: door,
     })
@@ -407,7 +407,7 @@ export class BackgroundSession<M = undefined> implements AsyncDisposable {
       open: this.#checked.open,
       methods: this.#checked.methods ?? [],
       takeover: this.#checked.takeover,
-      launchToken: this.#launch?.completed === false ? this.#launch.token : undefined,
+      launch: this.#launch,
       concurrency: this.#checked.concurrency,
       consumer: delegateDoor<M>({
         delegate,

@@ -62,6 +62,20 @@ test('a launched app gets its session, its events, says that it is done, and end
   assert.deepEqual(daemon.callsOf('event.acknowledge')[0]?.sequences, [1])
 })
 
+test('an app that says that it is done and opens its session then is not taken for one that its user started', async (t) => {
+  const { daemon, env } = await scripted(t)
+  const { code, errors } = await runApp(
+    `handleEventsForBackgroundSession(async (identifier, completionHandler) => {
+      completionHandler()
+      await using session = await BackgroundSession.open({ identifier, delegate: {} })
+    })`,
+    env,
+  )
+  assert.equal(code, 0, errors)
+  const { launchToken, finishSeen } = daemon.callsOf('session.open')[0]!.own!
+  assert.deepEqual([launchToken, finishSeen], ['secret-token', true])
+})
+
 test('a handler that does not take the completion handler is done when its promise resolves', async (t) => {
   const { daemon, env } = await scripted(t)
   deliver(daemon)

@@ -332,6 +332,22 @@ test('a launched app that found its session owned gets didFinishEvents when it o
   assert.equal(caller.events.at(-1)?.kind, 'didFinishEvents')
 })
 
+test('an app that says that it is done before it opens its session, and takes nothing, is not launched again at once', async () => {
+  const stage = new Stage()
+  const session = await stage.session('com.example.app', { launch: appCommand })
+  await stage.ended(session)
+  const app = stage.launcher.apps[0]!
+  await stage.delivery.launchCompleted(session, app.ticket.token)
+  const { caller, fence } = await stage.own(session, app.pid, { launchToken: app.ticket.token, finishSeen: true })
+  assert.equal(caller.events.at(-1)?.kind, 'didComplete', 'it needs no last event any more')
+  await stage.delivery.close(caller, session, fence)
+  await app.end()
+  await stage.wait(minute - 1)
+  assert.equal(stage.launcher.apps.length, 1)
+  await stage.wait(1)
+  assert.equal(stage.launcher.apps.length, 2)
+})
+
 test('no second app is launched beside one that was left alone, until it ends or its time limit has passed', async () => {
   const stage = new Stage()
   const session = await stage.session('com.example.app', { launch: appCommand, launchTimeLimitMs: 60_000 })
