@@ -94,12 +94,17 @@ export function simulatedJournal(options: JournalOptions): Journal {
   const commitGroup = (group: readonly Waiting[]): ReturnType<typeof runGroup> => {
     options.before(group)
     const { database } = store
+    // By the commands in it too, so that a plan can aim at the few commits on which everything hangs.
+    const strike = (moment: 'before' | 'after'): void => {
+      life.strike('journal.commit', moment)
+      for (const name of new Set(group.map((each) => each.name))) life.strike(`commit of ${name}`, moment)
+    }
     const exec = database.exec.bind(database)
     database.exec = (sql) => {
       if (sql !== 'commit') return exec(sql)
       const number = (commits.get(store) ?? 0) + 1
       commits.set(store, number)
-      life.strike('journal.commit', 'before')
+      strike('before')
       if (life.dead) throw new LifeEnded()
       const code = options.failure(number)
       if (code !== undefined) throw Object.assign(new Error(`simulated SQLite failure ${code}`), { errcode: code })
@@ -109,7 +114,7 @@ export function simulatedJournal(options: JournalOptions): Journal {
       const outcome = runGroup(store, group)
       if (!life.dead && outcome.problem === undefined)
         options.after({ requests: group, answers: outcome.answers, consequences: outcome.consequences })
-      life.strike('journal.commit', 'after')
+      strike('after')
       return outcome
     } finally {
       database.exec = exec

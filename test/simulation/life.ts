@@ -18,6 +18,8 @@ export interface LifeOptions {
   readonly wall: () => number
   /** Told of each call just before and just after its effect; may end the life there. */
   readonly at?: (what: string, moment: 'before' | 'after') => void
+  /** So many times as long as usual does a call take. @default 1 */
+  readonly pace?: (what: string) => number
 }
 
 export class Life {
@@ -48,10 +50,11 @@ export class Life {
    * @param takes how long until the effect, and from there until the answer. @default 0 to 2 ms each
    */
   call<T>(what: string, effect: () => T, takes: { readonly effect?: Span; readonly answer?: Span } = {}): Promise<T> {
-    const { random, timeline } = this.#options
+    const { random, timeline, pace } = this.#options
     const { promise, resolve, reject } = Promise.withResolvers<T>()
     if (this.#dead) return promise
-    const wait = ([from, to]: Span): number => from + random.fraction() * (to - from)
+    const times = pace?.(what) ?? 1
+    const wait = ([from, to]: Span): number => times * (from + random.fraction() * (to - from))
     const answer = (run: () => void): void => {
       timeline.after(wait(takes.answer ?? [0, 2]), () => {
         if (!this.#dead) run()

@@ -373,6 +373,8 @@ export class Machine {
       steadyLeadMs,
       wall: () => this.wall(),
       at: (what, moment) => this.#struck(name, what, moment),
+      pace: (what) =>
+        this.calm || !name.startsWith('daemon') ? 1 : (this.#plan.slow.find(({ call }) => call === what)?.times ?? 1),
     })
   }
 

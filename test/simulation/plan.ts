@@ -37,6 +37,8 @@ export interface Plan {
   readonly journalFailures: readonly { readonly from: number; readonly times: number; readonly code: number }[]
   /** The nth connection breaks at its nth frame. */
   readonly breaks: readonly Break[]
+  /** Calls of the daemon that take so many times as long: what rarely meets by chance then often does. */
+  readonly slow: readonly { readonly call: string; readonly times: number }[]
   /** Faults stop here. */
   readonly calmAtMs: number
 }
@@ -69,7 +71,31 @@ const deadlyCalls: Readonly<Record<string, number>> = {
   'transport.open': 20,
   'transport.chunk': 100,
   'launcher.start': 3,
+  // Commits by what is in them.
+  'commit of addTasks': 4,
+  'commit of startAttempt': 12,
+  'commit of reserve': 8,
+  'commit of checkpoint': 8,
+  'commit of intent': 6,
+  'commit of finish': 6,
+  'commit of endAttempt': 10,
+  'commit of acknowledge': 12,
+  'commit of attach': 4,
+  'commit of launchChanged': 4,
 }
+
+/** Calls that may be slow. */
+const slowCalls = [
+  'journal.send',
+  'journal.group',
+  'file.write',
+  'file.sync',
+  'folder.sync',
+  'folder.look',
+  'folder.link',
+  'folder.rename',
+  'folder.unlink',
+] as const
 
 export function makePlan(seed: number): Plan {
   const random = new Seeded(seed).fork('plan')
@@ -93,6 +119,7 @@ export function makePlan(seed: number): Plan {
     }
   })
   const faults = random.fork('faults')
+  const slow = random.fork('slow')
   return {
     seed,
     limits: random.chance(0.3)
@@ -109,6 +136,9 @@ export function makePlan(seed: number): Plan {
     journalFailures: faults.chance(0.9)
       ? []
       : [{ from: faults.scale(1, 150), times: faults.scale(1, 30), code: faults.pick([13, 10]) }],
+    slow: slow.chance(0.5)
+      ? []
+      : Array.from({ length: slow.int(1, 3) }, () => ({ call: slow.pick(slowCalls), times: slow.scale(5, 300) })),
     breaks: faults.chance(0.6)
       ? []
       : Array.from({ length: faults.int(1, 3) }, () => ({

@@ -44,7 +44,28 @@ export const safe: Rule = {
           if (found === undefined)
             broken(`${length} bytes of ${paths.join(', or ')} were recorded as safe and are not there`)
           else counted.set(task, Uint8Array.from(found.subarray(0, length)))
+          // With nothing written since, a power cut at this moment would have to leave all of it.
+          const [path] = paths
+          if (
+            found !== undefined &&
+            found.length === length &&
+            disk.durableAt(path!) === 'uncertain' &&
+            !isPublishing(part)
+          )
+            broken(`${length} bytes of ${path} were recorded as safe, and a power cut could still take them`)
         })
+      },
+      placed: (path) => {
+        if (disk.read(path) !== undefined) return
+        const row = store.get<{ intent: string }>(
+          `select intent from part join task on task.id = part.task where folder || '/' || name = ? and intent is not null`,
+          path,
+        )
+        if (row === undefined) return
+        const { intent } = JSON.parse(row.intent) as Intent
+        const place = join(intent.folder, intent.name)
+        if (intent.how === 'link' && disk.read(place) !== undefined && disk.durableAt(place) === 'uncertain')
+          broken(`${path} was given up while a power cut could still take ${place}`)
       },
       powerCut: () => {
         for (const [task, bytes] of counted) {
@@ -64,7 +85,11 @@ export const safe: Rule = {
 }
 
 interface Intent {
-  readonly intent: { readonly folder: string; readonly name: string }
+  readonly intent: { readonly folder: string; readonly name: string; readonly how: 'replace' | 'link' }
+}
+
+function isPublishing({ intent }: PartRow): boolean {
+  return intent !== null
 }
 
 /** Where its bytes may be. */
