@@ -20,6 +20,7 @@ export type Part =
   | 'root'
   | 'script'
   | 'strace'
+  | 'xfs_io'
 
 /** How to see whether a part is there. */
 const parts: Readonly<Record<Part, () => boolean>> = {
@@ -36,6 +37,7 @@ const parts: Readonly<Record<Part, () => boolean>> = {
   script: () => onPath('script'),
   root: () => process.getuid?.() === 0,
   strace: () => onPath('strace'),
+  xfs_io: () => onPath('xfs_io'),
 }
 
 /** The value for a test's `skip` option: false when every part is there, else the reason. Throws in CI. */

@@ -114,6 +114,7 @@ function faultControl(name: string, proves: string, at: Calls, patches: readonly
     name,
     kind: 'control',
     proves,
+    patches,
     impossible: whyNoStrace,
     run: async (bench) => {
       const source = patchedSource(bench.folder, patches)
@@ -139,12 +140,12 @@ export const faultRows: readonly Row[] = [
   faultRow('EIO files', 'a call on a file that fails costs no byte that is safe and makes none wrong', {
     error: 'EIO',
     at: files,
-    most: { whole: 1000, quick: 6, few: 4 },
+    most: { whole: 1000, quick: 6, few: 3 },
   }),
   faultRow('ENOSPC files', 'a disk that is full for a moment is waited for', {
     error: 'ENOSPC',
     at: files,
-    most: { whole: 1000, quick: 6, few: 4 },
+    most: { whole: 1000, quick: 6, few: 3 },
   }),
   faultRow('EIO journal', 'a commit that fails is none: it is refused, made again, and then it lasts', {
     error: 'EIO',

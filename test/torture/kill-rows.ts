@@ -67,6 +67,7 @@ function killControl(name: string, proves: string, at: Calls, { patches, recover
     name,
     kind: 'control',
     proves,
+    patches,
     impossible: whyNoStrace,
     run: async (bench) => {
       const source = patchedSource(bench.folder, patches)
@@ -92,13 +93,13 @@ export const killRows: readonly Row[] = [
     'kill files',
     'opening, writing, syncing, linking, renaming and unlinking may each be the last thing that is not done',
     { thread: 'pool', calls: fileCalls },
-    { whole: 1000, quick: 8, few: 4 },
+    { whole: 1000, quick: 8, few: 3 },
   ),
   killRow(
     'kill commits',
     'a commit is there whole or not at all, and nobody was told before it was there',
     { thread: 'journal', calls: ['fsync', 'fdatasync', 'ftruncate', 'write'] },
-    { whole: 1000, quick: 6, few: 3 },
+    { whole: 1000, quick: 6, few: 2 },
   ),
   killRow(
     'kill pages',
@@ -110,7 +111,7 @@ export const killRows: readonly Row[] = [
     'kill answers',
     'an answer or an event that was not sent is asked for or given again, and the one that was sent was true',
     { thread: 'main', calls: ['write', 'writev', 'sendto', 'sendmsg'] },
-    { whole: 1000, quick: 6, few: 3 },
+    { whole: 1000, quick: 6, few: 2 },
   ),
   killControl(
     'kill: early answer',

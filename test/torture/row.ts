@@ -1,5 +1,6 @@
 /** What a row of the matrix is, and what came of it. */
 import type { FaultServer } from '../support/fault-server.ts'
+import type { Patch } from './patched-source.ts'
 
 export interface Bench {
   readonly server: FaultServer
@@ -20,6 +21,8 @@ export interface Row {
   /** `control`: a program or a disk that is broken on purpose, which must be caught. */
   readonly kind: 'row' | 'control'
   readonly proves: string
+  /** What a control breaks in the program. */
+  readonly patches?: readonly Patch[] | undefined
   /** Why this machine cannot run it: a command and its error. */
   impossible?(bench: Bench): Promise<string | undefined>
   run(bench: Bench): Promise<Outcome>

@@ -8,7 +8,7 @@ import { closeSync, fsyncSync, mkdirSync, openSync, rmSync, statSync, writeFileS
 import { join } from 'node:path'
 import { checkDestinations, checkRecovery } from './invariants.ts'
 import { Disk, run } from './disks.ts'
-import { patchedSource } from './patched-source.ts'
+import { type Patch, patchedSource } from './patched-source.ts'
 import { type Ground, type Point, tryPoints, type Tried, upTo } from './points.ts'
 import type { Bench, Outcome, Row } from './row.ts'
 
@@ -134,6 +134,14 @@ function lose(bench: Bench, name: string, most: number, source?: string): Promis
   )
 }
 
+const syncedAgain: readonly Patch[] = [
+  {
+    file: 'platform/held-file.ts',
+    from: "          await (how === 'data' ? handle.datasync() : handle.sync())\n",
+    to: '          await handle.sync().catch(() => handle.sync())\n',
+  },
+]
+
 export const syncLostRows: readonly Row[] = [
   {
     name: 'sync fails, then works',
@@ -146,15 +154,10 @@ export const syncLostRows: readonly Row[] = [
     name: 'sync: tried again',
     kind: 'control',
     proves: 'a daemon that syncs again what it could not sync, and believes it, is caught',
+    patches: syncedAgain,
     impossible,
     run: (bench) => {
-      const source = patchedSource(bench.folder, [
-        {
-          file: 'platform/held-file.ts',
-          from: "          await (how === 'data' ? handle.datasync() : handle.sync())\n",
-          to: '          await handle.sync().catch(() => handle.sync())\n',
-        },
-      ])
+      const source = patchedSource(bench.folder, syncedAgain)
       return lose(bench, 'sync: tried again', 2, source)
     },
   },

@@ -1,55 +1,63 @@
 /** A few points of the matrix, so that it cannot rot between two runs of `npm run torture`. */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
 import { needs } from '../support/needs.ts'
+import { patchedSource } from './patched-source.ts'
 import { runRow } from './run-row.ts'
 import { rows } from './rows.ts'
 
 const skip = needs('linux', 'strace')
-/** A second or two a row on an idle machine. */
-const timeout = 60_000
+const skipCut = needs('linux', 'strace', 'mounts', 'mkfs.ext4', 'xfs_io')
+/** A few seconds a row on an idle machine, many times that on a busy one. */
+const timeout = 180_000
 
-async function held(name: string): Promise<void> {
+async function mustBeGood(t: TestContext, name: string): Promise<void> {
   const row = rows.find((each) => each.name === name)
   assert.ok(row !== undefined, `there is no row ${name}`)
-  const { verdict, isBad, breaches } = await runRow(row, {
+  const { verdict, isBad, points, note, breaches } = await runRow(row, {
     extent: 'few',
     lanes: 1,
     signal: new AbortController().signal,
   })
+  // Also where the machine does not allow it: that is to be seen, and why.
+  t.diagnostic(`${name}: ${points} points, ${verdict}; ${note}`)
   assert.ok(!isBad, `${name}: ${verdict} ${breaches.join('\n')}`)
 }
 
 test(
-  'killed at system calls on files, in commits and in answers, a daemon keeps what it said',
+  'killed at a few system calls on files and in commits, a daemon keeps what it said',
   { skip, timeout },
   async () => {
-    for (const name of ['kill files', 'kill commits', 'kill answers']) await held(name)
+    for (const name of ['kill files', 'kill commits']) await mustBeGood(name)
   },
 )
 
-test(
-  'the torture catches a daemon that answers before its commit, or publishes with a gap',
-  { skip, timeout },
-  async () => {
-    for (const name of ['kill: early answer', 'kill: gap in publish']) await held(name)
-  },
+test('the torture catches a daemon that publishes with a gap', { skip, timeout }, (t) =>
+  mustBeGood(t, 'kill: gap in publish'),
 )
 
-test(
-  'a call on a file that fails once is got over, and a rename that failed is noticed',
-  { skip, timeout },
-  async () => {
-    for (const name of ['EIO files', 'EIO: rename not looked at']) await held(name)
-  },
+test('calls on files that fail once are got over', { skip, timeout }, (t) => mustBeGood(t, 'EIO files'))
+
+test('a power cut at a few system calls keeps what was synced', { skip: skipCut, timeout }, (t) =>
+  mustBeGood(t, 'power: files'),
 )
 
-test('a power cut keeps what was synced, and a daemon that syncs nothing is caught', { skip, timeout }, async () => {
-  for (const name of ['power: files', 'power: no syncs']) await held(name)
-})
+test('the torture catches a daemon on a disk that never syncs', { skip: skipCut, timeout }, (t) =>
+  mustBeGood(t, 'power: no syncs'),
+)
 
-test('each control fits the sources as they are', () => {
-  const controls = rows.filter(({ kind }) => kind === 'control')
-  assert.ok(controls.length >= 10)
-  assert.equal(new Set(rows.map(({ name }) => name)).size, rows.length)
+test('what each control of the torture breaks is still there in the sources', () => {
+  const broken = rows.filter(({ patches }) => patches !== undefined)
+  assert.ok(broken.length >= 7)
+  for (const { patches } of broken) {
+    const folder = mkdtempSync(join(tmpdir(), 'lh-'))
+    try {
+      patchedSource(folder, patches!)
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  }
 })
