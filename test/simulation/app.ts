@@ -195,6 +195,11 @@ export class AppTwin {
 
   // ---------------------------------------------------------------- what a person does with it
 
+  /** Its user does something at a moment that no clock names. */
+  acts(act: Act): void {
+    if (!this.#options.life.dead && !this.#calm) void this.#do(act)
+  }
+
   async #do(act: Act): Promise<void> {
     const what = 'task' in act ? `${act.act} of its task ${act.task}` : act.act
     try {

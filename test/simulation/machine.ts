@@ -8,6 +8,7 @@ import type { Store } from '../../src/journal/store.ts'
 import type { Channel } from '../../src/world/channel.ts'
 import type { Exit, Launcher } from '../../src/world/launcher.ts'
 import type { Log } from '../../src/world/log.ts'
+import type { SessionAct } from './app-plan.ts'
 import { AppMemory, AppTwin } from './app.ts'
 import { channelPair } from './channel.ts'
 import { DaemonTwin, spool } from './daemon.ts'
@@ -127,9 +128,12 @@ export class Machine {
           case 'machine sleeps':
             this.trace(`the machine sleeps for ${fault.forMs} ms`)
             this.timeline.skipTo(this.timeline.now + fault.forMs)
+            // Servers do not wait for ever.
+            if (fault.forMs > 60_000) this.internet.breakConnections()
             return
           case 'network changes':
             this.trace('the network changes')
+            this.internet.breakConnections()
             this.#daemon?.networkChanges(`network at ${fault.atMs}`)
             return
           case 'disk fills up':
@@ -378,17 +382,29 @@ export class Machine {
     })
   }
 
+  #usersAct(act: SessionAct, at: string): void {
+    this.trace(`users act at ${at}: ${act}`)
+    for (const { twin } of this.#apps.values()) twin.acts({ act, atMs: this.timeline.now })
+  }
+
   /** A call of a life is about to have its effect, or has had it. */
   #struck(name: string, what: string, moment: 'before' | 'after'): void {
     if (!name.startsWith('daemon')) return
-    if (moment === 'before') this.#asked.set(what, (this.#asked.get(what) ?? 0) + 1)
-    if (this.calm) return
-    const nth = this.#asked.get(what) ?? 0
-    for (const fault of this.#plan.faults) {
-      if (!('call' in fault) || fault.call !== what || fault.nth !== nth || fault.moment !== moment) continue
-      this.trace(`${fault.kind} ${moment} ${what} ${nth}`)
-      if (fault.kind === 'power cut') this.powerCut(fault.darkMs)
-      else this.#daemonEnds(`killed ${moment} ${what}`)
+    for (const call of [what, 'any']) {
+      if (moment === 'before') this.#asked.set(call, (this.#asked.get(call) ?? 0) + 1)
+      if (this.calm) continue
+      const nth = this.#asked.get(call) ?? 0
+      for (const fault of this.#plan.faults) {
+        if (!('call' in fault) || fault.call !== call || fault.nth !== nth) continue
+        if (fault.kind === 'users act') {
+          if (moment === 'before') this.#usersAct(fault.act, what)
+          continue
+        }
+        if (fault.moment !== moment) continue
+        this.trace(`${fault.kind} ${moment} ${what} (${call} ${nth})`)
+        if (fault.kind === 'power cut') this.powerCut(fault.darkMs)
+        else this.#daemonEnds(`killed ${moment} ${what}`)
+      }
     }
   }
 

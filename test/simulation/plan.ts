@@ -14,6 +14,8 @@ export type Death =
 export type Fault =
   | ({ readonly kind: 'daemon dies' } & Death)
   | ({ readonly kind: 'power cut'; readonly darkMs: number } & Death)
+  /** The users of all apps that run do it just when the daemon makes that call. */
+  | { readonly kind: 'users act'; readonly act: UserAct; readonly call: string; readonly nth: number }
   | { readonly kind: 'daemon stops'; readonly atMs: number }
   | { readonly kind: 'wall jumps'; readonly atMs: number; readonly byMs: number }
   | { readonly kind: 'machine sleeps'; readonly atMs: number; readonly forMs: number }
@@ -22,6 +24,8 @@ export type Fault =
   /** The nth launch, the nth start of the daemon. */
   | { readonly kind: 'launch fails'; readonly nth: number }
   | { readonly kind: 'daemon does not start'; readonly nth: number }
+
+type UserAct = 'cancel all' | 'hold all' | 'release all' | 'close' | 'take over'
 
 export interface Plan {
   readonly seed: number
@@ -57,7 +61,7 @@ export interface PlannedApp extends AppPlan {
   readonly startsAtMs: readonly number[]
 }
 
-/** Calls at which a life ends, and how many of them a run has, more or less. */
+/** Calls at which a life ends, and how many of them a run has, more or less; `any` counts all of them. */
 const deadlyCalls: Readonly<Record<string, number>> = {
   'journal.commit': 150,
   'journal.group': 150,
@@ -71,6 +75,7 @@ const deadlyCalls: Readonly<Record<string, number>> = {
   'transport.open': 20,
   'transport.chunk': 100,
   'launcher.start': 3,
+  any: 600,
   // Commits by what is in them.
   'commit of addTasks': 4,
   'commit of startAttempt': 12,
@@ -83,6 +88,20 @@ const deadlyCalls: Readonly<Record<string, number>> = {
   'commit of attach': 4,
   'commit of launchChanged': 4,
 }
+
+/** Calls just before something that a user's change of mind could cross. */
+const actedAt = [
+  'file.sync',
+  'file.setMode',
+  'folder.link',
+  'folder.rename',
+  'folder.unlink',
+  'commit of reserve',
+  'commit of intent',
+  'commit of startAttempt',
+  'commit of finish',
+  'transport.open',
+] as const
 
 /** Calls that may be slow. */
 const slowCalls = [
@@ -155,6 +174,7 @@ function makeFault(random: Seeded, calmAtMs: number): Fault {
     random.weighted({
       'daemon dies': 6,
       'power cut': 4,
+      'users act': 4,
       'daemon stops': 1,
       'wall jumps': 1,
       'machine sleeps': 1,
@@ -168,6 +188,17 @@ function makeFault(random: Seeded, calmAtMs: number): Fault {
       return { kind: 'daemon dies', ...makeDeath(random, atMs) }
     case 'power cut':
       return { kind: 'power cut', darkMs: random.scale(100, 100_000), ...makeDeath(random, atMs) }
+    case 'users act': {
+      const call = random.pick(actedAt)
+      const act = random.weighted<UserAct>({
+        'cancel all': 4,
+        'hold all': 2,
+        'release all': 1,
+        close: 1,
+        'take over': 1,
+      })
+      return { kind: 'users act', act, call, nth: random.scale(1, deadlyCalls[call] ?? 10) }
+    }
     case 'daemon stops':
       return { kind: 'daemon stops', atMs }
     case 'wall jumps':
@@ -187,7 +218,7 @@ function makeFault(random: Seeded, calmAtMs: number): Fault {
 
 function makeDeath(random: Seeded, atMs: number): Death {
   if (random.chance(0.3)) return { atMs }
-  const call = random.pick(Object.keys(deadlyCalls))
+  const call = random.chance(0.2) ? 'any' : random.pick(Object.keys(deadlyCalls))
   return { call, nth: random.scale(1, deadlyCalls[call]!), moment: random.pick(['before', 'after']) }
 }
 

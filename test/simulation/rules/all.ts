@@ -6,6 +6,7 @@ import { endings } from './endings.ts'
 import { faultless } from './faultless.ts'
 import { fences } from './fences.ts'
 import { finishing } from './finishing.ts'
+import { intended } from './intended.ts'
 import { kept } from './kept.ts'
 import { launching } from './launching.ts'
 import { numbers } from './numbers.ts'
@@ -20,6 +21,7 @@ import { stopped } from './stopped.ts'
 export const rules: readonly Rule[] = [
   bytes,
   safe,
+  intended,
   promised,
   numbers,
   acknowledgement,

@@ -28,7 +28,10 @@ export const fences: Rule = {
     const attempts = new Map<string, number>()
     const owners = new Map<number, number>()
     /** Raised since by something else than an attempt: fence of the row before the group. */
-    let rows = new Map<string, { readonly fence: number; readonly running: string | null }>()
+    let rows = new Map<
+      string,
+      { readonly fence: number; readonly running: string | null; readonly outcome: string | null }
+    >()
 
     return {
       before: (requests) => {
@@ -36,8 +39,8 @@ export const fences: Rule = {
         for (const { name, input } of requests) {
           const { task } = input as Partial<Fenced>
           if (!ofAttempt.has(name) || task === undefined) continue
-          const row = store.get<{ fence: number; running: string | null }>(
-            'select fence, running from task where uid = ?',
+          const row = store.get<{ fence: number; running: string | null; outcome: string | null }>(
+            'select fence, running, outcome from task where uid = ?',
             task,
           )
           if (row !== undefined) rows.set(task, row)
@@ -70,9 +73,11 @@ export const fences: Rule = {
               broken(`${name} of ${task} was recorded with fence ${fence}, but ${newest} is the newest`)
             const row = rows.get(task)
             // The last checkpoint of an attempt that was paused may still come; nothing else of it.
-            const late = row !== undefined && row.fence !== fence && name !== 'checkpoint' && name !== 'endAttempt'
+            const late = row !== undefined && row.fence !== fence && name !== 'checkpoint'
             if (late)
               broken(`${name} of ${task} was recorded with fence ${fence} after it had been raised to ${row.fence}`)
+            if ((row?.outcome ?? undefined) !== undefined)
+              broken(`${name} of ${task} was recorded although it is ${row?.outcome}`)
             if (row !== undefined && row.fence > fence + 1)
               broken(`${name} of ${task} was recorded with fence ${fence}, although the task is at ${row.fence}`)
           }
