@@ -30,12 +30,14 @@ export const owners: Rule = {
       },
       answered: (caller, verb, params, result) => {
         if (verb === 'session.open') {
-          const { identifier, own } = params as { identifier: string; own?: { takeover: boolean } }
+          const { identifier, own } = params as { identifier: string; own?: { takeover: boolean; fence?: number } }
           const { fence } = result as { fence?: number }
           // The answer may come when nobody is there any more to get it.
           if (own === undefined || fence === undefined || gone.has(caller)) return
           const before = owner.get(identifier)
-          if (before !== undefined && before !== caller && !own.takeover)
+          // One that lost its connection may be back before the daemon has noticed; it knows its fence.
+          const isBack = own.fence !== undefined && before?.pid === caller.pid
+          if (before !== undefined && before !== caller && !own.takeover && !isBack)
             broken(`process ${caller.pid} became the owner of ${identifier} although process ${before.pid} owns it`)
           // Somebody else may own it by now; the answer was long on its way.
           const newest = store.get<{ owner_fence: number }>(
