@@ -37,7 +37,7 @@ export class DaemonUnderTest implements AsyncDisposable {
   /** Starts one and waits until it listens. @throws with its last words when it ended before */
   static async start(options: DaemonOptions): Promise<DaemonUnderTest> {
     const daemon = new DaemonUnderTest(options)
-    const timer = setTimeout(() => daemon.#child.kill('SIGKILL'), startLimitMs)
+    const timer = setTimeout(() => void daemon.kill(), startLimitMs)
     await Promise.race([once(daemon.#child.stdout!, 'data'), daemon.ended])
     clearTimeout(timer)
     if (daemon.isOver) throw new Error(`the daemon ended at its start: ${daemon.lastWords}`)

@@ -8,6 +8,9 @@ import { Breach, within } from './breach.ts'
 import { DaemonUnderTest } from './daemon-under-test.ts'
 import { type Facts, noFacts, Owner } from './owner.ts'
 
+/** Takes milliseconds; a machine under load may need seconds. */
+const patienceMs = 15_000
+
 export class Lives implements AsyncDisposable {
   readonly home: string
   /** What the app was told, over all lives. */
@@ -31,8 +34,22 @@ export class Lives implements AsyncDisposable {
         throw new Breach(`no daemon comes up any more: ${String(error)}`)
       }
     }
-    this.#owner ??= await within(5000, 'the connection of the app', Owner.attach(this.#daemon, this.facts))
+    this.#owner ??= await within(patienceMs, 'the connection of the app', Owner.attach(this.#daemon, this.facts))
     return { daemon: this.#daemon, owner: this.#owner }
+  }
+
+  /** A life under a fault from its first instruction on. Undefined when it has ended before an app was attached. */
+  async lifeUnder(wrapper: readonly string[]): Promise<Owner | undefined> {
+    await this.kill()
+    try {
+      this.#daemon = await DaemonUnderTest.start({ home: this.home, wrapper })
+      this.#owner = await within(patienceMs, 'the connection of the app', Owner.attach(this.#daemon, this.facts))
+      return this.#owner
+    } catch (error) {
+      if (error instanceof Breach) throw error
+      await this.kill()
+      return undefined
+    }
   }
 
   /** SIGKILL, and gone when it resolves. */
@@ -44,7 +61,7 @@ export class Lives implements AsyncDisposable {
 
   /** Resolves when the daemon is gone, as an app has just been told. */
   async ended(why: unknown): Promise<void> {
-    await within(5000, `the end of a daemon that was said to be gone (${String(why)})`, this.#daemon!.ended)
+    await within(patienceMs, `the end of a daemon that was said to be gone (${String(why)})`, this.#daemon!.ended)
     await this.kill()
   }
 

@@ -30,8 +30,8 @@ async function mustBeGood(t: TestContext, name: string): Promise<void> {
 test(
   'killed at a few system calls on files and in commits, a daemon keeps what it said',
   { skip, timeout },
-  async () => {
-    for (const name of ['kill files', 'kill commits']) await mustBeGood(name)
+  async (t) => {
+    for (const name of ['kill files', 'kill commits']) await mustBeGood(t, name)
   },
 )
 

@@ -23,7 +23,11 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => st
 let bad = 0
 for (const row of wanted) {
   const ran = await runRow(row, { extent: values.quick ? 'quick' : 'whole', lanes: 2, signal: stop.signal })
-  if (stop.signal.aborted) throw new Error('stopped in the middle')
+  if (stop.signal.aborted) {
+    print('stopped before its end')
+    bad++
+    break
+  }
   const result = ran.note === '' ? ran.verdict : `${ran.verdict}: ${ran.note}`
   print(`${row.name.padEnd(width)}  ${String(ran.points).padStart(6)}  ${result} (${(ran.tookMs / 1000).toFixed(1)} s)`)
   for (const breach of row.kind === 'row' ? ran.breaches : []) print(`    ${breach}`)
