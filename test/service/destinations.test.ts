@@ -1,0 +1,31 @@
+// The look at destinations before anything is enqueued, on a disk that fails.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { isLonghaulError } from '../../src/contract/errors.ts'
+import { checkDestinations } from '../../src/service/destinations.ts'
+import { Disk } from '../simulation/disk.ts'
+import { settleOn } from '../simulation/drive.ts'
+import { Life } from '../simulation/life.ts'
+import { Seeded } from '../simulation/seeded.ts'
+import { Timeline } from '../simulation/timeline.ts'
+
+for (const call of ['files.folder', 'folder.look'] as const) {
+  test(`a disk that fails at ${call} refuses the row by its index, and says that nothing was enqueued`, async () => {
+    const timeline = new Timeline()
+    const random = new Seeded(1)
+    const disk = new Disk({ random, timeline, faults: [{ call, nth: 1, fault: 'input/output' }] })
+    disk.makeFolder('/data')
+    const life = new Life({ name: 'daemon', timeline, random, steadyLeadMs: 0, wall: () => 0 })
+    const row = {
+      destination: { kind: 'file', folder: '/data', name: 'x' },
+      ifExists: 'fail',
+      mayExist: false,
+    } as const
+    await assert.rejects(settleOn(timeline, checkDestinations(disk.fileSystem(life), [row])), (error) => {
+      assert.ok(isLonghaulError(error, 'CANNOT_CREATE_FILE'))
+      assert.equal(error.index, 0)
+      assert.match(error.message, /\/data.*Nothing was enqueued/)
+      return true
+    })
+  })
+}
