@@ -13,8 +13,8 @@ export interface DeliberateFault {
   readonly replace: Replacement
   /** Where a second guard would make up for the first. */
   readonly also?: Replacement
-  /** Invariants that may find it. @default any */
-  readonly caughtBy?: readonly string[]
+  /** Where the search begins, for one that takes hundreds of seeds: near one that finds it. @default 1 */
+  readonly from?: number
 }
 
 const attempts = 'src/journal/attempts.ts'
