@@ -99,8 +99,12 @@ export class DaemonUnderTest implements AsyncDisposable {
   /** SIGKILL, and gone when it resolves. */
   async kill(): Promise<void> {
     if (!this.#over) {
-      // A wrapper that is killed would leave its child behind.
-      process.kill(this.pid, 'SIGKILL')
+      try {
+        // A wrapper that is killed would leave its child behind.
+        process.kill(this.pid, 'SIGKILL')
+      } catch {
+        // It has just ended by itself.
+      }
       await this.ended
     }
   }
