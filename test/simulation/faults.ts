@@ -11,8 +11,8 @@ export interface DeliberateFault {
   /** Of the project: `src/…`. */
   readonly file: string
   readonly replace: Replacement
-  /** Where a second guard would make up for the first. */
-  readonly also?: Replacement
+  /** Where other guards would make up for the first. */
+  readonly also?: readonly Replacement[]
   /** Where the search begins, for one that takes hundreds of seeds: near one that finds it. @default 1 */
   readonly from?: number
 }
@@ -61,7 +61,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
       'if (part.identity === undefined || !isSameFile(part.identity, found))',
       'if (part.identity === undefined)',
     ],
-    also: ['    if (!isSameFile(part.identity, file.identity)) {', '    if (file.identity.kind !== "file") {'],
+    also: [['    if (!isSameFile(part.identity, file.identity)) {', '    if (file.identity.kind !== "file") {']],
   },
   {
     name: 'digest-not-verified',
@@ -145,8 +145,10 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     file: 'src/journal/group.ts',
     replace: [`    database.exec('commit')\n`, ''],
     also: [
-      `    database.exec('begin')\n`,
-      `    if (database.isTransaction) database.exec('commit')\n    database.exec('begin')\n`,
+      [
+        `    database.exec('begin')\n`,
+        `    if (database.isTransaction) database.exec('commit')\n    database.exec('begin')\n`,
+      ],
     ],
   },
   {
@@ -314,7 +316,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     says: 'What an attempt writes after its task was cancelled or suspended still counts.',
     file: endings,
     replace: ['    running: null,\n', '    ...(end.stop === undefined && { running: null }),\n'],
-    also: ['    ...(end.stop !== undefined && { fence: task.fence + 1 }),\n', ''],
+    also: [['    ...(end.stop !== undefined && { fence: task.fence + 1 }),\n', '']],
   },
 
   // ---------------------------------------------------------------- going on from kept bytes
@@ -324,8 +326,10 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     file: representation,
     replace: [`=== 'strong ETag' && sameStrongEtag(known.etag, etag))`, `=== 'strong ETag')`],
     also: [
-      'if (known.etag !== undefined && etag !== undefined && known.etag !== etag)\n    return other',
-      'if (offset < 0)\n    return other',
+      [
+        'if (known.etag !== undefined && etag !== undefined && known.etag !== etag)\n    return other',
+        'if (offset < 0)\n    return other',
+      ],
     ],
   },
   {
@@ -351,7 +355,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
       '    })\n    await this.#segment.flush()\n',
       `    }).catch((): BodyEnd => ({ proof: 'close', trailers: [] }))\n    await this.#segment.flush()\n`,
     ],
-    also: ['if (position === total) return true', 'if (position <= total) return true'],
+    also: [['if (position === total) return true', 'if (position <= total) return true']],
   },
 
   // ---------------------------------------------------------------- launches and owners
@@ -363,7 +367,10 @@ export const deliberateFaults: readonly DeliberateFault[] = [
       '    if (this.#options.isTaken(session)) return this.#unwant(session)\n    if (this.#looking',
       '    if (this.#looking',
     ],
-    also: ['if (facts === undefined || this.#options.isTaken(session)) return', 'if (facts === undefined) return'],
+    also: [
+      ['if (facts === undefined || this.#options.isTaken(session)) return', 'if (facts === undefined) return'],
+      ['      for (const { id } of due.map(({ session }) => session)) if (isTaken(id)) this.ownerAppeared(id)\n', ''],
+    ],
   },
   {
     name: 'launch-not-recorded',
@@ -377,12 +384,6 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     file: 'src/delivery/launch-rule.ts',
     replace: ['if (state.notBeforeMs <= atMs) return', 'if (state.failures >= 0) return'],
   },
-  {
-    name: 'death-of-owner-overlooked',
-    says: 'When the connection of an owner breaks nobody looks whether its app has to be launched.',
-    file: 'src/delivery/owners.ts',
-    replace: ['      this.#detach(owner)\n      this.#options.left(owner.session)\n', '      this.#detach(owner)\n'],
-  },
 
   // ---------------------------------------------------------------- the client
   {
@@ -390,8 +391,8 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     says: 'An event is acknowledged when its callback begins.',
     file: inbox,
     replace: [
-      `      actions.push({ do: 'run', event: entry.event })\n`,
-      `      actions.push({ do: 'run', event: entry.event }, { do: 'acknowledge', sequences: [sequence] })\n`,
+      '      running++\n    }',
+      `      running++\n      actions.push({ do: 'acknowledge', sequences: [sequence] })\n    }`,
     ],
   },
   {
@@ -413,9 +414,6 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     name: 'running-callback-runs-again',
     says: 'A callback that runs while the connection breaks is started a second time.',
     file: inbox,
-    replace: [
-      `entry.state !== 'waiting' && entry.state !== 'refused')`,
-      `entry.state !== 'waiting' && entry.state !== 'refused' && entry.state !== 'running')`,
-    ],
+    replace: [`entry.state === 'running' || entry.state === 'settled')`, `entry.state === 'settled')`],
   },
 ]

@@ -72,7 +72,7 @@ export interface ServerPlan {
 export function makeServerPlan(random: Seeded): ServerPlan {
   const size = makeSize(random)
   const needsDigest = random.chance(0.12)
-  const versions = Array.from({ length: random.chance(0.5) ? 0 : random.int(1, 4) }, () => ({
+  const versions = Array.from({ length: random.chance(0.4) ? 0 : random.int(1, 4) }, () => ({
     atMs: random.scale(500, 600_000),
     // Of equal size they are harder to tell apart.
     ...(random.chance(0.2) && { size: makeSize(random) }),
@@ -122,7 +122,14 @@ function makeWeather(random: Seeded, context: Context): readonly Behaviour[] {
       return several(8)
     case 'trouble with the rest':
       // First something to go on from, then what goes wrong with going on; by chance alone the two rarely meet.
-      return [makeBreak(random, context), makeRangeTrouble(random, context), ...(random.chance(0.5) ? several(4) : [])]
+      return [
+        // Several tasks may ask the same address.
+        ...Array.from({ length: random.int(1, 3) }, () => [
+          makeBreak(random, context),
+          makeRangeTrouble(random, context),
+        ]),
+        random.chance(0.5) ? several(4) : [],
+      ].flat()
   }
 }
 
@@ -202,8 +209,8 @@ function makeRangeTrouble(random: Seeded, { changes }: Context): Behaviour {
   const kind = random.weighted({
     honest: 4,
     cut: 3,
-    'range of another version': changes > 0 ? 6 : 0,
-    'unlabelled range': changes > 0 ? 3 : 0,
+    'range of another version': changes > 0 ? 10 : 0,
+    'unlabelled range': changes > 0 ? 5 : 0,
     'wrong range start': 4,
     'wrong range total': 2,
     'shorter range': 2,

@@ -20,7 +20,7 @@ export function changedSource(fault: DeliberateFault): { readonly before: string
 
 function changed(fault: DeliberateFault, source: string): string {
   let text = source
-  for (const [from, to] of [fault.replace, ...(fault.also === undefined ? [] : [fault.also])]) {
+  for (const [from, to] of [fault.replace, ...(fault.also ?? [])]) {
     const pieces = text.split(from)
     if (pieces.length !== 2)
       throw new Error(
