@@ -283,7 +283,8 @@ export class AppTwin {
       try {
         await this.#handleLaunch(identifier, completionHandler, how)
       } catch (error) {
-        this.#judge('the launch', error)
+        // Its user may have closed the session meanwhile.
+        this.#judge('the launch', error, ['INVALID_ARGUMENT'])
         this.#exit(1)
       }
       if (how !== 'stays') release()
