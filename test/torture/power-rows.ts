@@ -1,6 +1,6 @@
 /**
- * Power cuts: at a system call (strace kills the daemon there, and the disks are shut down at once), and at any moment (the
- * disks are shut down under a daemon that goes on for a while: whatever it still says must be true). Then the disks are mounted
+ * Power cuts: at a system call (strace kills the daemon there, and the disks are shut down at once), and at any moment (by
+ * the clock, the daemon is stopped first). Then the disks are mounted
  * again with what was safe.
  */
 import { setTimeout as pause } from 'node:timers/promises'
@@ -62,18 +62,15 @@ function cutRow(name: string, proves: string, at: Calls, most: Readonly<Record<E
 
 /** The story takes about this long. */
 const momentsMs = 400
-/** How long a daemon goes on without its disks. */
-const afterglowMs = 60
-
 const anyMoment: Row = {
   name: 'power: any moment',
   kind: 'row',
-  proves: 'a daemon whose disks have gone says nothing that is not true when they are back',
+  proves: 'what was said up to any moment is true when power is back',
   impossible,
   run: async (bench) => {
     const rounds = { whole: 30, quick: 4, few: 2 }[bench.extent]
     const outcome = await onDisks(bench, { name: 'power: any moment', at: upTo(rounds) }, async (point, disks) => {
-      const { owner } = await point.lives.life()
+      const { daemon, owner } = await point.lives.life()
       // Spread over the story by the golden ratio: the same moments in each run, as far as two processes can.
       const momentMs = Math.round(((point.n * 0.618_034) % 1) * momentsMs)
       const telling = point.story.tell(owner).then(
@@ -81,8 +78,10 @@ const anyMoment: Row = {
         (error: unknown) => error,
       )
       await pause(momentMs)
+      // Stopped first: a sync that is under way while ext4 is shut down may return success without having been made (seen with
+      // a bare loop of writes and syncs, 2 times in 25), and a power cut leaves nobody who could say so.
+      process.kill(daemon.pid, 'SIGSTOP')
       disks.shutDown()
-      await Promise.race([telling, pause(afterglowMs)])
       const hit = point.story.phase
       const killed = point.lives.kill()
       const failed = await telling
