@@ -54,16 +54,6 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     replace: [`  await part.sync('all')\n`, ''],
   },
   {
-    name: 'part-identity-not-compared',
-    says: 'Whatever lies under the name of the part is taken for it.',
-    file: 'src/transfer/files/part-file.ts',
-    replace: [
-      'if (part.identity === undefined || !isSameFile(part.identity, found))',
-      'if (part.identity === undefined)',
-    ],
-    also: [['    if (!isSameFile(part.identity, file.identity)) {', '    if (file.identity.kind !== "file") {']],
-  },
-  {
     name: 'digest-not-verified',
     says: 'A digest that does not match is no reason to refuse the bytes.',
     file: delivery,
@@ -261,6 +251,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
   {
     name: 'finish-events-twice',
     says: 'A launched app that connects again is told didFinishEvents once more.',
+    from: 300,
     file: 'src/delivery/pump.ts',
     replace: [`    if (which === 'written') this.#finish = 'queued'\n`, ''],
   },

@@ -48,7 +48,7 @@ async function showShortest(
     plan,
     async (candidate) => {
       const ran = await hand.run({ plan: candidate, trace: 'no trace', mostSteps: 2 * verdict.steps + 10_000 })
-      return !ran.verdict.ok && ran.verdict.invariant === verdict.invariant
+      return !ran.verdict.ok && kindOf(ran.verdict) === kindOf(verdict)
     },
     {
       tried: (tried, parts) => {
@@ -75,6 +75,14 @@ async function showShortest(
   print()
   print(`Its plan: ${file}`)
   print(`Again:    npm run simulate -- --trace ${file}${fault === undefined ? '' : ` --fault ${fault}`}`)
+}
+
+/** The rule, and how it was broken: one rule may be broken in several ways, and only one of them is looked for. */
+function kindOf({ invariant, what }: Verdict & { readonly ok: false }): string {
+  const words = sentence(what)
+    .split(' ')
+    .map((word) => (/^[a-z]+$/i.test(word) ? word : '#'))
+  return `${invariant}: ${words.slice(0, 6).join(' ')}`
 }
 
 function printRun(name: string, { verdict, lines }: Ran, file: string): void {

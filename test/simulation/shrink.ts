@@ -11,8 +11,8 @@ export interface ShrinkLimits {
 
 /** Lists whose parts go first, as they make a run long; the others follow in the order in which they stand. */
 const first = ['faults', 'diskFaults', 'journalFailures', 'breaks', 'files', 'apps', 'tasks', 'acts']
-/** Numbers that say which run it is rather than what happens in it. */
-const untouched = new Set(['seed'])
+/** Numbers that say which run it is, or what the product is set to, rather than what happens. */
+const untouched = new Set(['seed', 'limits'])
 
 type Step = string | number
 type Path = readonly Step[]
@@ -97,7 +97,7 @@ function listPaths(plan: object): readonly Path[] {
 function numberPaths(plan: object): readonly Path[] {
   const found: Path[] = []
   walk(plan, [], (value, path) => {
-    if (typeof value === 'number' && !untouched.has(String(path.at(-1)))) found.push(path)
+    if (typeof value === 'number' && !path.some((step) => untouched.has(String(step)))) found.push(path)
   })
   return found
 }
