@@ -152,8 +152,11 @@ export class Ownership implements Resident {
       if (this.#hasEnded()) await ask('session.close', { identifier: this.#identifier, fence: this.#fence })
       else if (this.#inbox.active) await ask('session.activate', { identifier: this.#identifier, fence: this.#fence })
     } catch (error) {
-      // A broken connection comes round again; anything else is an answer, and final.
+      // A broken connection comes round again, and so does a journal that cannot be written just now; anything else is an answer,
+      // and final.
       if (isLonghaulError(error, 'DAEMON_UNAVAILABLE')) throw error
+      if (isLonghaulError(error, 'DISK_FULL') || isLonghaulError(error, 'JOURNAL_DAMAGED'))
+        throw new LonghaulError('DAEMON_UNAVAILABLE', error.message, { cause: error })
       const why = isLonghaulError(error, 'SESSION_IN_USE') ? takenOver(this.#identifier, error) : asError(error)
       this.#loseTo(why)
     }

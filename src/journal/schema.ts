@@ -78,9 +78,10 @@ create index destination_task on destination(task);
 create table dependency(needs integer not null, task integer not null, primary key(needs, task)) without rowid;
 create index dependency_task on dependency(task);
 
--- Files to unlink, after the row that named them is gone. due: steady ms.
+-- Files to unlink, after the row that named them is gone. due: steady ms. An id is never given again: one that is being paid may
+-- be withdrawn meanwhile, and must not stand for the next file then.
 create table owed(
-  id integer primary key, folder text not null, name text not null, identity text, boot text, due integer not null);
+  id integer primary key autoincrement, folder text not null, name text not null, identity text, boot text, due integer not null);
 create index owed_due on owed(due);
 create index owed_name on owed(folder, name);
 -- Big changes, written out in steps: 'dependents' of a task that ended, 'cancel' all of a session, 'gone': delete its rows.

@@ -5,6 +5,8 @@ import { slowAfterMs } from '../../src/client/inbox.ts'
 import { Link } from '../../src/client/link.ts'
 import { type Consumer, Ownership } from '../../src/client/ownership.ts'
 import { thisApp } from '../../src/client/this-app.ts'
+import { LonghaulError } from '../../src/contract/errors.ts'
+import { defaultConfiguration } from '../../src/contract/session.ts'
 import { protocolVersions } from '../../src/contract/verbs.ts'
 import { createClock, random } from '../../src/platform/clock.ts'
 import { readLock } from '../../src/platform/lock-file.ts'
@@ -24,7 +26,7 @@ interface Owned {
 }
 
 /** An active owner whose time moves only when the test says so; the socket is real. */
-async function owned(t: TestContext, run: Consumer['run']): Promise<Owned> {
+async function owned(t: TestContext, run: Consumer['run'], lost: Consumer['lost'] = () => {}): Promise<Owned> {
   const daemon = await ScriptedDaemon.start()
   const clock = new VirtualClock()
   const real = createClock({ keepAlive: false })
@@ -45,7 +47,7 @@ async function owned(t: TestContext, run: Consumer['run']): Promise<Owned> {
     methods: [],
     takeover: false,
     concurrency: 1,
-    consumer: { run, pass: () => {}, acknowledged: () => {}, lost: () => {} },
+    consumer: { run, pass: () => {}, acknowledged: () => {}, lost },
   })
   t.after(async () => {
     await ownership.close()
@@ -117,6 +119,40 @@ test('a callback that always throws runs four times over 21 seconds, then the da
   )
   assert.match(daemon.callsOf('event.refuse')[0]!.reason, /never/)
   assert.deepEqual(daemon.callsOf('event.acknowledge'), [])
+})
+
+test('an owner that comes back while the journal cannot be written stays the owner, and tries again', async (t) => {
+  const lost: string[] = []
+  const { daemon, clock } = await owned(
+    t,
+    () => Promise.resolve(),
+    (error) => lost.push(error.code),
+  )
+  const troubles = ['DISK_FULL', 'JOURNAL_DAMAGED'] as const
+  daemon.answer({
+    'session.open': ({ identifier: asked, own }) => {
+      const trouble = troubles[daemon.callsOf('session.open').length - 2]
+      if (trouble !== undefined) throw new LonghaulError(trouble, 'not now')
+      return {
+        identifier: asked,
+        created: false,
+        configuration: defaultConfiguration,
+        changedConfiguration: [],
+        survives: 'on demand',
+        launched: false,
+        fence: (own?.fence ?? 0) + 1,
+      }
+    },
+  })
+  daemon.cut()
+  for (let opened = 2; opened <= 4; opened++) {
+    while (daemon.callsOf('session.open').length < opened) {
+      await new Promise(setImmediate)
+      await clock.advance(100)
+    }
+  }
+  await daemon.came('session.activate', 2)
+  assert.deepEqual(lost, [])
 })
 
 test('an acknowledgement that the journal could not take is said again after a second', async (t) => {

@@ -1152,6 +1152,29 @@ export function journalSuite(form: string, open: OpenJournal): void {
       assert.equal((await s.start(id)).restarts, 1)
     })
 
+    check('paying for a file that was taken back meanwhile does not pay for the next one', async (s) => {
+      const { session } = await s.owned()
+      const [first, second] = await s.add(session, {}, {})
+      const attempt = await s.startWithBytes(first!, 40)
+      const other = await s.startWithBytes(second!, 40)
+      await s.journal.restart({
+        task: first!,
+        fence: attempt.fence,
+        at: s.at,
+        why: 'changed',
+        because: 'bytes changed',
+      })
+      const ids = (await s.journal.owed({ limit: 9, at: s.at })).map(({ id }) => id)
+      // While it is unlinked, the attempt takes the name again, and another part is given up.
+      await s.reserve(attempt)
+      await s.journal.restart({ task: second!, fence: other.fence, at: s.at, why: 'changed', because: 'bytes changed' })
+      await s.journal.paid({ ids })
+      assert.deepEqual(
+        (await s.journal.owed({ limit: 9, at: s.at })).map(({ name }) => name),
+        [`${second}.part`],
+      )
+    })
+
     check('count no restart of bytes that only cannot be gone on from', async (s) => {
       const { session } = await s.owned()
       const id = await s.addOne(session)
