@@ -15,16 +15,15 @@ export const patience: Rule = {
     const askedUntil = new Map<string, number>()
     /** By task: when its last attempts failed, without a byte that became safe between them. */
     const failedAt = new Map<string, number[]>()
-    let heard = 0
-    /** By address: the moment until which its last answer asked to wait. */
-    const asked = new Map<string, number>()
+    /** By task: when its attempt began. */
+    const startedAt = new Map<string, number>()
 
-    const listen = (): void => {
-      for (const { atMs, url, answer } of internet.log.slice(heard)) {
-        const seconds = /Retry-After (\d+)/.exec(answer)?.[1]
-        asked.set(url, seconds === undefined ? 0 : atMs + Number(seconds) * 1000)
-      }
-      heard = internet.log.length
+    /** The least that an answer of this address asked for since then: which task got which is not told. */
+    const askedSince = (url: string | undefined, sinceMs: number): number => {
+      const untils = internet.log
+        .filter((request) => request.url === url && request.atMs >= sinceMs)
+        .map(({ atMs, answer }) => atMs + Number(/Retry-After (\d+)/.exec(answer)?.[1] ?? 0) * 1000)
+      return untils.length === 0 ? 0 : Math.min(...untils)
     }
     const urlOf = (task: string): string | undefined => {
       const text = store.get<{ request: string }>(
@@ -36,13 +35,13 @@ export const patience: Rule = {
 
     return {
       committed: ({ requests, answers }) => {
-        listen()
         requests.forEach(({ name, input }, i) => {
           const answer = answers[i]!
           if (!('ok' in answer)) return
           const { found } = (answer.ok ?? {}) as { readonly found?: string }
           const { task } = input as { readonly task: string }
           if (name === 'startAttempt' && found === 'started') {
+            startedAt.set(task, nowMs())
             const until = askedUntil.get(task) ?? 0
             if (nowMs() < until)
               broken(
@@ -53,7 +52,8 @@ export const patience: Rule = {
           if (name === 'endAttempt' && found === 'recorded') {
             const { end } = input as CommandInput<'endAttempt'>
             if (end.kind !== 'retry') return
-            if (end.cause.code === 'HTTP_STATUS') askedUntil.set(task, asked.get(urlOf(task) ?? '') ?? 0)
+            if (end.cause.code === 'HTTP_STATUS')
+              askedUntil.set(task, askedSince(urlOf(task), startedAt.get(task) ?? 0))
             const times = [...(failedAt.get(task) ?? []), nowMs()].slice(-hasty.failures)
             failedAt.set(task, times)
             if (times.length === hasty.failures && nowMs() - times[0]! < hasty.withinMs)
