@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url'
 import { LonghaulError } from '../contract/errors.ts'
 import type { Destination } from '../contract/task.ts'
 import type { DestinationResolver, ResolveOptions } from '../world/app-world.ts'
-import { makeFolders } from './make-folders.ts'
+import { makeFolderDurably } from './make-folder.ts'
 
 /** Longest name of a file in bytes on every file system that matters. */
 const nameLimit = 255
@@ -144,7 +144,7 @@ async function look(path: string): Promise<'nothing' | 'file' | 'folder' | 'othe
 /** Makes what is missing, once; resolves links; proves that a file can be made. */
 async function prepareFolder(path: string): Promise<string> {
   try {
-    await makeFolders(path)
+    await makeFolderDurably(path)
     const folder = await realpath(path)
     const found = await stat(folder)
     if (!found.isDirectory()) throw Object.assign(new Error('it is a file, not a folder'), { code: 'ENOTDIR' })
@@ -162,6 +162,7 @@ function cannotCreate(path: string, cause: unknown): LonghaulError {
     EROFS: 'the file system is read-only',
     ENOSPC: 'the disk is full',
     ENOTDIR: 'a part of the path is a file, not a folder',
+    EEXIST: 'a part of the path is a file, not a folder',
     ENOENT: 'the folder cannot be made',
     ENAMETOOLONG: 'a name in the path is too long',
     ELOOP: 'its links go in a circle',

@@ -7,7 +7,7 @@
  */
 import { constants, existsSync } from 'node:fs'
 import { link, lstat, open, opendir, rename, stat, statfs, unlink, type FileHandle } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import {
   type File,
   FileFailure,
@@ -19,7 +19,7 @@ import {
 import { fileFailure } from './file-failures.ts'
 import { HeldFile, identityOf } from './held-file.ts'
 import { HeldHandle } from './held-handle.ts'
-import { makeFolder } from './make-folder.ts'
+import { makeFolderDurably } from './make-folder.ts'
 import { SyncGate, type SyncLimits } from './sync-gate.ts'
 
 export interface FileSystemOptions {
@@ -32,7 +32,7 @@ export function createFileSystem(options: FileSystemOptions = {}): FileSystem {
   return {
     folder: async (path, { make = false } = {}) => {
       const absolute = resolve(path)
-      if (make) await makeDurably(absolute, gate)
+      if (make) await makeDurably(absolute)
       return openFolder(absolute, gate)
     },
   }
@@ -63,17 +63,10 @@ async function openFolder(path: string, gate: SyncGate): Promise<Folder> {
   }
 }
 
-/** Makes a folder and its parents, and the names of those that are new durable. */
-async function makeDurably(path: string, gate: SyncGate): Promise<void> {
+/** Makes a folder and its parents, and their names durable. */
+async function makeDurably(path: string): Promise<void> {
   try {
-    for (const made of await makeFolder(path)) {
-      const parent = await openFolder(dirname(made), gate)
-      try {
-        await parent.sync()
-      } finally {
-        await parent.close()
-      }
-    }
+    await makeFolderDurably(path)
   } catch (error) {
     throw fileFailure(error, path)
   }

@@ -1,8 +1,9 @@
 /**
  * Making a folder with its parents. Node's own `recursive` never comes back where a folder exists but takes no entries
- * (in /proc, for one): it holds a thread of the pool for ever. May touch: node:fs, folders only.
+ * (in /proc, for one): it holds a thread of the pool for ever. May touch: node:fs, folders only, and the clock to tell how old they are.
  */
-import { mkdir, stat } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { mkdir, open, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /**
@@ -36,5 +37,42 @@ async function makeOne(path: string, mode: number): Promise<boolean> {
     )
     if (exists) return false
     throw error
+  }
+}
+
+/** One that was made so long ago was written out since, on every file system that we know of (the slowest takes half a minute). */
+const youngMs = 10 * 60_000
+
+/**
+ * As {@link makeFolder}, and a power cut takes none of it any more: the names of all that are new are durable when it
+ * resolves, whoever made them. One that died between making and syncing, or is about to sync, leaves a folder that a cut
+ * could still take together with every file that was put there and synced since.
+ */
+export async function makeFolderDurably(path: string, mode = 0o777): Promise<void> {
+  await makeFolder(path, mode)
+  // Windows has no sync of folders: opening one fails there, and NTFS journals names itself.
+  if (process.platform === 'win32') return
+  for (let each = path; each !== dirname(each) && (await isYoung(each)); each = dirname(each)) {
+    try {
+      await syncFolder(dirname(each))
+    } catch (error) {
+      // Whoever may not read a folder cannot have made this one in it.
+      if (!(error instanceof Error && 'code' in error && error.code === 'EACCES')) throw error
+    }
+  }
+}
+
+async function isYoung(path: string): Promise<boolean> {
+  const { birthtimeMs } = await stat(path)
+  // Without a time of birth it may be; one in the future is that of a clock that was set.
+  return birthtimeMs === 0 || Date.now() - birthtimeMs < youngMs
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY)
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
   }
 }

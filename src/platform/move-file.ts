@@ -13,7 +13,7 @@ import { chmod, copyFile, lstat, open, realpath, rename, rm, stat } from 'node:f
 import { basename, dirname, join } from 'node:path'
 import { createHash } from 'node:crypto'
 import { LonghaulError } from '../contract/errors.ts'
-import { makeFolders } from './make-folders.ts'
+import { makeFolderDurably } from './make-folder.ts'
 import { currentUmask } from './this-process.ts'
 
 /**
@@ -100,8 +100,8 @@ async function copyAcross(from: string, to: string, folder: string): Promise<voi
 }
 
 async function makeFolder(path: string): Promise<string> {
-  // The entries of new folders must not be lost before the file that stands in them.
-  for (const made of await makeFolders(path)) await syncFolder(dirname(made))
+  // The names of new folders must not be lost before the file that stands in them.
+  await makeFolderDurably(path)
   return realpath(path)
 }
 

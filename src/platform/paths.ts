@@ -9,7 +9,7 @@ import { stat, statfs } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
 import { LonghaulError } from '../contract/errors.ts'
-import { makeFolder } from './make-folder.ts'
+import { makeFolderDurably } from './make-folder.ts'
 
 /** What the places depend on. @default of each member: this process */
 export interface Surroundings {
@@ -122,7 +122,7 @@ function isOwnFolder(path: string | undefined, uid: number): path is string {
 export async function prepareHome(home: string): Promise<HomePaths> {
   const paths = homePaths(home)
   try {
-    for (const folder of [home, paths.log, paths.spool, paths.run]) await makeFolder(folder, 0o700)
+    for (const folder of [home, paths.log, paths.spool, paths.run]) await makeFolderDurably(folder, 0o700)
   } catch (cause) {
     const said = cause instanceof Error ? cause.message : String(cause)
     throw new LonghaulError(

@@ -9,6 +9,9 @@ import { Inode } from './inode.ts'
 import type { Life } from './life.ts'
 import { isTooLong, type Medium } from './medium.ts'
 
+/** As in src/platform/make-folder. */
+const youngMs = 10 * 60_000
+
 export function createSimulatedFiles(medium: Medium, life: Life): FileSystem {
   const gate = new SyncGate()
   const open = (path: string): Promise<SimulatedFolder> =>
@@ -20,9 +23,9 @@ export function createSimulatedFiles(medium: Medium, life: Life): FileSystem {
       if (!(found instanceof Names)) throw new FileFailure('not a folder', path)
       return new SimulatedFolder(new DiskHandle(medium, life, found, path), gate)
     })
-  /** Makes what is missing, top first, and makes each name durable. */
+  /** Makes what is missing, top first, and makes the name of each that is young durable, whoever made it. */
   const make = async (path: string): Promise<void> => {
-    const missing = await life.call('files.make', () => {
+    const young = await life.call('files.make', () => {
       const fault = medium.due('files.make')
       if (fault !== undefined) throw failure(fault, path)
       const found = medium.find(path)
@@ -30,9 +33,9 @@ export function createSimulatedFiles(medium: Medium, life: Life): FileSystem {
       const made: string[] = []
       for (let each = path; medium.find(each) === undefined; each = dirname(each)) made.unshift(each)
       for (const each of made) medium.addFolder(each)
-      return made
+      return youngOf(path)
     })
-    for (const each of missing) {
+    for (const each of young) {
       const parent = await open(dirname(each))
       try {
         await parent.sync()
@@ -40,6 +43,15 @@ export function createSimulatedFiles(medium: Medium, life: Life): FileSystem {
         await parent.close()
       }
     }
+  }
+  const youngOf = (path: string): readonly string[] => {
+    const found: string[] = []
+    for (let each = path; each !== '/'; each = dirname(each)) {
+      const node = medium.find(each)
+      if (node instanceof Inode || node === undefined || medium.now - node.birthMs >= youngMs) break
+      found.push(each)
+    }
+    return found
   }
   return {
     folder: async (path, options = {}) => {
