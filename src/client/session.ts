@@ -218,7 +218,7 @@ export class BackgroundSession<M = undefined> implements AsyncDisposable {
   }
 
   /**
-   * Resolves after `didFinishEvents` was acknowledged; at once when this process was not launched for this session.
+   * Resolves after `didFinishEvents` was acknowledged, or `didBecomeInvalid`, which nothing follows; at once when this process was not launched for this session.
    * @throws `signal.reason`; CANCELLED when the session is closed first, SESSION_TAKEN_OVER when another process has become
    *   the owner: what was not acknowledged comes again
    */
@@ -442,7 +442,8 @@ export class BackgroundSession<M = undefined> implements AsyncDisposable {
   }
 
   #acknowledged(event: DurableEventJson): void {
-    if (event.kind !== 'didFinishEvents') return
+    // A session that has become invalid has no event after that.
+    if (event.kind !== 'didFinishEvents' && event.kind !== 'didBecomeInvalid') return
     this.#eventsFinished.resolve()
     this.#launch?.eventsFinished()
   }

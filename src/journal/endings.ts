@@ -67,6 +67,9 @@ export function endTask(work: Work, task: TaskRow, changes: TaskChanges, at: Mom
   if (ending.outcome === 'succeeded')
     store.run('update task_text set result = ? where task = ?', JSON.stringify(ending.result), task.id)
   else store.run('update task_text set error = ? where task = ?', JSON.stringify(ending.error), task.id)
+  // A part without bytes is of no use to a retry. Before its intent goes, which may be all that tells which file it is.
+  const part = partRow(store, task.id)
+  if (part !== undefined && part.ranges === '[]') owePart(work, task.id, at.steadyMs)
   const ended = settle(
     work,
     task,
@@ -84,9 +87,6 @@ export function endTask(work: Work, task: TaskRow, changes: TaskChanges, at: Mom
   )
   store.run('delete from destination where task = ?', task.id)
   store.run('delete from dependency where task = ?', task.id)
-  // A part without bytes is of no use to a retry.
-  const part = partRow(store, task.id)
-  if (part !== undefined && part.ranges === '[]') owePart(work, task.id, at.steadyMs)
   if (store.get('select 1 from dependency where needs = ? limit 1', task.id) !== undefined) {
     store.run(`insert or ignore into sweep values ('dependents', ?)`, task.id)
     work.sweepNoted = true

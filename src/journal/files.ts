@@ -71,8 +71,18 @@ export function reclaim(store: Store, folder: string, name: string): void {
 export function owePart(work: Work, task: number, dueMs: number): void {
   const row = partRow(work.store, task)
   if (row === undefined) return
-  owe(work, row, dueMs)
+  owe(work, row.identity === null ? { ...row, ...intended(work.store, task) } : row, dueMs)
   work.store.run('delete from part where task = ?', task)
+}
+
+/**
+ * What its intent says of the part: one that was published in its first attempt has no checkpoint. Where publishing failed half
+ * way it has two names, and without an identity nobody could say that the one to unlink is ours.
+ */
+function intended(store: Store, task: number): Pick<OwedRow, 'identity' | 'boot'> | undefined {
+  const row = store.get<{ intent: string | null }>('select intent from task where id = ?', task)
+  const stored = maybe<StoredIntent>(row?.intent ?? null)
+  return stored === undefined ? undefined : { identity: JSON.stringify(stored.intent.identity), boot: stored.boot }
 }
 
 /** The name of one file, for comparing; no path holds a NUL. */

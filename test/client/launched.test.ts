@@ -62,6 +62,32 @@ test('a launched app gets its session, its events, says that it is done, and end
   assert.deepEqual(daemon.callsOf('event.acknowledge')[0]?.sequences, [1])
 })
 
+test('a launched app whose session becomes invalid has seen its last event with that', async (t) => {
+  const { daemon, env } = await scripted(t)
+  daemon.answer({
+    'session.activate': () => {
+      setImmediate(() => {
+        daemon.note('event', {
+          session: identifier,
+          event: { kind: 'didBecomeInvalid', sequence: 1, redelivered: false, timeMs: 0, body: {} },
+        })
+      })
+      return null
+    },
+  })
+  const { said, code, errors } = await runApp(
+    `handleEventsForBackgroundSession(async (identifier) => {
+      const session = await BackgroundSession.open({ identifier, delegate: {} })
+      await session.activate()
+      await session.eventsFinished()
+      console.log('finished')
+    })`,
+    env,
+  )
+  assert.equal(code, 0, errors)
+  assert.deepEqual(said, ['finished'])
+})
+
 test('an app that says that it is done and opens its session then is not taken for one that its user started', async (t) => {
   const { daemon, env } = await scripted(t)
   const { code, errors } = await runApp(

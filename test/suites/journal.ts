@@ -1152,6 +1152,19 @@ export function journalSuite(form: string, open: OpenJournal): void {
       assert.equal((await s.start(id)).restarts, 1)
     })
 
+    check('a part whose publishing failed half way is owed by its identity, which only the intent knows', async (s) => {
+      const { session } = await s.owned()
+      const id = await s.addOne(session)
+      const attempt = await s.start(id)
+      await s.reserve(attempt)
+      assert.equal((await s.intent(attempt)).found, 'recorded')
+      await s.end(attempt, { kind: 'fail', error: lost })
+      assert.deepEqual(
+        (await s.journal.owed({ limit: 9, at: s.at })).map(({ name, identity: whose }) => [name, whose]),
+        [[`${id}.part`, identity]],
+      )
+    })
+
     check('paying for a file that was taken back meanwhile does not pay for the next one', async (s) => {
       const { session } = await s.owned()
       const [first, second] = await s.add(session, {}, {})
