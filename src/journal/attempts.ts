@@ -19,6 +19,7 @@ import type { TaskRow } from './rows.ts'
 import { configurationOf, sessionRow } from './sessions.ts'
 import type { Store } from './store.ts'
 import { reserve as reservePath } from './tasks.ts'
+import { timeOut } from './wake.ts'
 import type { Work } from './work.ts'
 
 const fenced: Fenced = { found: 'fenced' }
@@ -45,6 +46,11 @@ export function startAttempt(work: Work, input: CommandInput<'startAttempt'>): C
   const { at } = input
   const found = findTask(store, input.task)
   if (found === undefined || found.gate !== 'ready') return { found: 'not ready', gate: found?.gate }
+  // Its time may have run out while nobody could notice: the machine slept, and the daemon ended before it looked.
+  if (found.intent === null && found.budget_left === 0) {
+    timeOut(work, found, at)
+    return { found: 'not ready', gate: 'done' }
+  }
   const session = sessionRow(store, found.session)!
   const task = settle(
     work,

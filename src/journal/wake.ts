@@ -33,7 +33,7 @@ function wake(work: Work, id: number, at: Moment): void {
   else settle(work, task, { wait: null, wait_until: null, server_asked: 0, parked: 0 }, at)
 }
 
-function timeOut(work: Work, task: TaskRow, at: Moment): void {
+export function timeOut(work: Work, task: TaskRow, at: Moment): void {
   const error = timedOutError(work.store, task)
   const closed = closeAttempt(work, task, at, { cause: error, stop: 'deadline' })
   endTask(work, task, closed, at, { outcome: 'failed', error })

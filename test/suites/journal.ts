@@ -747,6 +747,18 @@ export function journalSuite(form: string, open: OpenJournal): void {
       assert.equal(await s.gate(await s.addOne(session, { earliestBeginMs: s.wallMs - 1 })), 'ready')
     })
 
+    check('a deadline that passed while nobody could notice ends the task before it is tried again', async (s) => {
+      const { session } = await s.owned()
+      const id = await s.addOne(session, { policy: { timeoutIntervalForResourceMs: minute } })
+      await s.start(id)
+      // The machine sleeps, and the daemon ends before it has looked.
+      s.pass(hour)
+      await s.restart({ clean: false })
+      assert.deepEqual(await s.journal.startAttempt({ task: id, at: s.at }), { found: 'not ready', gate: 'done' })
+      assert.equal((await s.record(id)).error?.code, 'TIMED_OUT')
+      assert.equal((await s.record(id)).attempts, 1)
+    })
+
     check('the deadline ends a waiting task with the error of its last attempt', async (s) => {
       const owner = await s.owned()
       const id = await s.addOne(owner.session, { policy: { timeoutIntervalForResourceMs: minute } })
