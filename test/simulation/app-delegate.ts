@@ -32,7 +32,7 @@ export interface DelegateOptions {
   /** The callback has ended well, and this process was the owner until then. */
   readonly returned: (event: AppEvent) => void
   /** The callback has ended, one way or the other. */
-  readonly over: () => void
+  readonly over: (event: AppEvent) => void
   readonly lost: (error: Error) => void
   readonly closeSession: () => Promise<void>
   readonly die: () => void
@@ -101,7 +101,7 @@ async function handle(
   try {
     await work(options, event, given, task)
   } finally {
-    options.over()
+    options.over(event)
   }
 }
 

@@ -23,6 +23,8 @@ export interface AppObserver {
   handed(event: AppEvent): void
   /** It ended well: the acknowledgement may follow from now on. */
   returned(event: AppEvent): void
+  /** It ended, well or not. */
+  over?(event: AppEvent): void
   note(what: string): void
   /** Anything that the library must not do. */
   failure(where: string, error: unknown): void
@@ -155,8 +157,9 @@ export class AppTwin {
         this.#callbacks.last ||= event.kind === 'didFinishEvents'
         observe.handed(event)
       },
-      over: () => {
+      over: (event) => {
         this.#callbacks.running--
+        observe.over?.(event)
       },
       returned: (event) => observe.returned(event),
       lost: (error) => this.#lost(error),

@@ -60,6 +60,11 @@ export class Apps {
     if (![...this.#running.values()].some((app) => app.index === index)) this.#start(index, undefined)
   }
 
+  /** A person starts it, whether it runs or not. */
+  openAgain(index: number): void {
+    if (this.#options.plans[index] !== undefined) this.#start(index, undefined)
+  }
+
   /** Every user does the same at once, where they can. */
   act(act: SessionAct, atMs: number): void {
     for (const { twin } of this.#running.values()) twin.acts({ act, atMs })
@@ -129,6 +134,7 @@ export class Apps {
           chronicle.tell((watch) => watch.handed?.({ ...event, pid }))
         },
         returned: (event) => chronicle.tell((watch) => watch.returned?.({ ...event, pid })),
+        over: (event) => chronicle.tell((watch) => watch.over?.({ ...event, pid })),
         note,
         failure: (where, error) => chronicle.fail('no unexpected failure in an app', `${where}: ${stackOf(error)}`),
       },

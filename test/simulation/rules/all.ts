@@ -10,6 +10,7 @@ import { intended } from './intended.ts'
 import { kept } from './kept.ts'
 import { launching } from './launching.ts'
 import { numbers } from './numbers.ts'
+import { once } from './once.ts'
 import { order } from './order.ts'
 import { owners } from './owners.ts'
 import { patience } from './patience.ts'
@@ -26,6 +27,7 @@ export const rules: readonly Rule[] = [
   numbers,
   acknowledgement,
   order,
+  once,
   finishing,
   owners,
   launching,

@@ -1,5 +1,6 @@
 // A task that has a deadline does not work on beyond it, however often it or the daemon begins anew. The time counts while the
 // task runs or waits for another try, not while it is suspended or in a queue.
+import type { CommandInput, CommandOutput } from '../../../src/journal/journal.ts'
 import type { Rule } from './rule.ts'
 
 interface Row {
@@ -11,16 +12,22 @@ interface Row {
 
 /** Ms that the end may come late: the machine slept, the daemon was away, an attempt had to be stopped. */
 const slackMs = 90_000
+/** Ms by which a new attempt may come late; more where the journal is slow, for a moment is told to it before it commits it. */
+const startSlackMs = 5000
+const slowStartSlackMs = 60_000
+/** Of the time that runs, a power cut forgets what was not saved. */
+const lostByPowerCutMs = 65_000
 const counting = new Set(['active', 'backoff'])
 
 export const deadlines: Rule = {
   name: 'a deadline is kept',
-  watch: ({ store, nowMs, broken }) => {
+  watch: ({ plan, store, nowMs, broken }) => {
     /** Ms spent, and where the task stands since when. */
     const spent = new Map<string, { ms: number; gate: string; sinceMs: number }>()
     /** When a task was first seen beyond its deadline. */
     const overAt = new Map<string, number>()
     let alive = false
+    let mayStartLateMs = plan.slow.some(({ call }) => call.startsWith('journal.')) ? slowStartSlackMs : startSlackMs
     const account = (): void => {
       const rows = store.all<Row>(
         `select uid, gate, intent, json_extract(options, '$.policy.timeoutIntervalForResourceMs') deadline
@@ -38,7 +45,27 @@ export const deadlines: Rule = {
       }
     }
     return {
-      committed: account,
+      committed: ({ requests, answers }) => {
+        account()
+        requests.forEach(({ name, input }, i) => {
+          const answer = answers[i]!
+          if (name !== 'startAttempt' || !('ok' in answer)) return
+          const { found } = answer.ok as CommandOutput<'startAttempt'>
+          if (found !== 'started') return
+          const { task } = input as CommandInput<'startAttempt'>
+          const { deadline, intent } = store.get<Pick<Row, 'deadline' | 'intent'>>(
+            `select intent, json_extract(options, '$.policy.timeoutIntervalForResourceMs') deadline
+             from task join task_text on task_text.task = task.id where uid = ?`,
+            task,
+          )!
+          const ms = spent.get(task)?.ms ?? 0
+          if (deadline !== null && intent === null && ms > deadline + mayStartLateMs)
+            broken(`${task} is tried again after ${Math.round(ms / 1000)} s although it has ${deadline / 1000} s`)
+        })
+      },
+      powerCut: () => {
+        mayStartLateMs += lostByPowerCutMs
+      },
       daemon: (what) => {
         account()
         alive = what === 'starts'

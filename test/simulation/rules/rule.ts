@@ -65,6 +65,8 @@ export interface Watch {
   handed?(event: Handed): void
   /** The call of the delegate ended well. */
   returned?(event: Handed): void
+  /** The call of the delegate ended, well or not. */
+  over?(event: Handed): void
   /** The daemon wrote an error into its log. */
   logged?(message: string, fields: Readonly<Record<string, unknown>>): void
   /** Long after faults have stopped. */
