@@ -204,7 +204,8 @@ export class Launch {
     const members = [...this.members.values()]
     if (members.some((member) => member.attached)) return
     const settled = members.every((member) => member.left || member.completed)
-    const over = this.#foreground || this.#exit !== undefined || (this.adopted && (settled || this.#overdue))
+    const over =
+      this.#foreground || this.#exit !== undefined || (this.adopted && (this.#overdue || (settled && !this.isLeft)))
     if (over) this.#finish()
   }
 

@@ -18,7 +18,10 @@ import { commandKey, judgeEnd, judgeLaunch, launchEnvironment, type Verdict } fr
 
 /** Ms after which something is tried again that the journal refused. */
 const retryMs = 1000
-/** How long an owner has to connect again after the daemon was restarted; else its app would be started a second time beside it. */
+/**
+ * How long an owner has to connect again after the daemon was restarted, so that its app is not started a second time beside it. Its
+ * client tries at once, and starts the daemon itself; one that has tried in vain for longer may come later than that.
+ */
 const returnMs = 5000
 
 export interface LaunchesOptions {
@@ -279,7 +282,9 @@ export class Launches {
       if (this.#stopped) return
       for (const { id } of due.map(({ session }) => session)) if (isTaken(id)) this.ownerAppeared(id)
       if (launch.isLeft) return launch.failed('the app was started by its user')
-      const app = await launcher.start(this.#request(launch, due))
+      // A session that its user has opened meanwhile would only be refused to the app.
+      const stillDue = due.filter(({ session }) => launch.members.get(session.id)?.left !== true)
+      const app = await launcher.start(this.#request(launch, stillDue))
       if (this.#stopped) return
       launch.started(app)
       log.info('an app was launched', { pid: app.pid, sessions: [...launch.members.values()].map((m) => m.identifier) })

@@ -239,7 +239,7 @@ export function checkpoint(work: Work, input: CommandInput<'checkpoint'>): Recor
   )
   const received = input.ranges.reduce((sum, [from, to]) => sum + to - from, 0)
   const gained = received > task.best
-  // What gets on is not what makes the daemon end.
+  // What gets on is hardly what makes the daemon end.
   if (gained) store.run('delete from interrupted where task = ?', task.id)
   const total = input.representation.total ?? task.total
   settle(

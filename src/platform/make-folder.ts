@@ -49,18 +49,20 @@ const youngMs = 10 * 60_000
  * could still take together with every file that was put there and synced since.
  */
 export async function makeFolderDurably(path: string, mode = 0o777): Promise<void> {
-  await makeFolder(path, mode)
+  const made = new Set(await makeFolder(path, mode))
   // Windows has no sync of folders: opening one fails there, and NTFS journals names itself.
   if (process.platform === 'win32') return
-  for (let each = path; each !== dirname(each) && (await isYoung(each)); each = dirname(each)) {
+  for (let each = path; each !== dirname(each) && (made.has(each) || (await isYoung(each))); each = dirname(each)) {
     try {
       await syncFolder(dirname(each))
     } catch (error) {
-      // Whoever may not read a folder cannot have made this one in it.
-      if (!(error instanceof Error && 'code' in error && error.code === 'EACCES')) throw error
+      // Not ours to read, or of a file system that syncs no folders: then this is all that can be done.
+      if (!(error instanceof Error && 'code' in error && cannotBeSynced.has(String(error.code)))) throw error
     }
   }
 }
+
+const cannotBeSynced: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EINVAL', 'ENOTSUP'])
 
 async function isYoung(path: string): Promise<boolean> {
   const { birthtimeMs } = await stat(path)

@@ -23,7 +23,7 @@ import type { World } from '../../src/world/world.ts'
 import type { Life } from './life.ts'
 import type { Seeded } from './seeded.ts'
 
-export const home = '/home/longhaul'
+const home = '/home/longhaul'
 export const spool = '/home/longhaul/spool'
 
 export interface DaemonOptions {

@@ -110,7 +110,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     name: 'given-up-part-not-owed',
     says: 'A part that is given up is forgotten instead of unlinked.',
     file: 'src/journal/files.ts',
-    replace: ['  owe(work, row, dueMs)\n', ''],
+    replace: ['  owe(work, row.identity === null ? { ...row, ...intended(work.store, task) } : row, dueMs)\n', ''],
   },
 
   // ---------------------------------------------------------------- the journal's commits

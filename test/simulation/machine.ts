@@ -200,6 +200,8 @@ export class Machine {
           if (moment === 'after') continue
           this.#chronicle.trace(`users act at ${what}: ${fault.act}`)
           this.#apps.act(fault.act, this.timeline.now)
+        } else if (fault.kind === 'app starts twice') {
+          if (moment === 'before') this.#apps.openAgain(fault.app)
         } else if (fault.moment === moment) {
           this.#chronicle.trace(`${fault.kind} ${moment} ${what} (${call} ${nth})`)
           if (fault.kind === 'power cut') this.#powerCut(fault.darkMs)
@@ -335,6 +337,8 @@ export class Machine {
     this.#daemon = undefined
     this.#chronicle.trace(`the daemon ends: ${how}`)
     daemon.life.end()
+    // What it had not committed is gone with its connection.
+    if (this.store.database.isTransaction) this.store.exec('rollback')
     this.#chronicle.tell((watch) => watch.daemon?.('ended'))
   }
 }

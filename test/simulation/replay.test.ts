@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Hand, runSeeds } from './crew.ts'
-import { makePlan } from './plan.ts'
+import { makePlan } from './make-plan.ts'
 
 const seeds = [1, 2, 3, 4, 5, 6]
 

@@ -27,7 +27,7 @@ async function load(): Promise<{
 }> {
   try {
     const isIn = values.fault === undefined ? () => true : putFault(faultOf(values.fault))
-    const loaded = { ...(await import('./plan.ts')), ...(await import('./run.ts')) }
+    const loaded = { ...(await import('./make-plan.ts')), ...(await import('./run.ts')) }
     if (!isIn()) throw new Error(`the simulation does not use ${faultOf(values.fault!).file}`)
     return loaded
   } catch (error) {

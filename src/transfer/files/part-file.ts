@@ -66,6 +66,8 @@ export class PartFile {
     if (found === undefined) return { lost: 'the partial file is gone', missing: true }
     if (part.identity === undefined || !isSameFile(part.identity, found))
       return { lost: 'another file has taken the place of the partial file', missing: false }
+    // Publishing failed half way: what would be written here would be written into the destination's file.
+    if (found.links > 1) return { lost: 'the partial file stands at a destination already', missing: false }
     if (found.size < highestEnd(part.ranges)) return { lost: 'the partial file was cut short', missing: false }
     const file = await folder.open(part.name, 'write')
     // Between the look and the open the name may have been given to another file.

@@ -6,16 +6,21 @@ export const kept: Rule = {
   name: 'an accepted task survives',
   watch: ({ store, broken }) => {
     const accepted = new Set<string>()
-    let sessionsGo = false
+    /** Their session was invalidated; some of them may be told as accepted only after that. */
+    const goes = new Set<string>()
     const check = (): void => {
-      if (sessionsGo) return
       for (const task of accepted)
-        if (store.get('select 1 from task where uid = ?', task) === undefined)
+        if (!goes.has(task) && store.get('select 1 from task where uid = ?', task) === undefined)
           broken(`the task ${task} was accepted and is not in the journal`)
     }
     return {
-      committed: ({ requests }) => {
-        if (requests.some(({ name }) => name === 'invalidate' || name === 'dropSession')) sessionsGo = true
+      committed: ({ requests, answers }) => {
+        requests.forEach(({ name, input }, i) => {
+          if ((name !== 'invalidate' && name !== 'dropSession') || !('ok' in answers[i]!)) return
+          const { session } = input as { readonly session: number }
+          for (const { uid } of store.all<{ uid: string }>('select uid from task where session = ?', session))
+            goes.add(uid)
+        })
       },
       accepted: (task) => {
         accepted.add(task)

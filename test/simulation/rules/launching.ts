@@ -13,6 +13,8 @@ interface LaunchedApp {
   readonly sessions: readonly string[]
   /** It dealt with some event. */
   useful: boolean
+  /** Somebody else opened a session of it: the launch has nothing to do with that any more, nor does the next life know of it. */
+  left: boolean
 }
 
 export const launching: Rule = {
@@ -39,9 +41,9 @@ export const launching: Rule = {
             )
         }
         for (const [other, app] of running)
-          if (app.command === command && app.life < life && nowMs() - startedAtMs < adoptionMs)
+          if (app.command === command && !app.left && app.life < life && nowMs() - startedAtMs < adoptionMs)
             broken(`${command} is launched although ${other} of an earlier life of the daemon still runs`)
-        running.set(pid, { command, sessions, useful: false, life })
+        running.set(pid, { command, sessions, useful: false, left: false, life })
       },
       answered: (caller, verb, params) => {
         if (verb !== 'session.open' || (params as { own?: unknown }).own === undefined) return
@@ -49,7 +51,11 @@ export const launching: Rule = {
         const { identifier } = params as { identifier: string }
         uselessAt.delete(identifier)
         // The launch has nothing to do with it any more.
-        for (const app of running.values()) if (app.sessions.includes(identifier)) app.useful = true
+        for (const app of running.values())
+          if (app.sessions.includes(identifier)) {
+            app.useful = true
+            app.left = true
+          }
       },
       committed: ({ requests, answers }) => {
         requests.forEach(({ name, input }, i) => {
