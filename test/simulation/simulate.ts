@@ -17,27 +17,31 @@ import { faultOf } from './with-fault.ts'
 const folder = 'node_modules/.cache/simulation'
 const saveEveryMs = 2000
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: 'string' },
-    from: { type: 'string' },
-    jobs: { type: 'string' },
-    resume: { type: 'boolean', default: false },
-    state: { type: 'string', default: `${folder}/run.json` },
-    trace: { type: 'string' },
-    fault: { type: 'string' },
-    faults: { type: 'boolean', default: false },
-  },
-})
-
 // As in `… | head`: nobody reads any more.
 process.stdout.on('error', () => process.exit(1))
 
+let values: ReturnType<typeof readOptions>
 try {
+  values = readOptions()
   process.exitCode = await main()
 } catch (error) {
   print(`${styled('red', '✖')} ${wrapped(error instanceof Error ? error.message : String(error), 2)}`)
   process.exitCode = 2
+}
+
+function readOptions() {
+  return parseArgs({
+    options: {
+      seeds: { type: 'string' },
+      from: { type: 'string' },
+      jobs: { type: 'string' },
+      resume: { type: 'boolean', default: false },
+      state: { type: 'string', default: `${folder}/run.json` },
+      trace: { type: 'string' },
+      fault: { type: 'string' },
+      faults: { type: 'boolean', default: false },
+    },
+  }).values
 }
 
 function main(): Promise<number> {

@@ -6,13 +6,10 @@ import { parseArgs } from 'node:util'
 import { rows } from './rows.ts'
 import { runRow } from './run-row.ts'
 
-const { values } = parseArgs({
-  options: { row: { type: 'string', multiple: true, default: [] }, quick: { type: 'boolean', default: false } },
-})
+const values = readOptions()
 const wanted =
   values.row.length === 0 ? rows : rows.filter(({ name }) => values.row.some((part) => name.includes(part)))
-if (wanted.length === 0)
-  throw new Error(`no row has that in its name; there are: ${rows.map(({ name }) => name).join(', ')}`)
+if (wanted.length === 0) refuse(['No row has that in its name. There are:', ...rows.map(({ name }) => `  ${name}`)])
 
 const width = Math.max(...wanted.map(({ name }) => name.length))
 const print = (line: string): void => void process.stdout.write(`${line}\n`)
@@ -35,3 +32,18 @@ for (const row of wanted) {
 }
 if (bad > 0) print(`\n${bad} of ${wanted.length} rows are not as they must be`)
 process.exitCode = bad > 0 ? 1 : 0
+
+function readOptions(): { readonly row: readonly string[]; readonly quick: boolean } {
+  try {
+    return parseArgs({
+      options: { row: { type: 'string', multiple: true, default: [] }, quick: { type: 'boolean', default: false } },
+    }).values
+  } catch (error) {
+    return refuse([error instanceof Error ? error.message : String(error)])
+  }
+}
+
+function refuse(lines: readonly string[]): never {
+  process.stderr.write(`${lines.join('\n')}\n`)
+  process.exit(2)
+}
