@@ -91,12 +91,14 @@ export const deliberateFaults: readonly DeliberateFault[] = [
   {
     name: 'recovered-without-folder-sync',
     says: 'A file that is found in its place after a crash is told finished before its folder is synced.',
+    from: 110,
     file: publish,
     replace: ['    else await folder.sync()\n', ''],
   },
   {
     name: 'intent-not-recovered',
     says: 'The attempt after a crash is not told of the intent that was recorded.',
+    from: 695,
     file: attempts,
     replace: ['    intent: intentOf(task, boot),\n', '    intent: undefined,\n'],
   },
@@ -150,6 +152,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
   {
     name: 'event-in-its-own-transaction',
     says: 'An event and what comes before it are committed without the change that follows.',
+    from: 100,
     file: outbox,
     replace: [
       '  const sequence = takeNumber(work, session, event.kind)\n',
@@ -168,6 +171,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
   {
     name: 'checkpoint-not-fenced',
     says: 'A checkpoint counts whoever makes it.',
+    from: 50,
     file: attempts,
     replace: [
       'running(store, input.task, input.fence) ?? justPaused(store, input.task, input.fence)',
@@ -177,6 +181,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
   {
     name: 'intent-not-fenced',
     says: 'An intent is recorded whoever records it, also after a cancel.',
+    from: 65,
     file: attempts,
     replace: [
       '  const task = running(store, input.task, input.fence)\n  if (task === undefined) return fenced\n  // Only a second',
@@ -186,6 +191,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
   {
     name: 'finish-not-fenced',
     says: 'A task is finished by whoever says so, also after a cancel.',
+    from: 140,
     file: attempts,
     replace: [
       '  const { at, result } = input\n  const task = running(store, input.task, input.fence)\n',
@@ -204,6 +210,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
   {
     name: 'owner-not-fenced',
     says: 'A former owner may still acknowledge.',
+    from: 200,
     file: outbox,
     replace: ['  return row?.owner_fence === fence\n', '  return row !== undefined\n'],
   },
@@ -251,7 +258,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
   {
     name: 'finish-events-twice',
     says: 'A launched app that connects again is told didFinishEvents once more.',
-    from: 300,
+    from: 320,
     file: 'src/delivery/pump.ts',
     replace: [`    if (which === 'written') this.#finish = 'queued'\n`, ''],
   },
@@ -293,6 +300,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
   {
     name: 'deadline-starts-anew',
     says: 'Each attempt, and so each restart, gives a task the whole time again.',
+    from: 140,
     file: 'src/journal/lanes.ts',
     replace: ['(budget_left ?? deadlineMs(store, task))', 'deadlineMs(store, task)'],
   },
@@ -366,6 +374,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
   {
     name: 'launch-not-recorded',
     says: 'A daemon that is restarted knows nothing of the app that it launched, and launches another.',
+    from: 70,
     file: launches,
     replace: ['state: { ...state, current: { token: launch.token } }', 'state'],
   },
@@ -404,6 +413,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
   {
     name: 'running-callback-runs-again',
     says: 'A callback that runs while the connection breaks is started a second time.',
+    from: 130,
     file: inbox,
     replace: [`entry.state === 'running' || entry.state === 'settled')`, `entry.state === 'settled')`],
   },
