@@ -38,7 +38,8 @@ export const deadlines: Rule = {
         const task = spent.get(uid) ?? { ms: 0, gate: '', sinceMs: nowMs() }
         if (alive && counting.has(task.gate)) task.ms += nowMs() - task.sinceMs
         spent.set(uid, { ms: task.ms, gate, sinceMs: nowMs() })
-        if (gate !== 'active' || intent !== null || task.ms <= deadline!) continue
+        // Nobody works while there is no daemon, whatever the row says.
+        if (!alive || gate !== 'active' || intent !== null || task.ms <= deadline!) continue
         if (!overAt.has(uid)) overAt.set(uid, nowMs())
         if (nowMs() - overAt.get(uid)! > slackMs)
           broken(`${uid} still runs after ${Math.round(task.ms / 1000)} s although it has ${deadline! / 1000} s`)
@@ -68,6 +69,7 @@ export const deadlines: Rule = {
       },
       daemon: (what) => {
         account()
+        overAt.clear()
         alive = what === 'starts'
       },
     }
