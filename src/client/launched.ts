@@ -15,6 +15,9 @@ export type LaunchHandler = (identifier: string, completionHandler: () => void) 
 export interface Launch {
   readonly token: string
   readonly completed: boolean
+  /** Its `didFinishEvents` has come; the daemon writes no other one for this launch, whoever of the app owns the session next. */
+  readonly finishSeen: boolean
+  sawFinish(): void
   /** All its events were acknowledged; an app without a handler has nothing more to say than that. */
   eventsFinished(): void
 }
@@ -25,6 +28,7 @@ class SessionLaunch implements Launch {
   readonly #link: Link
   readonly #release: () => void
   #completed = false
+  #finishSeen = false
   #hasHandler = false
 
   constructor(identifier: string, token: string, link: Link) {
@@ -37,6 +41,14 @@ class SessionLaunch implements Launch {
 
   get completed(): boolean {
     return this.#completed
+  }
+
+  get finishSeen(): boolean {
+    return this.#finishSeen
+  }
+
+  sawFinish(): void {
+    this.#finishSeen = true
   }
 
   get hasHandler(): boolean {

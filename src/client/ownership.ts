@@ -32,7 +32,7 @@ export interface OwnershipOptions {
   readonly methods: readonly string[]
   readonly takeover: boolean
   /** What this process was launched for; also when it has completed that, so that it is not taken for one that its user started. */
-  readonly launch?: Pick<Launch, 'token' | 'completed'> | undefined
+  readonly launch?: Pick<Launch, 'token' | 'completed' | 'finishSeen' | 'sawFinish'> | undefined
   readonly concurrency: number
   readonly consumer: Consumer
 }
@@ -52,8 +52,6 @@ export class Ownership implements Resident {
   #ended: LonghaulError | undefined
   readonly #running = new Map<number, Promise<void>>()
   readonly #toAcknowledge = new Set<number>()
-  /** The `didFinishEvents` of the launch has come; its acknowledgement may be on its way. */
-  #finishSeen = false
   #flushing: Promise<void> | undefined
 
   private constructor(options: OwnershipOptions) {
@@ -170,7 +168,7 @@ export class Ownership implements Resident {
     if (this.#ended !== undefined) return
     if (name === 'event') {
       const { event } = params as Notes['event']
-      this.#finishSeen ||= event.kind === 'didFinishEvents'
+      if (event.kind === 'didFinishEvents') this.#options.launch?.sawFinish()
       this.#step({ kind: 'arrived', event })
     } else if (name === 'passing') this.#step({ kind: 'passed', event: (params as Notes['passing']).event })
     else if (name === 'ended') this.#loseTo(LonghaulError.fromJSON((params as Notes['ended']).error))
@@ -189,7 +187,7 @@ export class Ownership implements Resident {
         takeover,
         ...(fence !== undefined && { fence }),
         ...(launch !== undefined && { launchToken: launch.token }),
-        ...((this.#finishSeen || launch?.completed === true) && { finishSeen: true }),
+        ...((launch?.finishSeen === true || launch?.completed === true) && { finishSeen: true }),
       },
     }
   }

@@ -88,6 +88,27 @@ test('a launched app whose session becomes invalid has seen its last event with 
   assert.deepEqual(said, ['finished'])
 })
 
+test('a launched app that takes its session over from itself is not told a second time that all events have come', async (t) => {
+  const { daemon, env } = await scripted(t)
+  deliver(daemon)
+  const { code, errors } = await runApp(
+    `handleEventsForBackgroundSession(async (identifier, completionHandler) => {
+      const first = await BackgroundSession.open({ identifier, delegate: {} })
+      await first.activate()
+      await first.eventsFinished()
+      await using second = await BackgroundSession.open({ identifier, delegate: {}, takeover: true })
+      await first.close()
+      completionHandler()
+    })`,
+    env,
+  )
+  assert.equal(code, 0, errors)
+  assert.deepEqual(
+    daemon.callsOf('session.open').map(({ own }) => own?.finishSeen),
+    [undefined, true],
+  )
+})
+
 test('an app that says that it is done and opens its session then is not taken for one that its user started', async (t) => {
   const { daemon, env } = await scripted(t)
   const { code, errors } = await runApp(

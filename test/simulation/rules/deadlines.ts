@@ -27,7 +27,10 @@ export const deadlines: Rule = {
     /** When a task was first seen beyond its deadline. */
     const overAt = new Map<string, number>()
     let alive = false
-    let mayStartLateMs = plan.slow.some(({ call }) => call.startsWith('journal.')) ? slowStartSlackMs : startSlackMs
+    /** What power cuts took of the time that was spent; of a sleep just before, all of it. */
+    let forgottenMs = 0
+    const sleptMs = plan.faults.reduce((sum, fault) => sum + (fault.kind === 'machine sleeps' ? fault.forMs : 0), 0)
+    const mayStartLateMs = plan.slow.some(({ call }) => call.startsWith('journal.')) ? slowStartSlackMs : startSlackMs
     const account = (): void => {
       const rows = store.all<Row>(
         `select uid, gate, intent, json_extract(options, '$.policy.timeoutIntervalForResourceMs') deadline
@@ -39,7 +42,7 @@ export const deadlines: Rule = {
         if (alive && counting.has(task.gate)) task.ms += nowMs() - task.sinceMs
         spent.set(uid, { ms: task.ms, gate, sinceMs: nowMs() })
         // Nobody works while there is no daemon, whatever the row says.
-        if (!alive || gate !== 'active' || intent !== null || task.ms <= deadline!) continue
+        if (!alive || gate !== 'active' || intent !== null || task.ms <= deadline! + forgottenMs) continue
         if (!overAt.has(uid)) overAt.set(uid, nowMs())
         if (nowMs() - overAt.get(uid)! > slackMs)
           broken(`${uid} still runs after ${Math.round(task.ms / 1000)} s although it has ${deadline! / 1000} s`)
@@ -60,12 +63,12 @@ export const deadlines: Rule = {
             task,
           )!
           const ms = spent.get(task)?.ms ?? 0
-          if (deadline !== null && intent === null && ms > deadline + mayStartLateMs)
+          if (deadline !== null && intent === null && ms > deadline + mayStartLateMs + forgottenMs)
             broken(`${task} is tried again after ${Math.round(ms / 1000)} s although it has ${deadline / 1000} s`)
         })
       },
       powerCut: () => {
-        mayStartLateMs += lostByPowerCutMs
+        forgottenMs += lostByPowerCutMs + sleptMs
       },
       daemon: (what) => {
         account()
