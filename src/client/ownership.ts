@@ -52,6 +52,8 @@ export class Ownership implements Resident {
   #ended: LonghaulError | undefined
   readonly #running = new Map<number, Promise<void>>()
   readonly #toAcknowledge = new Set<number>()
+  /** The journal could not take an acknowledgement a moment ago. */
+  #waitsForJournal = false
   #flushing: Promise<void> | undefined
 
   private constructor(options: OwnershipOptions) {
@@ -144,6 +146,7 @@ export class Ownership implements Resident {
         await ask('session.close', { identifier: this.#identifier, fence: this.#fence })
         return
       }
+      this.#waitsForJournal = false
       this.#step({ kind: 'attached' })
       // Committed before events flow again, so that none comes again that was told to be acknowledged.
       await this.#flush()
@@ -269,7 +272,7 @@ export class Ownership implements Resident {
     try {
       // One turn, for callbacks that return at once.
       await Promise.resolve()
-      while (this.#toAcknowledge.size > 0 && this.#fence !== undefined) {
+      while (this.#toAcknowledge.size > 0 && this.#fence !== undefined && !this.#waitsForJournal) {
         const sequences = [...this.#toAcknowledge]
         this.#toAcknowledge.clear()
         try {
@@ -292,8 +295,14 @@ export class Ownership implements Resident {
     if (this.#ended !== undefined || !this.#link.attached) return
     if (isLonghaulError(error, 'SESSION_TAKEN_OVER') || isLonghaulError(error, 'SESSION_IN_USE')) return
     // The journal could not take it (a full disk, say): the daemon waits for it, so it is said until it counts.
+    // Later ones wait behind it, or an event would come again after its task's completion was acknowledged.
+    const later = [...this.#toAcknowledge]
+    this.#toAcknowledge.clear()
+    for (const sequence of [...sequences, ...later]) this.#toAcknowledge.add(sequence)
+    this.#waitsForJournal = true
     this.#link.world.clock.timer(this.#link.world.clock.steady() + acknowledgeAgainMs, () => {
-      if (this.#ended === undefined) this.#act({ do: 'acknowledge', sequences })
+      this.#waitsForJournal = false
+      if (this.#ended === undefined) void this.#flush()
     })
   }
 

@@ -24,13 +24,14 @@ export const launching: Rule = {
     /** When the last useless launch for it ended; forgotten once somebody else opens it. */
     const uselessAt = new Map<string, number>()
     let life = 0
-    let startedAtMs = 0
+    /** When each life of the daemon began. */
+    const startedAtMs: number[] = []
 
     return {
       daemon: (what) => {
         if (what !== 'starts') return
         life++
-        startedAtMs = nowMs()
+        startedAtMs[life] = nowMs()
       },
       launched: ({ pid, command, sessions }) => {
         for (const identifier of sessions) {
@@ -41,7 +42,12 @@ export const launching: Rule = {
             )
         }
         for (const [other, app] of running)
-          if (app.command === command && !app.left && app.life < life && nowMs() - startedAtMs < adoptionMs)
+          if (
+            app.command === command &&
+            !app.left &&
+            app.life < life &&
+            nowMs() - (startedAtMs[app.life + 1] ?? 0) < adoptionMs
+          )
             broken(`${command} is launched although ${other} of an earlier life of the daemon still runs`)
         running.set(pid, { command, sessions, useful: false, left: false, life })
       },
