@@ -218,7 +218,8 @@ export class BackgroundSession<M = undefined> implements AsyncDisposable {
   }
 
   /**
-   * Resolves after `didFinishEvents` was acknowledged, or `didBecomeInvalid`, which nothing follows; at once when this process was not launched for this session.
+   * Resolves after `didFinishEvents` was acknowledged, or `didBecomeInvalid`, which nothing follows; at once when this process
+   * was not launched for this session.
    * @throws `signal.reason`; CANCELLED when the session is closed first, SESSION_TAKEN_OVER when another process has become
    *   the owner: what was not acknowledged comes again
    */

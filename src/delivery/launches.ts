@@ -6,6 +6,8 @@
  * session: failures in a row, not before when, and the token of a launch under way.
  *
  * An owner that comes by itself ends all of it for its session, from whatever state, and the back-off with it.
+ *
+ * It is long because it is that one machine, each state a section; what needs no state is in `launch-rule`.
  */
 import type { BlockerJson } from '../contract/explanation.ts'
 import { asLonghaulError } from '../contract/errors.ts'

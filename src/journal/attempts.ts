@@ -5,6 +5,8 @@
  * attempt's next write.
  *
  * The publish intent is the point of no return: from its commit to the attempt's end nothing raises the fence.
+ *
+ * It is long because it is one state machine: every command that an attempt may give, each beside its guard.
  */
 import type { Delivered, PublishIntent } from '../contract/bytes.ts'
 import type { ErrorCode } from '../contract/errors.ts'
