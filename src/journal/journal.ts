@@ -250,7 +250,6 @@ export interface Recovery {
   /** Attempts that it left behind were ended; tasks parked because they were active in three unclean ends within 10 min. */
   readonly interrupted: number
   readonly parked: readonly TaskId[]
-  readonly invalidating: readonly SessionId[]
   /** Had an owner when the daemon before this one ended, whose process may live on. */
   readonly owned: readonly SessionId[]
 }

@@ -72,14 +72,10 @@ export function openLife(work: Work, input: CommandInput<'openLife'>): CommandOu
     )
   }
   work.schedule = true
-  const invalidating = store.all<{ id: SessionId }>(
-    `select id from session where identifier is not null and state <> 'open' order by id`,
-  )
   return {
     unclean,
     interrupted: left.length,
     parked,
-    invalidating: invalidating.map(({ id }) => id),
     owned: owned.map(({ id }) => id),
   }
 }

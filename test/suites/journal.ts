@@ -1319,7 +1319,6 @@ export function journalSuite(form: string, open: OpenJournal): void {
         unclean: true,
         interrupted: 1,
         parked: [],
-        invalidating: [],
         owned: [owner.session],
       })
       assert.deepEqual([await s.gate(active!), await s.gate(backoff!)], ['ready', 'backoff'])
