@@ -21,6 +21,7 @@ const id = '01ARZ3NDEKTSV4RRFFQ69G5FAV'
 
 interface Owned {
   readonly daemon: ScriptedDaemon
+  readonly link: Link
   readonly clock: VirtualClock
   readonly ownership: Ownership
 }
@@ -54,15 +55,15 @@ async function owned(t: TestContext, run: Consumer['run'], lost: Consumer['lost'
     await daemon.stop()
   })
   await ownership.activate()
-  return { daemon, clock, ownership }
+  return { daemon, link, clock, ownership }
 }
 
-function deliver(daemon: ScriptedDaemon): void {
+function deliver(daemon: ScriptedDaemon, sequence = 1): void {
   daemon.note('event', {
     session: identifier,
     event: {
       kind: 'didResumeAtOffset',
-      sequence: 1,
+      sequence,
       redelivered: false,
       timeMs: 0,
       task: someRecord(id),
@@ -171,4 +172,36 @@ test('an acknowledgement that the journal could not take is said again after a s
   await clock.advance(1000)
   await daemon.came('event.acknowledge', 2)
   assert.deepEqual(daemon.callsOf('event.acknowledge')[1]?.sequences, [1])
+})
+
+test('an acknowledgement that comes while an earlier one waits for the journal goes behind it', async (t) => {
+  const goOn = Promise.withResolvers<void>()
+  const begun = Promise.withResolvers<void>()
+  const { daemon, link, clock } = await owned(t, ({ sequence }) => {
+    if (sequence === 1) return Promise.resolve()
+    begun.resolve()
+    return goOn.promise
+  })
+  daemon.answer({
+    'event.acknowledge': ({ sequences }) => {
+      if (daemon.callsOf('event.acknowledge').length === 1) throw new LonghaulError('DISK_FULL', 'not now')
+      return { acknowledged: sequences.length }
+    },
+  })
+  const said = (): readonly unknown[] => daemon.callsOf('event.acknowledge').map(({ sequences }) => sequences)
+  deliver(daemon, 1)
+  deliver(daemon, 2)
+  await begun.promise
+  await daemon.came('event.acknowledge')
+  // One timer is for the slow callback, the other one for the next try.
+  while (clock.armed < 2) await new Promise(setImmediate)
+  goOn.resolve()
+  // Were it not held back, it would come within the second.
+  await clock.advance(999)
+  // What was sent by then has arrived when this is answered.
+  await link.call('session.list', {})
+  assert.deepEqual(said(), [[1]])
+  await clock.advance(1)
+  await daemon.came('event.acknowledge', 2)
+  assert.deepEqual(said(), [[1], [1, 2]])
 })
