@@ -1,0 +1,336 @@
+/**
+ * An HTTP/1.1 server that can tell every lie: it writes its answers byte by byte on a raw socket, so that cuts, resets,
+ * stalls and broken framing happen exactly where a test says. It keeps a record of what it was asked and what it sent,
+ * and lets a test wait for either without sleeping.
+ *
+ *     await using server = await FaultServer.start()
+ *     const url = server.file('/a.bin', { size: 5_000_000, etag: '"v1"', script: [cutAfter(1_000_000)] })
+ *     …
+ *     const second = await server.received(2)
+ *     assert.equal(second.headers.range, 'bytes=1000000-')
+ *
+ * Each request for a file takes the next step of its script (see `behaviours.ts`); after the last one it is served well.
+ * Good service means ranges, If-Range, HEAD, keep-alive. Requests must have no body.
+ */
+import { once } from 'node:events'
+import { type AddressInfo, type Server, type Socket, createServer } from 'node:net'
+import { type SecureContext, TLSSocket, createSecureContext } from 'node:tls'
+import { type FileOptions, planAnswer } from './answer-plan.ts'
+import { AnswerWriter, type Line } from './answer-writer.ts'
+import { type Behaviour } from './behaviours.ts'
+import { type Pattern, createPattern } from './pattern.ts'
+
+export type { FileOptions } from './answer-plan.ts'
+export * from './behaviours.ts'
+
+export interface ReceivedRequest {
+  /** From 1, over all paths. */
+  readonly number: number
+  readonly method: string
+  /** Path and query. */
+  readonly path: string
+  /** Names in lower case; of repeated ones the last. */
+  readonly headers: Readonly<Record<string, string>>
+  /** As they came. */
+  readonly rawHeaders: readonly (readonly [string, string])[]
+  /** From 1; equal for requests on one connection. */
+  readonly connection: number
+  /** Bytes of the body that the system took from us so far. */
+  readonly bytesSent: number
+  /** Whether the answer was written to its planned end, or the client went away before. */
+  readonly ended: 'no' | 'as planned' | 'client left'
+}
+
+export interface FaultServerOptions {
+  /** @default '127.0.0.1' */
+  readonly host?: string
+  /** @default any free one */
+  readonly port?: number
+  /** Serves https with this key and certificate (PEM). @default http */
+  readonly tls?: ServerTls
+  /** Name in the addresses that `file()` gives. @default the host */
+  readonly name?: string
+}
+
+export interface ServerTls {
+  readonly key: string
+  readonly cert: string
+  readonly minVersion?: 'TLSv1.2' | 'TLSv1.3'
+  readonly maxVersion?: 'TLSv1.2' | 'TLSv1.3'
+}
+
+interface Resource extends FileOptions {
+  asked: number
+}
+
+type MutableRequest = { -readonly [F in keyof ReceivedRequest]: ReceivedRequest[F] }
+
+/** A test that waits for what does not come should say so before the runner kills it. */
+const patienceMs = 20_000
+
+export class FaultServer {
+  readonly #options: FaultServerOptions
+  readonly #resources = new Map<string, Resource>()
+  readonly #patterns = new Map<string, Pattern>()
+  readonly #requests: MutableRequest[] = []
+  readonly #sockets = new Set<Socket>()
+  readonly #watchers = new Set<() => void>()
+  #server: Server | undefined
+  #secureContext: SecureContext | undefined
+  #port = 0
+  #connections = 0
+  #released = Promise.withResolvers<void>()
+  #held: PromiseWithResolvers<void> | undefined
+
+  static async start(options: FaultServerOptions = {}): Promise<FaultServer> {
+    const server = new FaultServer(options)
+    await server.restart()
+    return server
+  }
+
+  protected constructor(options: FaultServerOptions) {
+    this.#options = options
+    this.#port = options.port ?? 0
+  }
+
+  // ------------------------------------------------------------------------------------------------------- what it serves
+
+  /** Serves a file and gives its address. */
+  file(path: string, options: FileOptions): string {
+    this.#resources.set(path, { ...options, asked: 0 })
+    return this.url(path)
+  }
+
+  /** Answers every request for this path by the steps of the script, and after the last one by that again. */
+  answers(path: string, ...script: readonly [Behaviour, ...Behaviour[]]): string {
+    const last = script.at(-1)!
+    return this.file(path, { size: 0, script: [...script, ...Array.from({ length: 10_000 }, () => last)] })
+  }
+
+  /** From now on the path has these options instead; its script, if none is given, goes on. */
+  change(path: string, options: Partial<FileOptions>): void {
+    const resource = this.#resource(path)
+    const asked = options.script === undefined ? resource.asked : 0
+    this.#resources.set(path, { ...resource, ...options, asked })
+  }
+
+  url(path: string): string {
+    const host = this.#options.name ?? this.#options.host ?? '127.0.0.1'
+    const scheme = this.#options.tls === undefined ? 'http' : 'https'
+    return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${this.#port}${path}`
+  }
+
+  get port(): number {
+    return this.#port
+  }
+
+  /** SHA-256, lower-case hex, of the whole file as it is now. */
+  digest(path: string): string {
+    const { seed, size } = this.#resource(path)
+    return this.#pattern(seed ?? path).digest(size)
+  }
+
+  bytes(path: string, from = 0, size?: number): Buffer {
+    const resource = this.#resource(path)
+    return this.#pattern(resource.seed ?? path).bytes(from, size ?? resource.size - from)
+  }
+
+  // ------------------------------------------------------------------------------------------------------- what it saw
+
+  get requests(): readonly ReceivedRequest[] {
+    return this.#requests
+  }
+
+  requestsFor(path: string): readonly ReceivedRequest[] {
+    return this.#requests.filter((request) => request.path === path)
+  }
+
+  /** Bytes of bodies that left for this path, over all requests. */
+  bytesSent(path: string): number {
+    return this.requestsFor(path).reduce((sum, request) => sum + request.bytesSent, 0)
+  }
+
+  get openConnections(): number {
+    return this.#sockets.size
+  }
+
+  /** Connections that were ever made. */
+  get connections(): number {
+    return this.#connections
+  }
+
+  /** Resolves with the n-th request (of that path) when its head has arrived. */
+  async received(n: number, path?: string): Promise<ReceivedRequest> {
+    const all = (): readonly ReceivedRequest[] => (path === undefined ? this.#requests : this.requestsFor(path))
+    await this.until(() => all().length >= n, `request ${n}${path === undefined ? '' : ` for ${path}`}`)
+    return all()[n - 1]!
+  }
+
+  /** Resolves when so many bytes of bodies have left for this path. */
+  async sent(path: string, bytes: number): Promise<void> {
+    await this.until(() => this.bytesSent(path) >= bytes, `${bytes} bytes sent for ${path}`)
+  }
+
+  /** Resolves when no client is connected. */
+  async deserted(): Promise<void> {
+    await this.until(() => this.#sockets.size === 0, 'all clients gone')
+  }
+
+  /** Resolves when `condition` holds; it is asked whenever something happened here. */
+  async until(condition: () => boolean, what: string): Promise<void> {
+    if (condition()) return
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const watcher = (): void => {
+      if (condition()) resolve()
+    }
+    const timer = setTimeout(() => reject(new Error(`waited ${patienceMs} ms for: ${what}`)), patienceMs)
+    this.#watchers.add(watcher)
+    try {
+      await promise
+    } finally {
+      clearTimeout(timer)
+      this.#watchers.delete(watcher)
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------------------- what befalls it
+
+  /** Lets every stalled answer go on. */
+  release(): void {
+    this.#released.resolve()
+    this.#released = Promise.withResolvers()
+  }
+
+  /** Takes connections and requests but answers nothing until `resume()`. */
+  hold(): void {
+    this.#held ??= Promise.withResolvers()
+  }
+
+  resume(): void {
+    this.#held?.resolve()
+    this.#held = undefined
+  }
+
+  /** Resets every connection; goes on listening. */
+  resetAll(): void {
+    for (const socket of this.#sockets) {
+      // Resetting one whose farewell is under way leaves a handle that Node waits for at exit, for ever (24.21).
+      if (socket.writableEnded) socket.destroy()
+      else socket.resetAndDestroy()
+    }
+  }
+
+  /** As if the machine lost its server: every connection is reset and nobody listens. */
+  async stop(): Promise<void> {
+    const server = this.#server
+    this.#server = undefined
+    if (server === undefined) return
+    const closed = once(server, 'close')
+    server.close()
+    this.resetAll()
+    this.release()
+    this.resume()
+    await closed
+  }
+
+  /** Listens again, on the same port. */
+  async restart(): Promise<void> {
+    if (this.#server !== undefined) return
+    const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => this.#welcome(socket))
+    this.#server = server
+    server.listen(this.#port, this.#options.host ?? '127.0.0.1')
+    await once(server, 'listening')
+    this.#port = (server.address() as AddressInfo).port
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+
+  // ------------------------------------------------------------------------------------------------------- how it does it
+
+  #welcome(tcp: Socket): void {
+    this.#sockets.add(tcp)
+    tcp.on('error', () => {})
+    tcp.on('close', () => {
+      this.#sockets.delete(tcp)
+      this.#happened()
+    })
+    this.#connections++
+    this.#happened()
+    let clear = tcp
+    if (this.#options.tls !== undefined) {
+      this.#secureContext ??= createSecureContext(this.#options.tls)
+      const secureContext = this.#secureContext
+      clear = new TLSSocket(tcp, { isServer: true, secureContext })
+      clear.on('error', () => tcp.destroy())
+    }
+    let text = ''
+    let turn = Promise.resolve<'open' | 'closed'>('open')
+    const number = this.#connections
+    clear.on('data', (chunk: Buffer) => {
+      text += chunk.toString('latin1')
+      for (let end = text.indexOf('\r\n\r\n'); end >= 0; end = text.indexOf('\r\n\r\n')) {
+        const request = this.#record(text.slice(0, end), number)
+        text = text.slice(end + 4)
+        turn = turn.then((state) => (state === 'open' ? this.#answer(request, { tcp, clear }) : state))
+      }
+    })
+    // Our clients never close one side only: they have left, perhaps in the middle of an answer.
+    clear.on('end', () => {
+      clear.end()
+      if (this.#requests.some((request) => request.connection === number && request.ended === 'no')) clear.destroy()
+    })
+  }
+
+  #record(head: string, connection: number): MutableRequest {
+    const [first = '', ...lines] = head.split('\r\n')
+    const [method = '', path = ''] = first.split(' ')
+    const rawHeaders = lines.map((line) => {
+      const colon = line.indexOf(':')
+      return [line.slice(0, colon), line.slice(colon + 1).trim()] as const
+    })
+    const headers = Object.fromEntries(rawHeaders.map(([name, value]) => [name.toLowerCase(), value]))
+    const number = this.#requests.length + 1
+    const request: MutableRequest = { number, method, path, headers, rawHeaders, connection, bytesSent: 0, ended: 'no' }
+    this.#requests.push(request)
+    this.#happened()
+    return request
+  }
+
+  async #answer(request: MutableRequest, line: Line): Promise<'open' | 'closed'> {
+    await this.#held?.promise
+    const path = request.path.split('?')[0] ?? ''
+    const resource = this.#resources.get(request.path) ?? this.#resources.get(path)
+    const step = resource?.script?.[resource.asked] ?? {}
+    if (resource !== undefined) resource.asked++
+    const plan = planAnswer(request, resource, step, (seed) => this.#pattern(seed ?? path))
+    const writer = new AnswerWriter(line, step, {
+      released: () => this.#released.promise,
+      bodySent: (bytes) => {
+        request.bytesSent += bytes
+        this.#happened()
+      },
+    })
+    const { ended, state } = await writer.write(plan)
+    request.ended = ended
+    this.#happened()
+    return state
+  }
+
+  #resource(path: string): Resource {
+    const resource = this.#resources.get(path)
+    if (resource === undefined) throw new Error(`there is no file ${path}`)
+    return resource
+  }
+
+  #pattern(seed: string): Pattern {
+    let pattern = this.#patterns.get(seed)
+    if (pattern === undefined) this.#patterns.set(seed, (pattern = createPattern(seed)))
+    return pattern
+  }
+
+  #happened(): void {
+    for (const watcher of this.#watchers) watcher()
+  }
+}
