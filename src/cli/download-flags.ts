@@ -37,6 +37,11 @@ export const downloadFlags: readonly Flag[] = [
   { name: 'after', value: 'TASK', many: true, help: 'not before this task has succeeded' },
   { name: 'deadline', value: 'DURATION', help: "fail after this long (default '7d')" },
   { name: 'stall', value: 'DURATION', help: "end an attempt after this long without a byte (default '60s')" },
+  {
+    name: 'segments',
+    value: 'N',
+    help: "connections on one file where the server can, 1 to 64 (default: the session's, 4)",
+  },
   { name: 'max-attempts', value: 'N', help: 'at most N tries (default: until the deadline)' },
   { name: 'force', help: 'replace an existing file even where the server names it' },
   { name: 'keep-both', help: 'keep an existing file; the new one gets (1) before its extension' },
@@ -54,6 +59,7 @@ export async function optionsOf(
   const digests = input.values('digest').map((digest) => digest.replace(/^sha-?256=(?!:)/i, 'sha-256:'))
   const [priority, at] = [input.value('priority'), input.value('at')]
   const attempts = attemptsOf(input.value('max-attempts'))
+  const segments = segmentsOf(input.value('segments'))
   const [deadline, stall] = [durationOf(input, 'deadline'), durationOf(input, 'stall')]
   return {
     to: targetOf(input),
@@ -64,6 +70,7 @@ export async function optionsOf(
     ...(at !== undefined && { earliestBeginDate: whenOf(at, context.wallMs()) }),
     ...(deadline !== undefined && { timeoutIntervalForResource: deadline }),
     ...(stall !== undefined && { timeoutIntervalForRequest: stall }),
+    ...(segments !== undefined && { maximumSegments: segments }),
     ...(attempts !== undefined && { retry: { maximumAttempts: attempts } }),
   }
 }
@@ -117,6 +124,12 @@ function durationOf(input: Input, flag: 'deadline' | 'stall'): DurationLike | un
 function attemptsOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined
   if (!/^[1-9]\d{0,8}$/.test(text)) throw refused(`--max-attempts ${text}: write a number from 1 up.`)
+  return Number(text)
+}
+
+function segmentsOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (!/^[1-9]\d?$/.test(text) || Number(text) > 64) throw refused(`--segments ${text}: write a number from 1 to 64.`)
   return Number(text)
 }
 

@@ -30,6 +30,7 @@ export const alreadyWithValue: ReadonlyMap<string, string> = new Map([
   ['--speed-limit', 'any byte counts as progress'],
   ['--retry-delay', 'the pause between tries grows by itself'],
   ['--waitretry', 'the pause between tries grows by itself'],
+  ['--min-split-size', 'the size of a piece follows from the file'],
 ])
 
 /** Other tools' spellings of flags that exist. */
@@ -55,6 +56,8 @@ export const spellings: ReadonlyMap<string, string> = new Map([
   ['--tries', '--max-attempts'],
   ['--max-tries', '--max-attempts'],
   ['--retry', '--max-attempts'],
+  ['--split', '--segments'],
+  ['--max-connection-per-server', '--segments'],
   ['-T', '--stall'],
   ['-y', '--stall'],
   ['--speed-time', '--stall'],
@@ -77,7 +80,6 @@ export const inSeconds: ReadonlySet<string> = new Set([
 
 const crawler = 'Longhaul fetches the files that you name; it is not a crawler. wget does that.'
 const curl = 'Small requests are a job for curl.'
-const oneConnection = 'Longhaul uses one connection a file in this version; leave it out.'
 const limits = 'Bandwidth limits are not in this version.'
 const proxies = 'Proxies are not in this version.'
 const uploads = 'Uploads are not in this version; curl -T does that.'
@@ -102,10 +104,6 @@ export const elsewhere: ReadonlyMap<string, string> = new Map([
   ['--limit-rate', limits],
   ['--max-overall-download-limit', limits],
   ['--max-download-limit', limits],
-  ['--segments', oneConnection],
-  ['--split', oneConnection],
-  ['--max-connection-per-server', oneConnection],
-  ['--min-split-size', oneConnection],
   ['-j', 'The daemon decides how many files are fetched at once; leave it out.'],
   ['--max-concurrent-downloads', 'The daemon decides how many files are fetched at once; leave it out.'],
   ['--proxy', proxies],
@@ -118,19 +116,31 @@ export const elsewhere: ReadonlyMap<string, string> = new Map([
   ['--notify', 'Notices are not in this version; longhaul wait TASK && COMMAND does that.'],
 ])
 
+/** Letters of aria2's that mean other things to curl: before a number they are its own. */
+const beforeNumbers: ReadonlyMap<string, string> = new Map([
+  ['-x', '--max-connection-per-server'],
+  ['-s', '--split'],
+  ['-k', '--min-split-size'],
+])
+
+/** The flag as it is meant: the value tells whose letter it is. */
+export function meantBy(flag: string, value: string | undefined): string {
+  return isNumber(value) ? (beforeNumbers.get(flag) ?? flag) : flag
+}
+
+function isNumber(value: string | undefined): boolean {
+  return value !== undefined && /^\d+[kMG]?$/.test(value)
+}
+
 /** Letters that mean one thing to curl, another to aria2 or wget: the value tells. Undefined: not refused for its value. */
 export function refusedFor(flag: string, value: string | undefined): string | undefined {
-  const isNumber = value !== undefined && /^\d+[kMG]?$/.test(value)
   switch (flag) {
     case '-x':
-      return isNumber ? oneConnection : proxies
-    case '-s':
-    case '-k':
-      return isNumber ? oneConnection : undefined
+      return proxies
     case '-T':
-      return isNumber ? undefined : uploads
+      return isNumber(value) ? undefined : uploads
     case '-m':
-      return isNumber ? undefined : crawler
+      return isNumber(value) ? undefined : crawler
     case '-d':
       return value !== undefined && /^[{[@]|=/.test(value)
         ? `${curl} If ${value} is a folder, write ./${value}.`

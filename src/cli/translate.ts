@@ -1,7 +1,7 @@
 /** Rewrites a command line of curl's, wget's or aria2's habits (`habits.ts`) into one of ours. Pure. */
 import { LonghaulError } from '../contract/errors.ts'
 import type { Command, Flag } from './command.ts'
-import { already, alreadyWithValue, elsewhere, inSeconds, refusedFor, spellings } from './habits.ts'
+import { already, alreadyWithValue, elsewhere, inSeconds, meantBy, refusedFor, spellings } from './habits.ts'
 
 export interface Translated {
   readonly words: readonly string[]
@@ -47,9 +47,10 @@ class Translation {
       return
     }
     const equals = word.startsWith('--') ? word.indexOf('=') : -1
-    const name = equals < 0 ? word : word.slice(0, equals)
+    const typed = equals < 0 ? word : word.slice(0, equals)
     const inline = equals < 0 ? undefined : word.slice(equals + 1)
     const value = inline ?? this.#rest[0]
+    const name = meantBy(typed, value)
     const refusal = refusedFor(name, value) ?? (this.#known(name) === undefined ? elsewhere.get(name) : undefined)
     if (refusal !== undefined) {
       throw new LonghaulError('INVALID_ARGUMENT', `longhaul ${command.name} ${name}: ${refusal} Nothing was started.`)

@@ -211,6 +211,8 @@ test('mistakes are told before a daemon is asked or a folder made', async () => 
     ['get', 'http://127.0.0.1:1/x', '-d', 'made', '--at', 'later'],
     ['get', 'http://127.0.0.1:1/x', '-d', 'made', '--priority', 'urgent'],
     ['get', 'http://127.0.0.1:1/x', '-d', 'made', '--max-attempts', '0'],
+    ['get', 'http://127.0.0.1:1/x', '-d', 'made', '--segments', '65'],
+    ['get', 'http://127.0.0.1:1/x', '-d', 'made', '--segments', 'many'],
     ['get', '-d', 'made'],
   ]
   for (const args of mistakes) {
