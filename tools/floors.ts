@@ -6,7 +6,7 @@
  * Rooms (folders of src/) and single files of them, each with all that it may import beside its own room.
  * - `world` is a whole room, `transfer/engine` one file of it.
  * - `type journal/journal` lets only types through: `import type`, nothing at run time.
- * - A row for a single file (`daemon/main`) replaces the row of its room.
+ * - A row for a single file (`daemon/life`) replaces the row of its room.
  */
 export const mayImport: Readonly<Record<string, readonly string[]>> = {
   // Ground floor: the words everyone shares, and the seams for what takes time or chance.
@@ -36,8 +36,8 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
   gateway: ['service', 'contract'],
   daemon: ['gateway', 'service', 'wire', 'type journal/journal', 'world', 'contract'],
-  // Composes the process, so it alone sees all of its parts.
-  'daemon/main': [
+  // Puts the daemon together, so it alone sees all of its parts.
+  'daemon/life': [
     'gateway',
     'service',
     'delivery',
@@ -50,6 +50,8 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     'world',
     'contract',
   ],
+  // What is a process's business: arguments, the lock, signals, the exit.
+  'daemon/main': ['platform', 'contract'],
 
   // What an app and a person hold. Nothing of what the daemon is made of; of the platform, only what a process beside the
   // daemon needs to find or start it, and to put a delivered file into its place, and that through one file.
@@ -95,6 +97,7 @@ export const touchesTheRealWorld: readonly string[] = [
   'wire',
   'journal/thread',
   'daemon/main',
+  'daemon/life',
   'cli',
   // A server that breaks off on purpose needs the raw socket.
   'testing',
@@ -119,8 +122,9 @@ export const belongsTo: Readonly<Record<string, readonly string[]>> = {
   'node:sqlite': ['journal', 'platform'],
   undici: ['network'],
   zod: ['daemon'],
-  pino: ['platform', 'daemon/main'],
+  pino: ['platform'],
   'content-disposition': ['transfer'],
+  'tough-cookie': ['transfer'],
 }
 
 /** May read `process` (arguments, environment, versions) and nothing else of the real world: an app's own process is its business. */
