@@ -18,6 +18,9 @@ const names: ReadonlySet<string> = new Set([
   'APPDATA',
   'TEMP',
   'TMP',
+  // Its own ceilings (service/limits). They belong to whoever starts it, as those of all its sessions.
+  'LONGHAUL_MAXIMUM_ACTIVE_TASKS',
+  'LONGHAUL_MAXIMUM_CONNECTIONS_PER_ORIGIN',
 ])
 /** In either case, as curl and others read them. */
 const proxies: ReadonlySet<string> = new Set(['http_proxy', 'https_proxy', 'all_proxy', 'no_proxy'])

@@ -81,6 +81,7 @@ test('the environment of a daemon holds what is listed and nothing else', () => 
     HTTP_PROXY: 'p',
     no_proxy: 'n',
     SSL_CERT_DIR: '/s',
+    LONGHAUL_MAXIMUM_ACTIVE_TASKS: '64',
   }
   const rest = {
     NODE_OPTIONS: '-r x',
