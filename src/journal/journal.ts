@@ -7,7 +7,7 @@
  *
  * It is long because it is one table: what can be asked, with what, and what is answered.
  *
- * Everybody outside this room sees this file only, and only its types; `daemon/main` also sees `thread`.
+ * Everybody outside this room sees this file only, and only its types; `daemon/life` also sees `thread`.
  */
 import type {
   ByteRanges,

@@ -1,6 +1,5 @@
 // One life of the daemon: everything of it that is real (door, service, delivery, engine, leaving) on a world that is not.
-// What `src/daemon/main` does with a process, a lock and a socket is done here with a life and a channel.
-import { createHash } from 'node:crypto'
+// What `src/daemon/life` and `main` do with a process, a lock and a socket is done here with a life and a channel.
 import type { Caller } from '../../src/contract/caller.ts'
 import { LonghaulError } from '../../src/contract/errors.ts'
 import type { Params, Result, Verb } from '../../src/contract/verbs.ts'
@@ -15,7 +14,6 @@ import { createEngine } from '../../src/transfer/engine.ts'
 import type { Channel } from '../../src/world/channel.ts'
 import type { EnvironmentState } from '../../src/world/environment.ts'
 import type { FileSystem } from '../../src/world/file-system.ts'
-import type { Hasher } from '../../src/world/hasher.ts'
 import type { Launcher } from '../../src/world/launcher.ts'
 import type { Log } from '../../src/world/log.ts'
 import type { Transport } from '../../src/world/transport.ts'
@@ -167,20 +165,5 @@ export class DaemonTwin {
         }
       },
     }
-  }
-}
-
-function simulatedHasher(): Hasher {
-  return {
-    digest: async (file, size, algorithm, signal) => {
-      const bytes = new Uint8Array(size)
-      for (let done = 0; done < size;) {
-        const read = await file.read(bytes.subarray(done), done)
-        signal.throwIfAborted()
-        if (read === 0) throw new Error(`the file ends at ${done} of ${size} bytes`)
-        done += read
-      }
-      return createHash(algorithm.replace('-', '')).update(bytes).digest('hex')
-    },
   }
 }

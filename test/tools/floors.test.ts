@@ -60,7 +60,7 @@ test('the floors see every form of an import', (t) => {
   }
 })
 
-test('the floors let others see only the types of the journal, and only daemon/main its thread', (t) => {
+test('the floors let others see only the types of the journal, and only daemon/life its thread', (t) => {
   assert.deepEqual(check(t, { 'service/tasks.ts': `import { open } from '../journal/journal.ts'` }), [
     'service/tasks.ts:1  service/tasks may import only types from journal/journal',
   ])
@@ -68,7 +68,7 @@ test('the floors let others see only the types of the journal, and only daemon/m
     'service/tasks.ts:1  service/tasks may not import journal/rows',
   ])
   const thread = `import { startJournal } from '../journal/thread.ts'`
-  assert.deepEqual(check(t, { 'daemon/main.ts': thread }), [])
+  assert.deepEqual(check(t, { 'daemon/life.ts': thread }), [])
   assert.deepEqual(check(t, { 'daemon/door.ts': thread }), [
     'daemon/door.ts:1  daemon/door may not import journal/thread',
   ])
