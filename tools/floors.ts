@@ -12,11 +12,13 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   // Ground floor: the words everyone shares, and the seams for what takes time or chance.
   contract: [],
   world: ['contract'],
+  // What HTTP says of authentication: servers are answered in `transfer`, proxies in `network`. Pure.
+  authentication: [],
 
   // One thing each, on top of the seams.
   scheduler: ['world', 'contract'],
-  transfer: ['world', 'contract'],
-  network: ['world', 'contract'],
+  transfer: ['authentication', 'world', 'contract'],
+  network: ['authentication', 'world', 'contract'],
   platform: ['world', 'contract'],
   wire: ['world', 'contract'],
   journal: ['contract'],
