@@ -2,6 +2,7 @@
 import { type RetryJson, type RetryPolicy, type StatusRule, type TlsOptions } from '../contract/session.ts'
 import { durationMs } from '../contract/units.ts'
 import { checkNames, invalid, isFields, notYet, requireFields, shown } from './known-names.ts'
+import { clientCertificateOf, pinsOf } from './tls-identities.ts'
 
 /** @throws INVALID_ARGUMENT */
 export function wholeNumber(
@@ -83,10 +84,10 @@ export function tlsOptions(value: TlsOptions, name: string, consequence: string)
   checkNames(
     value,
     `fields of ${name}`,
-    { known: ['minimumVersion', 'maximumVersion', 'ca'], later: ['clientCertificate', 'pins'] },
+    { known: ['minimumVersion', 'maximumVersion', 'ca', 'clientCertificate', 'pins'] },
     consequence,
   )
-  const { minimumVersion, maximumVersion, ca } = value
+  const { minimumVersion, maximumVersion, ca, clientCertificate, pins } = value
   for (const version of [minimumVersion, maximumVersion]) {
     if (version !== undefined && version !== 'TLSv1.2' && version !== 'TLSv1.3') {
       throw invalid(name, `${shown(version)} is not 'TLSv1.2' or 'TLSv1.3'`, consequence)
@@ -102,6 +103,10 @@ export function tlsOptions(value: TlsOptions, name: string, consequence: string)
     ...(minimumVersion !== undefined && { minimumVersion }),
     ...(maximumVersion !== undefined && { maximumVersion }),
     ...(ca !== undefined && { ca: [...ca] }),
+    ...(clientCertificate !== undefined && {
+      clientCertificate: clientCertificateOf(clientCertificate, `${name}.clientCertificate`, consequence),
+    }),
+    ...(pins !== undefined && { pins: pinsOf(pins, `${name}.pins`, consequence) }),
   }
 }
 

@@ -1,4 +1,5 @@
 /** How requests are made, judged and repeated: what a session sets for all its tasks, and a task for itself. */
+import type { ClientCertificate } from './secret-reference.ts'
 import type { DurationLike } from './units.ts'
 
 export type StatusRule = number | { readonly from: number; readonly to: number }
@@ -24,4 +25,11 @@ export interface TlsOptions {
   readonly maximumVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined
   /** PEM; trusted beside the system's roots. */
   readonly ca?: readonly string[] | undefined
+  /** Shown to the server that the task names, if it asks; never to another one that it redirects to. */
+  readonly clientCertificate?: ClientCertificate | undefined
+  /**
+   * `sha256/` and the Base64 of the SHA-256 of a public key (SubjectPublicKeyInfo, RFC 7469). One certificate of the chain
+   * that was verified must have one of them; that holds for each server that a redirect leads to.
+   */
+  readonly pins?: readonly string[] | undefined
 }
