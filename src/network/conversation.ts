@@ -298,7 +298,7 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange {
     return {
       protocol: 'http/1.1',
       reused,
-      proxied: false,
+      proxied: this.#connection.facts.proxied,
       fetchStartMs: this.#options.fetchStartMs,
       // The times of making the connection belong to the request that had it made.
       ...(reused ? undefinedless({ localAddress, remoteAddress, tlsVersion, tlsCipher }) : this.#connection.facts),

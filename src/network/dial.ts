@@ -1,13 +1,14 @@
 /**
- * Makes one connection: looks the name up, connects to whichever address answers first (RFC 8305), shakes hands.
- * Everything that can be learned about it is written down on the way.
+ * Makes one connection: looks the name up, connects to whichever address answers first (RFC 8305), opens the way through a
+ * proxy if there is one, shakes hands. Everything that can be learned about it is written down on the way.
  */
 import { once } from 'node:events'
-import { type Socket, connect as connectTcp, isIP } from 'node:net'
-import { type SecureContext, type TLSSocket, connect as connectTls } from 'node:tls'
+import { type LookupFunction, type Socket, connect as connectTcp, isIP } from 'node:net'
+import type { SecureContext } from 'node:tls'
 import { type ConnectionFacts, NetworkFailure, type NetworkPhase } from '../world/transport.ts'
-import { CipherStream } from './cipher-stream.ts'
 import { failureOf } from './failures.ts'
+import { failureOnTheWay, nameOf, open, type Way } from './proxy/through.ts'
+import { type Layer, plain, secured } from './secure.ts'
 
 export interface DialTarget {
   /** A name or an address; IPv6 without brackets. */
@@ -15,10 +16,15 @@ export interface DialTarget {
   readonly port: number
   /** `undefined`: no TLS. */
   readonly trust: SecureContext | undefined
+  /** By way of a proxy; undefined: straight. */
+  readonly way?: Way | undefined
+  /** @default the system's */
+  readonly lookup?: LookupFunction | undefined
 }
 
 export type DialFacts = Pick<
   ConnectionFacts,
+  | 'proxied'
   | 'domainLookupStartMs'
   | 'domainLookupEndMs'
   | 'connectStartMs'
@@ -52,26 +58,28 @@ const keepAliveProbeMs = 60_000
 
 /** @throws NetworkFailure; its reason is `aborted` when `signal` fired */
 export async function dial(target: DialTarget, timeoutMs: number, signal: AbortSignal): Promise<Line> {
-  const { host, port, trust } = target
-  const peer = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+  const { host, port, trust, way, lookup } = target
+  const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+  const peer = way === undefined ? address : `${address} by way of ${nameOf(way.proxy)}`
   if (signal.aborted) throw abortedAt('connect', peer)
   const tooLate = AbortSignal.timeout(timeoutMs)
   const stop = AbortSignal.any([signal, tooLate])
-  const facts: { -readonly [F in keyof DialFacts]: DialFacts[F] } = {}
-  const named = isIP(host) === 0
+  const next = way?.proxy ?? { host, port }
+  const named = isIP(next.host) === 0
+  const facts: { -readonly [F in keyof DialFacts]: DialFacts[F] } = { proxied: way !== undefined }
   let phase: NetworkPhase = named ? 'lookup' : 'connect'
   facts[named ? 'domainLookupStartMs' : 'connectStartMs'] = Date.now()
-  let ended = false
-  let secure: TLSSocket | undefined
+  let onTheWay = way
 
   const tcp = connectTcp({
-    host,
-    port,
+    host: next.host,
+    port: next.port,
     autoSelectFamily: true,
     autoSelectFamilyAttemptTimeout: addressAttemptMs,
     noDelay: true,
     keepAlive: true,
     keepAliveInitialDelay: keepAliveProbeMs,
+    ...(lookup !== undefined && { lookup }),
   })
   // Stays for life: a reset while nobody listens (idle, or given up) would otherwise end the process.
   tcp.on('error', ignored)
@@ -82,48 +90,40 @@ export async function dial(target: DialTarget, timeoutMs: number, signal: AbortS
     phase = 'connect'
     facts.connectStartMs ??= Date.now()
   })
+  let layer: Layer = plain(tcp)
 
   try {
     await once(tcp, 'connect', { signal: stop })
     if (tcp.localAddress !== undefined) facts.localAddress = tcp.localAddress
     if (tcp.remoteAddress !== undefined) facts.remoteAddress = tcp.remoteAddress
-    if (trust === undefined) {
-      tcp.on('end', () => {
-        ended = true
+    if (way !== undefined) {
+      layer = await open(tcp, way, { host, port, peer: address }, stop, (entered) => {
+        phase = entered
       })
-    } else {
+      onTheWay = undefined
+    }
+    if (trust !== undefined) {
       phase = 'tls'
       facts.secureConnectionStartMs = Date.now()
-      const cipherText = new CipherStream(tcp)
-      secure = connectTls({
-        socket: cipherText,
-        host,
-        // An address must not be sent as a server name (RFC 6066 §3); the certificate is still checked against `host`.
-        ...(named ? { servername: host } : {}),
-        secureContext: trust,
-        rejectUnauthorized: true,
-        ALPNProtocols: ['http/1.1'],
-      })
-      secure.on('error', ignored)
-      cipherText.watch(secure, () => {
-        ended = true
-      })
-      await once(secure, 'secureConnect', { signal: stop })
+      const secure = await secured(layer.socket, { host, trust }, stop)
+      layer = secure
       facts.secureConnectionEndMs = Date.now()
-      facts.tlsVersion = secure.getProtocol() ?? 'unknown'
-      facts.tlsCipher = secure.getCipher().standardName
+      facts.tlsVersion = secure.socket.getProtocol() ?? 'unknown'
+      facts.tlsCipher = secure.socket.getCipher().standardName
     }
     facts.connectEndMs = Date.now()
-    return { socket: secure ?? tcp, tcp, peer, facts, endedInGoodOrder: () => ended }
+    return { ...layer, tcp, peer, facts }
   } catch (error) {
-    secure?.destroy()
+    layer.socket.destroy()
     tcp.destroy()
     if (signal.aborted) throw abortedAt(phase, peer)
     if (tooLate.aborted) {
-      const message = `${peer}: cannot connect (no answer within ${timeoutMs / 1000} s)`
-      throw new NetworkFailure('cannot connect', phase, message, { cause: error })
+      const silent = `no answer within ${timeoutMs / 1000} s`
+      throw onTheWay === undefined
+        ? new NetworkFailure('cannot connect', phase, `${peer}: cannot connect (${silent})`, { cause: error })
+        : new NetworkFailure('proxy failed', phase, `${nameOf(onTheWay.proxy)} gave ${silent}`, { cause: error })
     }
-    throw failureOf(error, phase, peer)
+    throw onTheWay === undefined ? failureOf(error, phase, peer) : failureOnTheWay(error, phase, onTheWay.proxy)
   }
 }
 

@@ -54,6 +54,7 @@ export function failureOf(error: unknown, phase: NetworkPhase, peer: string): Ne
 const doing: Readonly<Record<NetworkPhase, string>> = {
   lookup: 'while looking up the name',
   connect: 'while connecting',
+  proxy: 'while asking the proxy',
   tls: 'during the TLS handshake',
   request: 'while sending the request',
   head: 'while waiting for the answer',
@@ -72,6 +73,7 @@ function causeByPhase(error: unknown, code: string, phase: NetworkPhase): Networ
     case 'head':
       // So undici names every broken rule in a head that has a Content-Length, a second Content-Length above all.
       return code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH' ? 'malformed answer' : 'connection lost'
+    case 'proxy':
     case 'request':
     case 'body':
       return 'connection lost'

@@ -3,17 +3,26 @@
  * in `conversation.ts`. No redirect is followed, nothing is decoded, no failure is retried, and no header is added but
  * Host and Connection.
  */
+import { type LookupFunction } from 'node:net'
+import { type SecureContext } from 'node:tls'
 import { type Dispatcher } from 'undici'
+import { type ProxyAddress } from '../contract/proxy.ts'
 import { type Exchange, NetworkFailure, type Outgoing } from '../world/transport.ts'
 import { Connection } from './connection.ts'
 import { type Connections } from './connections.ts'
 import { Conversation } from './conversation.ts'
 import { dial } from './dial.ts'
+import { basic, refusal } from './proxy/connect.ts'
+import { nameOf } from './proxy/through.ts'
+import { type ProxySettings, routeKey, routeOf } from './route.ts'
 import { type Trust, trustKey } from './trust.ts'
 
 export interface GeneralLane {
-  readonly connections: Connections
+  readonly connections: Connections<Connection>
   readonly trust: Trust
+  /** What the environment says about proxies. */
+  readonly proxies: ProxySettings
+  readonly lookup: LookupFunction | undefined
   readonly connectTimeoutMs: number
   readonly maximumHeadBytes: number
   readonly idleMs: number
@@ -30,7 +39,11 @@ export async function openGeneral(
   const secure = url.protocol === 'https:'
   const host = url.hostname.replace(/^\[|\]$/g, '')
   const port = Number(url.port === '' ? (secure ? 443 : 80) : url.port)
-  const key = secure ? `${url.origin} ${trustKey(request.tls)}` : url.origin
+  const proxy = routeOf(url, request.proxy ?? 'system', lane.proxies)
+  // To an http address there is no tunnel: the proxy itself is asked, with the whole address.
+  const forwarding = !secure && proxy !== undefined && proxy.kind !== 'socks5' ? proxy : undefined
+  const trusting = secure || proxy?.kind === 'https' ? trustKey(request.tls) : ''
+  const key = `${url.origin} ${trusting} ${routeKey(proxy)}`
 
   const converse = (connection: Connection): Conversation => {
     const abort = (): void => conversation.abort()
@@ -42,30 +55,35 @@ export async function openGeneral(
       over: () => signal.removeEventListener('abort', abort),
     })
     signal.addEventListener('abort', abort, { once: true })
-    connection.dispatch(dispatchOptions(request, url, secure ? host : undefined), conversation)
+    connection.dispatch(
+      dispatchOptions(request, url, { serverName: secure ? host : undefined, forwarding }),
+      conversation,
+    )
     return conversation
+  }
+  const answered = async (conversation: Conversation): Promise<Exchange> => {
+    await conversation.opened
+    if (forwarding === undefined || conversation.head.status !== 407) return conversation
+    conversation.close()
+    throw refusal(nameOf(forwarding), conversation.head, forwarding.credential)
   }
 
   const kept = lane.connections.take(key)
   if (kept !== undefined && !signal.aborted) {
     const conversation = converse(kept)
     try {
-      await conversation.opened
-      return conversation
+      return await answered(conversation)
     } catch (error) {
       if (!mayAskAgain(request, conversation, error)) throw error
     }
   }
-  const line = await dial(
-    { host, port, trust: secure ? lane.trust(request.tls) : undefined },
-    lane.connectTimeoutMs,
-    signal,
-  )
+  const trust = (needed: boolean): SecureContext | undefined => (needed ? lane.trust(request.tls) : undefined)
+  const way = proxy && { proxy, trust: trust(proxy.kind === 'https'), tunnel: forwarding === undefined }
+  const target = { host, port, trust: trust(secure), way, lookup: lane.lookup }
+  const line = await dial(target, lane.connectTimeoutMs, signal)
   const connection = new Connection(url.origin, line, lane)
   lane.connections.adopt(key, connection)
-  const conversation = converse(connection)
-  await conversation.opened
-  return conversation
+  return answered(converse(connection))
 }
 
 /**
@@ -77,11 +95,21 @@ function mayAskAgain(request: Outgoing, conversation: Conversation, error: unkno
   return safe && conversation.unanswered && error instanceof NetworkFailure && error.reason === 'connection lost'
 }
 
-function dispatchOptions(request: Outgoing, url: URL, serverName: string | undefined): Dispatcher.DispatchOptions {
+function dispatchOptions(
+  request: Outgoing,
+  url: URL,
+  how: { readonly serverName: string | undefined; readonly forwarding: ProxyAddress | undefined },
+): Dispatcher.DispatchOptions {
+  const { serverName, forwarding } = how
+  const path = url.pathname + url.search
+  const credential = forwarding?.credential
   return {
-    path: url.pathname + url.search,
+    path: forwarding === undefined ? path : url.origin + path,
     method: request.method,
-    headers: request.headers.flat(),
+    headers: [
+      ...request.headers.flat(),
+      ...(credential === undefined ? [] : ['proxy-authorization', basic(credential)]),
+    ],
     // Else undici takes it from a Host header, and drops the connection when that changes.
     ...(serverName === undefined ? {} : { servername: serverName }),
   }

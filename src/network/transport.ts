@@ -1,9 +1,11 @@
 /** The real {@link Transport}: looks at the address and picks the lane. There is one lane so far, the general one. */
+import { type LookupFunction } from 'node:net'
 import { LonghaulError } from '../contract/errors.ts'
 import { type Exchange, type Outgoing, type Transport } from '../world/transport.ts'
 import { Connections } from './connections.ts'
 import { abortedAt } from './dial.ts'
 import { type GeneralLane, openGeneral } from './general.ts'
+import { proxySettings } from './route.ts'
 import { createTrust } from './trust.ts'
 
 export interface TransportOptions {
@@ -13,6 +15,10 @@ export interface TransportOptions {
   readonly maximumHeadBytes?: number
   /** How long an unused connection is kept, in ms; less if the server says so. @default 4_000 */
   readonly idleMs?: number
+  /** Where `proxy: 'system'` looks: the variables `https_proxy` and its kin. @default none of them is set */
+  readonly environment?: Readonly<Record<string, string | undefined>>
+  /** Looks names up. @default the system's */
+  readonly lookup?: LookupFunction
 }
 
 /**
@@ -24,6 +30,8 @@ export function createTransport(options: TransportOptions = {}): Transport {
   const lane: GeneralLane = {
     connections: new Connections(),
     trust: createTrust(),
+    proxies: proxySettings(options.environment ?? {}),
+    lookup: options.lookup,
     connectTimeoutMs: options.connectTimeoutMs ?? 30_000,
     maximumHeadBytes: options.maximumHeadBytes ?? 64 * 1024,
     idleMs: options.idleMs ?? 4_000,

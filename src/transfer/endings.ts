@@ -57,6 +57,8 @@ const network: Readonly<Record<Exclude<NetworkFailureCause, 'aborted'>, readonly
   'certificate untrusted': ['SERVER_CERTIFICATE_UNTRUSTED', 'final'],
   'certificate has unknown root': ['SERVER_CERTIFICATE_HAS_UNKNOWN_ROOT', 'final'],
   'client certificate required': ['CLIENT_CERTIFICATE_REQUIRED', 'final'],
+  'proxy failed': ['PROXY_FAILED', 'network'],
+  'proxy refused': ['PROXY_FAILED', 'final'],
   'malformed answer': ['BAD_SERVER_RESPONSE', 'malformed'],
   'body too short': ['NETWORK_CONNECTION_LOST', 'network'],
   'body too long': ['LENGTH_MISMATCH', 'network'],
@@ -69,7 +71,12 @@ export function asEnding(thrown: unknown): AttemptFailed | AttemptFenced | Attem
   if (thrown instanceof NetworkFailure) {
     if (thrown.reason === 'aborted') return new AttemptStopped()
     const [code, kind] = network[thrown.reason]
-    return new AttemptFailed(new LonghaulError(code, thrown.message, { cause: thrown }), { kind } as Failure)
+    const error = new LonghaulError(code, thrown.message, {
+      cause: thrown,
+      // For most the code says it; a proxy may fail in either way.
+      retryable: kind === 'final' ? false : undefined,
+    })
+    return new AttemptFailed(error, { kind } as Failure)
   }
   if (thrown instanceof FileFailure) return fileEnding(thrown)
   if (isLonghaulError(thrown)) return new AttemptFailed(thrown, { kind: thrown.retryable ? 'network' : 'final' })

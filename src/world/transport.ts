@@ -2,6 +2,7 @@
  * One HTTP question and its answer, as a seam: above it redirects, retry, proof and files; below it lanes, head
  * parsing, TLS, proxies and pools.
  */
+import type { ProxyJson } from '../contract/proxy.ts'
 
 export type HeaderList = readonly (readonly [name: string, value: string])[]
 
@@ -15,6 +16,8 @@ export interface Outgoing {
     readonly minimumVersion?: 'TLSv1.2' | 'TLSv1.3'
     readonly maximumVersion?: 'TLSv1.2' | 'TLSv1.3'
   }
+  /** @default 'system' */
+  readonly proxy?: ProxyJson
 }
 
 export interface ResponseHead {
@@ -23,7 +26,10 @@ export interface ResponseHead {
   readonly headers: HeaderList
 }
 
-/** What is known about the connection; every time is wall ms, absent where that phase did not happen. */
+/**
+ * What is known about the connection; every time is wall ms, absent where that phase did not happen. Of a connection by way
+ * of a proxy the addresses, and the times of look-up and connecting, are the proxy's.
+ */
 export interface ConnectionFacts {
   readonly protocol: 'http/1.1' | 'h2'
   readonly reused: boolean
@@ -46,7 +52,7 @@ export interface ConnectionFacts {
   readonly tlsCipher?: string
 }
 
-export type NetworkPhase = 'lookup' | 'connect' | 'tls' | 'request' | 'head' | 'body'
+export type NetworkPhase = 'lookup' | 'connect' | 'proxy' | 'tls' | 'request' | 'head' | 'body'
 
 /** `cause` sorted into what retry and the error table distinguish. */
 export type NetworkFailureCause =
@@ -60,6 +66,10 @@ export type NetworkFailureCause =
   | 'certificate untrusted'
   | 'certificate has unknown root'
   | 'client certificate required'
+  /** It may go better the next time. */
+  | 'proxy failed'
+  /** It would not. */
+  | 'proxy refused'
   | 'malformed answer'
   | 'body too short'
   | 'body too long'

@@ -12,7 +12,7 @@ function failed(thrown: unknown): readonly [code: string, kind: Failure['kind']]
   return [ending.error.code, ending.failure.kind]
 }
 
-test('every way in which the network fails has its code, and only certificates are final', () => {
+test('every way in which the network fails has its code, and only certificates and a proxy that refuses are final', () => {
   const expected: Record<Exclude<NetworkFailureCause, 'aborted'>, readonly [string, Failure['kind']]> = {
     'cannot find host': ['CANNOT_FIND_HOST', 'network'],
     'cannot connect': ['CANNOT_CONNECT_TO_HOST', 'network'],
@@ -24,6 +24,8 @@ test('every way in which the network fails has its code, and only certificates a
     'certificate untrusted': ['SERVER_CERTIFICATE_UNTRUSTED', 'final'],
     'certificate has unknown root': ['SERVER_CERTIFICATE_HAS_UNKNOWN_ROOT', 'final'],
     'client certificate required': ['CLIENT_CERTIFICATE_REQUIRED', 'final'],
+    'proxy failed': ['PROXY_FAILED', 'network'],
+    'proxy refused': ['PROXY_FAILED', 'final'],
     'malformed answer': ['BAD_SERVER_RESPONSE', 'malformed'],
     'body too short': ['NETWORK_CONNECTION_LOST', 'network'],
     'body too long': ['LENGTH_MISMATCH', 'network'],
@@ -31,6 +33,9 @@ test('every way in which the network fails has its code, and only certificates a
   for (const [reason, [code, kind]] of Object.entries(expected)) {
     const failure = new NetworkFailure(reason as NetworkFailureCause, 'body', 'said the network')
     assert.deepEqual(failed(failure), [code, kind], reason)
+    const ending = asEnding(failure)
+    assert.ok(ending instanceof AttemptFailed)
+    if (kind === 'final') assert.equal(ending.error.retryable, false, reason)
   }
   assert.ok(asEnding(new NetworkFailure('aborted', 'body', 'stop')) instanceof AttemptStopped)
 })

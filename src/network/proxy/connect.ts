@@ -1,0 +1,95 @@
+/** A tunnel by CONNECT (RFC 9110 §9.3.6), and what a proxy's refusals mean. Strict: what is not HTTP/1 is not guessed at. */
+import type { ProxyAddress, ProxyCredential } from '../../contract/proxy.ts'
+import type { HeaderList, NetworkFailure } from '../../world/transport.ts'
+import { failed, type Parley, refused } from './parley.ts'
+
+/** Names and values of the answer; more than any honest proxy sends. */
+const maximumHeadBytes = 64 * 1024
+const maximumInterimAnswers = 10
+
+const statusLine = /^HTTP\/1\.[01] ([1-5]\d\d)(?: [^\r\n]*)?$/
+// RFC 9112 §5: a name is a token, and nothing stands between it and the colon.
+const fieldLine = /^([!#$%&'*+\-.^_`|~\dA-Za-z]+):[\t ]*([^\r\n]*?)[\t ]*$/
+
+/** @param target `host:port`, IPv6 in brackets */
+export function connectParley(proxy: ProxyAddress, name: string, target: string): Parley {
+  const { credential } = proxy
+  const lines = [
+    `CONNECT ${target} HTTP/1.1`,
+    `Host: ${target}`,
+    'User-Agent: longhaul',
+    ...(credential === undefined ? [] : [`Proxy-Authorization: ${basic(credential)}`]),
+  ]
+  let interim = 0
+  return {
+    proxy: name,
+    opening: Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'),
+    read(received) {
+      const start = received.toString('latin1', 0, 7)
+      if (!'HTTP/1.'.startsWith(start)) throw failed(name, 'did not answer in HTTP')
+      const end = received.indexOf('\r\n\r\n')
+      if (end < 0 ? received.length >= maximumHeadBytes : end > maximumHeadBytes)
+        throw failed(name, `answered with a head of more than ${maximumHeadBytes} bytes`)
+      if (end < 0) return undefined
+      const [first = '', ...fields] = received.toString('latin1', 0, end).split('\r\n')
+      const status = Number(statusLine.exec(first)?.[1])
+      if (Number.isNaN(status) || status === 101) throw failed(name, 'did not answer in HTTP')
+      const headers = fields.map((line): readonly [string, string] => {
+        const [, key, value] = fieldLine.exec(line) ?? []
+        if (key === undefined) throw failed(name, 'did not answer in HTTP')
+        return [key.toLowerCase(), value ?? '']
+      })
+      const used = end + 4
+      if (status < 200) {
+        interim++
+        if (interim > maximumInterimAnswers)
+          throw failed(name, `gave more than ${maximumInterimAnswers} interim answers`)
+        return { used }
+      }
+      // A successful answer has no body, whatever its head says.
+      if (status < 300) return { used, open: true }
+      throw refusal(name, { status, headers }, credential)
+    },
+  }
+}
+
+/** RFC 7617, in UTF-8. */
+export function basic({ user, password }: ProxyCredential): string {
+  return `Basic ${Buffer.from(`${user}:${password}`, 'utf8').toString('base64')}`
+}
+
+/** Another status than 2xx, in words, with whether it is worth another try. */
+export function refusal(
+  name: string,
+  answer: { readonly status: number; readonly headers: HeaderList },
+  credential: ProxyCredential | undefined,
+): NetworkFailure {
+  const { status } = answer
+  if (status === 407) return refused(name, unauthorised(answer.headers, credential))
+  const passing = status >= 500 || status === 408 || status === 425 || status === 429
+  return (passing ? failed : refused)(name, `answered with status ${status}${meanings[status] ?? ''}`)
+}
+
+const meanings: Readonly<Record<number, string>> = {
+  403: ': it does not allow this address',
+  502: ': it cannot reach the server',
+  503: ': it cannot serve now',
+  504: ': the server did not answer it in time',
+}
+
+function unauthorised(headers: HeaderList, credential: ProxyCredential | undefined): string {
+  const offered = headers.filter(([key]) => key === 'proxy-authenticate').flatMap(([, value]) => schemesOf(value))
+  if (offered.length > 0 && !offered.some((scheme) => /^basic$/i.test(scheme)))
+    return `wants authentication by ${offered.join(' or ')} (407), and only Basic is supported`
+  return credential === undefined
+    ? 'wants a user and a password (407)'
+    : 'did not accept the user and the password (407)'
+}
+
+/** The schemes of a challenge, without their parameters (RFC 9110 §11.6.1). */
+function schemesOf(challenges: string): readonly string[] {
+  const parts = challenges.replace(/"(?:[^"\\]|\\.)*"/g, '""').split(',')
+  return parts
+    .map((part) => /^\s*([A-Za-z][\w-]*)(?:\s+\S.*)?\s*$/.exec(part)?.[1])
+    .filter((each) => each !== undefined)
+}
