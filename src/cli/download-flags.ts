@@ -56,7 +56,7 @@ export async function optionsOf(
 ): Promise<DownloadOptions<undefined> & { readonly to: string }> {
   const ifExists = ifExistsOf(input)
   const authorities = await Promise.all(input.values('ca').map((file) => authorityOf(file, context.cwd)))
-  const digests = input.values('digest').map((digest) => digest.replace(/^sha-?256=(?!:)/i, 'sha-256:'))
+  const digests = input.values('digest').map((digest) => digest.replace(/^(sha-?\d+|md5)=(?!:)/i, '$1:'))
   const [priority, at] = [input.value('priority'), input.value('at')]
   const attempts = attemptsOf(input.value('max-attempts'))
   const segments = segmentsOf(input.value('segments'))

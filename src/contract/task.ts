@@ -3,6 +3,7 @@
  * crosses sockets and threads and stands in the journal ({@link NewTask}, {@link TaskRecord}). The client turns the one
  * into the other; nobody else sees the first.
  */
+import type { ExpectedDigest } from './digests.ts'
 import type { ErrorJson } from './errors.ts'
 import type { RetryJson, RetryPolicy, StatusRule, TlsOptions } from './policy.ts'
 import type { DurationLike, RateLike } from './units.ts'
@@ -58,7 +59,10 @@ export interface DownloadOptions<M> extends TaskOptions<M> {
   readonly to?: string | URL | undefined
   /** @default 'replace' when `to` names a file, 'fail' when the server chooses the name */
   readonly ifExists?: IfExists | undefined
-  /** 'sha-256:HEX', SRI 'sha256-BASE64', or an RFC 9530 field value 'sha-256=:BASE64:'. */
+  /**
+   * What the file must have: 'sha-256:HEX', SRI 'sha256-BASE64', or an RFC 9530 field value 'sha-256=:BASE64:'. Also sha-512,
+   * sha-384, sha-1, md5 and crc32. Several may be given, in an array or separated by spaces or commas; all have to match.
+   */
   readonly expectedDigest?: string | readonly string[] | undefined
   /** Bytes. */
   readonly expectedLength?: number | undefined
@@ -109,12 +113,6 @@ export type Destination =
   | { readonly kind: 'file'; readonly folder: string; readonly name: string }
   | { readonly kind: 'folder'; readonly folder: string }
   | { readonly kind: 'spool' }
-
-export interface ExpectedDigest {
-  readonly algorithm: 'sha-256'
-  /** Lower case. */
-  readonly hex: string
-}
 
 /** What a task may set for itself; absent = the session's value. Durations in ms. */
 export interface TaskPolicy {

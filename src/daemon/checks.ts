@@ -3,6 +3,7 @@
  * known are left out, for a client of a newer minor version may send them.
  */
 import { z } from 'zod'
+import { digestAlgorithms, digestBytes } from '../contract/digests.ts'
 import { type ErrorCode, LonghaulError } from '../contract/errors.ts'
 import type { ExplicitConfiguration, LaunchCommand, RetryJson, StatusRule, TlsOptions } from '../contract/session.ts'
 import type { Destination, NewTask, TaskFilter, TaskPolicy } from '../contract/task.ts'
@@ -109,7 +110,12 @@ const newTask: z.ZodType<NewTask> = z.object({
   earliestBeginMs: dateMs.exactOptional(),
   after: list(taskId, 1000).exactOptional(),
   expectedDigests: list(
-    z.object({ algorithm: z.literal('sha-256'), hex: z.string().regex(/^[0-9a-f]{64}$/, 'is not 64 hex digits') }),
+    z
+      .object({ algorithm: z.enum(digestAlgorithms), hex: z.string().regex(/^[0-9a-f]*$/, 'is not lower-case hex') })
+      .refine(
+        ({ algorithm, hex }) => hex.length === digestBytes[algorithm] * 2,
+        'has another length than its algorithm',
+      ),
     16,
   ).exactOptional(),
   expectedLength: count(0).exactOptional(),

@@ -1,4 +1,5 @@
 /** New tasks: enqueued, found again by their key or id, or made to retry one that has ended. */
+import { digestText } from '../contract/digests.ts'
 import { LonghaulError } from '../contract/errors.ts'
 import type { Destination, NewTask, RequestFacts, TaskRecord } from '../contract/task.ts'
 import type { TaskId } from '../contract/words.ts'
@@ -96,7 +97,7 @@ function checkSameKey(store: Store, row: TaskRow, task: NewTask): void {
   const options = parse<TaskOptions>(text.options)
   const request = parse<RequestFacts>(text.request)
   const digests = (of: TaskOptions['expectedDigests']): string =>
-    JSON.stringify((of ?? []).map(({ hex }) => hex).sort())
+    JSON.stringify([...new Set((of ?? []).map(digestText))].sort())
   const differs = [
     request.method !== task.request.method && 'method',
     withoutQuery(request.url) !== withoutQuery(task.request.url) && 'URL (but for its query)',

@@ -126,6 +126,37 @@ test('expectedDigest is read in its three spellings', () => {
   assert.deepEqual(expectedDigests([`sha-256:${hex}`, `sha256-${base64}`]), found)
 })
 
+test('expectedDigest takes every algorithm under each of its names, and several at once', () => {
+  const names = {
+    'sha-512': [64, 'sha512'],
+    'sha-384': [48, 'sha384'],
+    'sha-1': [20, 'sha1', 'sha'],
+    md5: [16],
+    crc32: [4],
+  } as const
+  for (const [algorithm, [bytes, ...others]] of Object.entries(names)) {
+    const value = Buffer.alloc(bytes, 0xfb)
+    for (const name of [algorithm, ...others]) {
+      const found = [{ algorithm, hex: value.toString('hex') }]
+      assert.deepEqual(expectedDigests(`${name}:${value.toString('hex')}`), found)
+      assert.deepEqual(expectedDigests(`${name}=:${value.toString('base64')}:`), found)
+      if (!name.includes('-')) assert.deepEqual(expectedDigests(`${name}-${value.toString('base64')}`), found)
+    }
+  }
+  const both = [
+    { algorithm: 'sha-256', hex },
+    { algorithm: 'md5', hex: 'ab'.repeat(16) },
+  ]
+  const [first, second] = [`sha-256=:${base64}:`, `md5:${'ab'.repeat(16)}`]
+  for (const several of [
+    [first, second],
+    `${first}, ${second}`,
+    ` ${first}\n${second} `,
+    [`${first} ${second}`, first],
+  ])
+    assert.deepEqual(expectedDigests(several), both)
+})
+
 test('a digest of the wrong length, form or algorithm is refused', () => {
   const bad: readonly (readonly [unknown, string])[] = [
     [hex, 'sha-256:HEX'],
@@ -134,9 +165,11 @@ test('a digest of the wrong length, form or algorithm is refused', () => {
     [`sha-256:${'zz'.repeat(32)}`, 'not a digest'],
     [`sha256-${base64.slice(4)}`, '29 bytes'],
     ['sha-256=::', '0 bytes'],
-    [`sha-512:${'ab'.repeat(64)}`, 'not in this version'],
-    [`md5:${'ab'.repeat(16)}`, 'not in this version'],
-    [`crc32:${'ab'.repeat(4)}`, 'crc32'],
+    [`sha-224:${'ab'.repeat(28)}`, 'Known are sha-512, sha-384, sha-256, sha-1, md5, crc32'],
+    [`crc32:${'ab'.repeat(5)}`, '8'],
+    ['', 'not a digest'],
+    [' , ', 'not a digest'],
+    [`sha-256:${hex} and more`, 'not a digest'],
     [7, 'not a digest'],
     [[`sha-256:${hex}`, `sha-256:${'cd'.repeat(32)}`], 'two different'],
   ]

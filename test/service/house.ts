@@ -224,7 +224,7 @@ export class House {
           return () => watchers.delete(changed)
         },
       },
-      hasher: { digest: unused },
+      hasher: { follow: unused },
       log: silentLog,
     }
     let stops = 0

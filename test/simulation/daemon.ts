@@ -18,6 +18,7 @@ import type { Launcher } from '../../src/world/launcher.ts'
 import type { Log } from '../../src/world/log.ts'
 import type { Transport } from '../../src/world/transport.ts'
 import type { World } from '../../src/world/world.ts'
+import { simulatedHasher } from './hasher.ts'
 import type { Life } from './life.ts'
 import type { Seeded } from './seeded.ts'
 

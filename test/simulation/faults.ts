@@ -56,8 +56,8 @@ export const deliberateFaults: readonly DeliberateFault[] = [
   {
     name: 'digest-not-verified',
     says: 'A digest that does not match is no reason to refuse the bytes.',
-    file: delivery,
-    replace: ['expected.find((wanted) => wanted !== hex)', 'expected.find(() => false)'],
+    file: 'src/transfer/download/verification.ts',
+    replace: ['claims.find(({ algorithm, hex }) => digests.get(algorithm) !== hex)', 'claims.find(() => false)'],
   },
 
   // ---------------------------------------------------------------- publishing

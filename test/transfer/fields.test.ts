@@ -10,7 +10,6 @@ import {
   parseEtag,
   parseHttpDate,
   parseRetryAfter,
-  reprDigest,
   sameStrongEtag,
 } from '../../src/transfer/http/fields.ts'
 
@@ -153,13 +152,4 @@ test('reads the file name of Content-Disposition in all its spellings', () => {
   assert.equal(name(Buffer.from('attachment; filename="naïve.txt"').toString('latin1')), 'naïve.txt')
   assert.equal(name('inline'), undefined)
   assert.equal(name(''), undefined)
-})
-
-test('reads the sha-256 of Repr-Digest and leaves the others alone', () => {
-  const base64 = '47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='
-  const hex = Buffer.from(base64, 'base64').toString('hex')
-  assert.equal(reprDigest([['repr-digest', `sha-256=:${base64}:`]]), hex)
-  assert.equal(reprDigest([['repr-digest', `sha-512=:AAAA:, sha-256=:${base64}:`]]), hex)
-  assert.equal(reprDigest([['repr-digest', 'sha-256=:AAAA:']]), undefined)
-  assert.equal(reprDigest([['repr-digest', `sha-256=${base64}`]]), undefined)
 })

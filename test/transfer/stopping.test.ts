@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { readdir, readlink } from 'node:fs/promises'
 import { test } from 'node:test'
+import type { Hasher } from '../../src/world/hasher.ts'
 import { redirect, stallAfter, stallBeforeHead } from '../support/fault-server.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { needs } from '../support/needs.ts'
@@ -120,12 +121,16 @@ test('a stop while the file is verified keeps the bytes, and the digest is asked
   const url = bench.server.file('/a', { size, etag: '"v1"' })
   const expectedDigests = [{ algorithm: 'sha-256' as const, hex: bench.server.digest('/a') }]
   const stop = new AbortController()
-  const hasher = {
-    digest: (_file: unknown, _size: number, _algorithm: unknown, signal: AbortSignal) =>
-      new Promise<string>((_, reject) => {
-        signal.addEventListener('abort', () => reject(signal.reason as Error))
-        stop.abort()
-      }),
+  const hasher: Hasher = {
+    follow: () => ({
+      advance: () => {},
+      finish: (_size, signal) =>
+        new Promise((_, reject) => {
+          signal.addEventListener('abort', () => reject(signal.reason as Error))
+          stop.abort()
+        }),
+      stop: () => {},
+    }),
   }
   expectKind(await bench.run(url, { expectedDigests }, { signal: stop.signal, world: { hasher } }), 'stopped')
   assert.deepEqual(bench.part?.ranges, [[0, size]])
@@ -134,18 +139,21 @@ test('a stop while the file is verified keeps the bytes, and the digest is asked
   assert.equal(outcome.result.lengthVerified, true)
 })
 
-test('the bytes of a large file are safe before its digest is computed', async () => {
+test('the bytes of a large file are safe before the rest of its digest is waited for', async () => {
   await using bench = await Bench.open()
   const large = 17 * 1024 * 1024
   const url = bench.server.file('/a', { size: large, etag: '"v1"' })
   const expectedDigests = [{ algorithm: 'sha-256' as const, hex: bench.server.digest('/a') }]
   let safe: unknown
-  const hasher: typeof bench.world.hasher = {
-    ...bench.world.hasher,
-    digest: async () => {
-      safe = bench.part?.ranges
-      return bench.server.digest('/a')
-    },
+  const hasher: Hasher = {
+    follow: () => ({
+      advance: () => {},
+      finish: async () => {
+        safe = bench.part?.ranges
+        return new Map([['sha-256', bench.server.digest('/a')]])
+      },
+      stop: () => {},
+    }),
   }
   expectKind(await bench.run(url, { expectedDigests }, { world: { hasher } }), 'finished')
   assert.deepEqual(safe, [[0, large]])

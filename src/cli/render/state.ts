@@ -51,7 +51,8 @@ function endText({ task, wallMs }: StateFacts, words: Words): string {
   const size = bytes(result?.bytes ?? progress.received)
   const done = words.done(size, took((task.completedAtMs ?? wallMs) - task.createdAtMs))
   if (result?.lengthVerified === false) return done + words.and + words.lengthUnverified
-  return result?.digest === undefined ? done : done + words.and + words.verified
+  const algorithm = result?.digest?.split(':')[0]
+  return algorithm === undefined ? done : done + words.and + words.verified(algorithm)
 }
 
 /** Why it waits: the failure and the next try where there was one, else the first thing that blocks. */

@@ -25,7 +25,7 @@ export const en: Words = {
     completed: 'done',
   },
   done: (size, took) => `done ${size} in ${took}`,
-  verified: 'sha-256 matches',
+  verified: (algorithm) => `${algorithm} matches`,
   lengthUnverified: 'length not verified: the server did not say how long it is',
   notModified: 'not modified, nothing to fetch',
   skipped: 'skipped, the file exists',

@@ -27,7 +27,7 @@ export const zh: Words = {
     completed: '已完成',
   },
   done: (size, took) => `已完成 ${size}，用时 ${took}`,
-  verified: 'sha-256 校验一致',
+  verified: (algorithm) => `${algorithm} 校验一致`,
   lengthUnverified: '长度未经验证：服务器没有给出长度',
   notModified: '没有变化，无需下载',
   skipped: '已跳过，文件已存在',

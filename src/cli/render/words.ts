@@ -64,7 +64,8 @@ export interface Words {
   // The state of one task, in a row.
   readonly phases: Readonly<Record<Phase, string>>
   readonly done: (size: string, took: string) => string
-  readonly verified: string
+  /** That the file has its digest, by the name of its algorithm. */
+  readonly verified: (algorithm: string) => string
   readonly lengthUnverified: string
   readonly notModified: string
   readonly skipped: string

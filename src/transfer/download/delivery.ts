@@ -1,18 +1,20 @@
 /** From a whole part file to the finished one: its digest verified, its name changed by a recorded intent, its end told. */
 import { join } from 'node:path'
 import type { Delivered, PublishIntent } from '../../contract/bytes.ts'
+import { digestOfText } from '../../contract/digests.ts'
 import { LonghaulError } from '../../contract/errors.ts'
-import { maskUrl, type ResponseJson } from '../../contract/task.ts'
+import type { ResponseJson } from '../../contract/task.ts'
 import { FileFailure } from '../../world/file-system.ts'
+import type { HeaderList } from '../../world/transport.ts'
 import type { Outcome } from '../assignment.ts'
 import { AttemptFailed, AttemptFenced, AttemptStopped, unfenced } from '../endings.ts'
 import { destinationBusy, destinationExists, requireThere } from '../files/destination.ts'
 import { numberedName, partName } from '../files/names.ts'
 import { isSameFile, partIdentity, type PartFile } from '../files/part-file.ts'
 import { DestinationTaken, place, publishedMode, recover } from '../files/publish.ts'
-import { reprDigest } from '../http/fields.ts'
 import { type Attempt, restart } from './attempt.ts'
 import { afresh } from './kept.ts'
+import type { Verification } from './verification.ts'
 
 export type Finished = Omit<Extract<Outcome, { kind: 'finished' }>, 'measure'>
 
@@ -23,13 +25,15 @@ export interface Whole {
   readonly bytes: number
   readonly lengthVerified: boolean
   readonly response: ResponseJson
+  readonly verification: Verification
+  readonly trailers: HeaderList
   /** Bytes of more than one answer are in it. */
-  readonly resumed: boolean
+  readonly joined: boolean
   /** Makes all of it count. */
   keep(): Promise<void>
 }
 
-/** Above this, losing the bytes to a stop while they are being hashed would cost more than a sync. */
+/** Above this, losing the bytes to a stop while the rest of them is hashed would cost more than a sync. */
 const worthKeeping = 16 * 1024 * 1024
 
 export async function deliver(begun: Attempt, whole: Whole): Promise<Finished> {
@@ -37,7 +41,9 @@ export async function deliver(begun: Attempt, whole: Whole): Promise<Finished> {
   const { part, bytes, name } = whole
   progress.phase('verifying')
   await part.trim(bytes)
-  const digest = await verify(begun, whole)
+  whole.verification.advance(bytes)
+  if (bytes > worthKeeping && whole.verification.isWanted(whole.trailers)) await whole.keep()
+  const digest = await whole.verification.finish(whole)
   const attempt = await afresh(begun)
   const { assignment } = attempt
   const how = howOf(assignment)
@@ -76,36 +82,6 @@ export async function deliver(begun: Attempt, whole: Whole): Promise<Finished> {
 
 function howOf({ spooled, ifExists }: Attempt['assignment']): PublishIntent['how'] {
   return !spooled && (ifExists === 'replace' || ifExists === 'revalidate') ? 'replace' : 'link'
-}
-
-/** 'sha-256:HEX' if one was expected. @throws AttemptFailed DIGEST_MISMATCH, AttemptStopped */
-async function verify(attempt: Attempt, whole: Whole): Promise<string | undefined> {
-  const { assignment, world, signal } = attempt
-  const claimed = reprDigest(whole.response.headers)
-  const expected = [...assignment.expectedDigests.map(({ hex }) => hex), ...(claimed === undefined ? [] : [claimed])]
-  if (expected.length === 0) return undefined
-  if (whole.bytes > worthKeeping) await whole.keep()
-  let hex: string
-  try {
-    hex = await world.hasher.digest(whole.part.file, whole.bytes, 'sha-256', signal)
-  } catch (error) {
-    if (signal.aborted) throw new AttemptStopped()
-    throw error
-  }
-  const wrong = expected.find((wanted) => wanted !== hex)
-  if (wrong === undefined) return `sha-256:${hex}`
-  // They would be wrong the next time as well.
-  await restart(attempt, 'what arrived did not have the digest that was expected', 'bytes changed')
-  await whole.part.discard()
-  throw new AttemptFailed(
-    new LonghaulError(
-      'DIGEST_MISMATCH',
-      `${maskUrl(whole.response.url)} gave ${whole.bytes} bytes with sha-256 ${hex}, but ${wrong} was ${
-        wrong === claimed ? 'announced by the server' : 'expected'
-      }.`,
-    ),
-    { kind: 'digest', joined: whole.resumed },
-  )
 }
 
 /** Records the intent, then changes names. From the record on nothing but publishing itself decides the end. */
@@ -160,15 +136,18 @@ export async function finishPublishing(attempt: Attempt, intent: PublishIntent):
   attempt.state.intentRecorded = true
   progress.phase('delivering')
   const part = assignment.part?.name ?? partName(intent.name, assignment.task)
-  const digestOf = async (name: string, bytes: number): Promise<string> => {
+  const hasDigest = async (name: string, text: string): Promise<boolean> => {
+    const wanted = digestOfText(text)
+    if (wanted === undefined) return false
     const file = await folder.open(name, 'read')
     try {
-      return `sha-256:${await world.hasher.digest(file, bytes, 'sha-256', attempt.signal)}`
+      const digests = await world.hasher.follow(file, [wanted.algorithm]).finish(intent.bytes, attempt.signal)
+      return digests.get(wanted.algorithm) === wanted.hex
     } finally {
       await file.close()
     }
   }
-  const recovery = await recover(folder, part, intent, digestOf)
+  const recovery = await recover(folder, part, intent, hasDigest)
   if (recovery.found === 'published') return published(attempt, intent, undefined)
   if (recovery.found === 'part') {
     // What was to be replaced was this download's own file; touched since, it is a file like others.

@@ -18,6 +18,7 @@ import { deliver, type Finished, finishPublishing, notModified, skipped } from '
 import { isStillDelivered, type Kept, keptPart, knownName, named, ownFile, revalidation } from './kept.ts'
 import { Laying } from './laying.ts'
 import { openBytes, type Opening, type OpeningFacts } from './opening.ts'
+import { Verification } from './verification.ts'
 
 /** An outcome whose measure is still to come. */
 type Ending = Outcome extends infer O ? (O extends Outcome ? Omit<O, 'measure'> : never) : never
@@ -131,6 +132,7 @@ async function receive(begun: Attempt, opening: Received, kept: Kept | undefined
   if (continued === undefined) await kept?.part.discard()
   const adopted = continued?.elsewhere === false ? continued.part : undefined
   const part = adopted ?? (await PartFile.create(folder, partFileName))
+  const verification = new Verification(attempt, part, answer.response)
   try {
     attempt.progress.transferring(offset, total)
     if (opening.kind === 'continued' && continued !== undefined) {
@@ -141,16 +143,17 @@ async function receive(begun: Attempt, opening: Received, kept: Kept | undefined
     }
     const ranges: ByteRanges = continued === undefined ? [] : ((adopted && continued.ranges) ?? [[0, offset]])
     const safe = adopted === undefined ? 0 : countBytes(ranges)
-    const laying = new Laying(attempt, { answer, part, representation, offset, ranges, safe })
+    verification.advance(offset)
+    const laying = new Laying(attempt, { answer, part, representation, offset, ranges, safe, verification })
     try {
       const laid = await laying.lay()
-      const resumed = continued !== undefined
       return await deliver(attempt, {
         ...laid,
         part,
         name,
         response: answer.response,
-        resumed,
+        verification,
+        joined: continued !== undefined,
         keep: () => laying.keep(),
       })
     } catch (thrown) {
@@ -159,6 +162,7 @@ async function receive(begun: Attempt, opening: Received, kept: Kept | undefined
       attempt.state.progressed = laying.progressed
     }
   } finally {
+    verification.stop()
     if (adopted === undefined) await part.close()
   }
 }

@@ -2,15 +2,16 @@
 import type { ByteRanges, Representation } from '../../contract/bytes.ts'
 import { LonghaulError } from '../../contract/errors.ts'
 import { maskUrl } from '../../contract/task.ts'
-import type { BodyEnd } from '../../world/transport.ts'
+import type { BodyEnd, HeaderList } from '../../world/transport.ts'
 import { AttemptFailed } from '../endings.ts'
 import type { PartFile } from '../files/part-file.ts'
 import type { Answer } from '../http/request.ts'
-import { withRange } from '../ranges.ts'
+import { prefixLength, withRange } from '../ranges.ts'
 import type { Attempt } from './attempt.ts'
 import { Checkpoints } from './checkpoints.ts'
 import { canContinue } from './representation.ts'
 import { Segment } from './segment.ts'
+import type { Verification } from './verification.ts'
 
 export interface LayingFacts {
   readonly answer: Answer
@@ -22,6 +23,8 @@ export interface LayingFacts {
   readonly ranges: ByteRanges
   /** How many of those bytes are recorded as safe. */
   readonly safe: number
+  /** Told how far the bytes reach. */
+  readonly verification: Pick<Verification, 'advance'>
 }
 
 /** What was laid so far, and the means to make it safe. When the attempt ends early, `keep`. */
@@ -42,6 +45,7 @@ export class Laying {
     const { answer, part, representation, offset } = facts
     this.#segment = new Segment(part, offset, this.#expected(), (from, to) => {
       this.#ranges = withRange(this.#ranges, from, to)
+      facts.verification.advance(prefixLength(this.#ranges))
     })
     const digests = attempt.assignment.expectedDigests.length > 0 ? 'digest expected' : 'no digest'
     this.#continuable = canContinue(representation, digests)
@@ -59,7 +63,11 @@ export class Laying {
   }
 
   /** @throws AttemptFailed, FileFailure, NetworkFailure; then `keep` decides what counts */
-  async lay(): Promise<{ readonly bytes: number; readonly lengthVerified: boolean }> {
+  async lay(): Promise<{
+    readonly bytes: number
+    readonly lengthVerified: boolean
+    readonly trailers: HeaderList
+  }> {
     const { answer } = this.#facts
     const total = this.#expected()
     const end = await answer.receive((bytes) => {
@@ -74,7 +82,7 @@ export class Laying {
     const lengthVerified = this.#isWhole(end)
     await this.#checkpoints.close()
     this.#whole = true
-    return { bytes: this.#segment.position, lengthVerified }
+    return { bytes: this.#segment.position, lengthVerified, trailers: end.trailers }
   }
 
   /**

@@ -80,12 +80,12 @@ export type Recovery =
   | { readonly found: 'part' }
   | { readonly found: 'nothing'; readonly why: string }
 
-/** What a crash after the intent left. `digestOf` reads a file of the folder: 'sha-256:HEX' of so many bytes. */
+/** What a crash after the intent left. `hasDigest` reads the intent's bytes of a file of the folder; 'sha-256:HEX' or another. */
 export async function recover(
   folder: Folder,
   part: string,
   intent: PublishIntent,
-  digestOf: (name: string, bytes: number) => Promise<string>,
+  hasDigest: (name: string, digest: string) => Promise<boolean>,
 ): Promise<Recovery> {
   const partFound = await folder.look(part)
   const partIsOurs = partFound !== undefined && isSameFile(intent.identity, partFound)
@@ -107,7 +107,7 @@ export async function recover(
     intent.digest !== undefined &&
     there?.kind === 'file' &&
     there.size === intent.bytes &&
-    (await digestOf(intent.name, intent.bytes)) === intent.digest
+    (await hasDigest(intent.name, intent.digest))
   )
     return { found: 'published' }
   return {

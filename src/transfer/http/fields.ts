@@ -153,12 +153,6 @@ function repairUtf8(text: string): string {
   }
 }
 
-/** The sha-256 of a Repr-Digest field (RFC 9530), lower-case hex. Other algorithms and malformed ones are ignored. */
-export function reprDigest(headers: HeaderList): string | undefined {
-  const match = /(?:^|,)\s*sha-256=:([A-Za-z0-9+/]{43}=):\s*(?:,|;|$)/.exec(field(headers, 'repr-digest') ?? '')
-  return match?.[1] === undefined ? undefined : Buffer.from(match[1], 'base64').toString('hex')
-}
-
 function digits(text: string | undefined): number | undefined {
   if (text === undefined || !/^\d+$/.test(text)) return undefined
   const value = Number(text)

@@ -20,6 +20,7 @@ import {
 import { AttemptFailed, AttemptStopped } from '../endings.ts'
 import type { Measures, OpenTransaction } from '../measures.ts'
 import { suggestedFilename } from '../files/names.ts'
+import { wantedDigests } from './digest-field.ts'
 import { isPrivateAddress, maximumRedirects, redirected, redirectTarget, refusePrivate } from './redirect.ts'
 import type { RedirectRules } from './redirect.ts'
 
@@ -242,11 +243,15 @@ class Guard {
   }
 }
 
-/** What we send when the request does not say otherwise. A coded body could never be joined, so none is asked for. */
+/**
+ * What we send when the request does not say otherwise. A coded body could never be joined, so none is asked for. A digest is
+ * asked for always: whatever else proves the bytes, nothing finds out more, and a server that does not know it ignores it.
+ */
 const defaults: HeaderList = [
   ['accept', '*/*'],
   ['accept-encoding', 'identity'],
   ['user-agent', 'longhaul'],
+  ['want-repr-digest', wantedDigests],
 ]
 
 function withDefaults(request: RequestFacts): RequestFacts {

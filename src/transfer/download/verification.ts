@@ -1,0 +1,121 @@
+/**
+ * The digests of one download: those that the user expects and those that the server announces. They are computed behind the
+ * bytes while these still come, so that little is left to do after the last; a new attempt reads what is kept again. Nothing
+ * is read where nothing is expected or announced.
+ *
+ * What a server says of which bytes (RFC 9530):
+ * - `Repr-Digest` is of the whole representation, also in a 206. A content coding belongs to the representation, and a coded
+ *   body is stored as it comes, so that it is of the bytes in our file in every case.
+ * - `Content-Digest` is of the content of its own message: in a 200 the same bytes. In a 206 it is of that range alone and is
+ *   ignored: it would cost a second reading of each range, and what it could find the digest of the whole finds as well.
+ * Both may come in the trailer. Of several algorithms in one field the strongest is verified; each field has to hold.
+ */
+import { type DigestAlgorithm, digestText, type ExpectedDigest, strongestDigest } from '../../contract/digests.ts'
+import { LonghaulError } from '../../contract/errors.ts'
+import { maskUrl, type ResponseJson } from '../../contract/task.ts'
+import type { Following } from '../../world/hasher.ts'
+import type { HeaderList } from '../../world/transport.ts'
+import { AttemptFailed, AttemptStopped } from '../endings.ts'
+import type { PartFile } from '../files/part-file.ts'
+import { digestField } from '../http/digest-field.ts'
+import { type Attempt, restart } from './attempt.ts'
+
+interface Claim extends ExpectedDigest {
+  readonly by: 'user' | 'server'
+}
+
+export interface Received {
+  /** Of the whole file. */
+  readonly bytes: number
+  readonly trailers: HeaderList
+  /** Its bytes came in more than one answer, so that a wrong digest may be the fault of joining them. */
+  readonly joined: boolean
+}
+
+/** Whoever makes one finishes or stops it before the part file is closed. */
+export class Verification {
+  readonly #attempt: Attempt
+  readonly #part: PartFile
+  readonly #response: ResponseJson
+  readonly #claims: readonly Claim[]
+  readonly #following: Following | undefined
+
+  constructor(attempt: Attempt, part: PartFile, response: ResponseJson) {
+    this.#attempt = attempt
+    this.#part = part
+    this.#response = response
+    const expected = attempt.assignment.expectedDigests.map((digest): Claim => ({ ...digest, by: 'user' }))
+    this.#claims = [...expected, ...announced(response.headers, response.status)]
+    const algorithms = algorithmsOf(this.#claims)
+    this.#following = algorithms.length === 0 ? undefined : attempt.world.hasher.follow(part.file, algorithms)
+  }
+
+  /** The bytes [0, to) are written, and this attempt writes none of them again. */
+  advance(to: number): void {
+    this.#following?.advance(to)
+  }
+
+  /** Whether `finish` has anything to compute. */
+  isWanted(trailers: HeaderList): boolean {
+    return this.#claims.length > 0 || announced(trailers, this.#response.status).length > 0
+  }
+
+  /** 'sha-256:HEX', the strongest digest that was verified, if any. @throws AttemptFailed DIGEST_MISMATCH, AttemptStopped */
+  async finish(received: Received): Promise<string | undefined> {
+    const claims = [...this.#claims, ...announced(received.trailers, this.#response.status)]
+    const strongest = strongestDigest(claims)
+    if (strongest === undefined) return undefined
+    const digests = await this.#compute(received.bytes, algorithmsOf(claims))
+    const wrong = claims.find(({ algorithm, hex }) => digests.get(algorithm) !== hex)
+    if (wrong === undefined) return digestText(strongest)
+    // They would be wrong the next time as well.
+    await restart(this.#attempt, 'what arrived did not have the digest that was expected', 'bytes changed')
+    await this.#part.discard()
+    throw new AttemptFailed(
+      new LonghaulError(
+        'DIGEST_MISMATCH',
+        `${maskUrl(this.#response.url)} gave ${received.bytes} bytes with ${wrong.algorithm} ${digests.get(wrong.algorithm)}, but ${wrong.hex} was ${
+          wrong.by === 'server' ? 'announced by the server' : 'expected'
+        }.`,
+      ),
+      { kind: 'digest', joined: received.joined },
+    )
+  }
+
+  /** Harmless after the end. */
+  stop(): void {
+    this.#following?.stop()
+  }
+
+  async #compute(bytes: number, wanted: readonly DigestAlgorithm[]): Promise<ReadonlyMap<DigestAlgorithm, string>> {
+    const { world, signal } = this.#attempt
+    const followed = algorithmsOf(this.#claims)
+    // Announced in the trailer only: nobody could know of it before.
+    const late = wanted.filter((algorithm) => !followed.includes(algorithm))
+    const lateFollowing = late.length === 0 ? undefined : world.hasher.follow(this.#part.file, late)
+    try {
+      const [early, rest] = await Promise.all([
+        this.#following?.finish(bytes, signal),
+        lateFollowing?.finish(bytes, signal),
+      ])
+      return new Map([...(early ?? []), ...(rest ?? [])])
+    } catch (error) {
+      if (signal.aborted) throw new AttemptStopped()
+      throw error
+    } finally {
+      lateFollowing?.stop()
+    }
+  }
+}
+
+function announced(headers: HeaderList, status: number): readonly Claim[] {
+  const fields = status === 206 ? (['repr-digest'] as const) : (['repr-digest', 'content-digest'] as const)
+  return fields.flatMap((name): Claim[] => {
+    const digest = digestField(headers, name)
+    return digest === undefined ? [] : [{ ...digest, by: 'server' }]
+  })
+}
+
+function algorithmsOf(claims: readonly Claim[]): readonly DigestAlgorithm[] {
+  return [...new Set(claims.map(({ algorithm }) => algorithm))]
+}
