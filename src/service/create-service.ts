@@ -11,6 +11,7 @@ import type { Consequences, Journal } from '../journal/journal.ts'
 import { daemonLimits, type Limits } from '../scheduler/view.ts'
 import type { Engine } from '../transfer/assignment.ts'
 import type { World } from '../world/world.ts'
+import { FurtherConnections } from './further-connections.ts'
 import { daemonVerbs } from './daemon.ts'
 import { Housekeeping } from './housekeeping.ts'
 import type { Asking, Inside, Verbs } from './inside.ts'
@@ -80,6 +81,7 @@ class Composition implements Service {
       delivery,
       progress: this.#progress,
       recording: this.#recording,
+      connections: new FurtherConnections(limits.maximumConnectionsPerOrigin),
       spool: facts.spool,
       released: () => {
         this.#housekeeping.released()

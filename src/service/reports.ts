@@ -18,6 +18,8 @@ export interface ReportParts {
   progress(facts: ProgressFacts): void
   /** So many bytes are recorded as safe. */
   safe(bytes: number): void
+  /** One more connection, as `Report.more`. */
+  more(giveUp: () => void): (() => void) | undefined
   /** This path is the attempt's from now on. */
   writes(part: { readonly folder: string; readonly name: string }): void
 }
@@ -60,6 +62,7 @@ export function createReport(parts: ReportParts): Report {
       const answer = await recording.record(() => journal.intent({ ...own(), intent }))
       return answer?.found === 'busy' ? { busyWith: answer.by } : (answer?.found ?? 'fenced')
     },
+    more: (giveUp) => parts.more(giveUp),
     progress: (facts) => parts.progress(facts),
   }
 }

@@ -13,6 +13,7 @@ import { nextAttempt } from '../scheduler/retry.ts'
 import type { Assignment, Engine, Measure, Outcome } from '../transfer/assignment.ts'
 import type { World } from '../world/world.ts'
 import { assignmentOf } from './assignment-of.ts'
+import type { FurtherConnections, Holder } from './further-connections.ts'
 import { now, toWall } from './moment.ts'
 import type { Progress } from './progress.ts'
 import type { Recording } from './recording.ts'
@@ -25,6 +26,7 @@ export interface TransferParts {
   readonly delivery: Delivery
   readonly progress: Progress
   readonly recording: Recording
+  readonly connections: FurtherConnections
   /** Folder of files that have no destination. */
   readonly spool: string
   /** An attempt has ended and closed its files. */
@@ -123,24 +125,27 @@ export class Transfers {
   }
 
   async #run(started: StartedAttempt, run: Run): Promise<void> {
-    const { world, progress } = this.#parts
+    const { world, progress, connections } = this.#parts
     const { task, fence } = started
     const assignment = assignmentOf(started, this.#parts.spool)
+    const holder = holderOf(started)
+    connections.begin(holder)
     progress.begin(started, assignment.policy.stallMs)
     try {
-      const outcome = await this.#attempt(started, assignment, run)
+      const outcome = await this.#attempt(started, assignment, run, holder)
       progress.close(task, fence)
       await this.#end(started, outcome, run)
     } catch (error) {
       // Only a mistake of ours gets here. The task stays as it is until the next life looks at it.
       world.log.error('the end of an attempt could not be recorded', { task, error: String(error) })
     } finally {
+      connections.end(holder)
       progress.end(task, fence)
     }
   }
 
-  async #attempt(started: StartedAttempt, assignment: Assignment, run: Run): Promise<Outcome> {
-    const { world, journal, recording, progress, engine } = this.#parts
+  async #attempt(started: StartedAttempt, assignment: Assignment, run: Run, holder: Holder): Promise<Outcome> {
+    const { world, journal, recording, progress, engine, connections } = this.#parts
     if (run.stopping.signal.aborted) return { kind: 'stopped', measure: nothingMeasured }
     const report = createReport({
       clock: world.clock,
@@ -152,6 +157,7 @@ export class Transfers {
       safe: (bytes) => {
         run.safeBytes = Math.max(run.safeBytes, bytes)
       },
+      more: (giveUp) => connections.further(holder, giveUp),
       writes: (part) => {
         run.part = part
       },
@@ -255,6 +261,11 @@ export class Transfers {
     const answer = await recording.record(() => journal.endAttempt({ task, fence, at: now(world.clock), end, measure }))
     return answer?.found === 'recorded'
   }
+}
+
+function holderOf({ session, request, configuration }: StartedAttempt): Holder {
+  const origin = URL.parse(request.url)?.origin ?? ''
+  return { session, origin, maximumPerHost: configuration.maximumConnectionsPerHost }
 }
 
 function stackOf(error: unknown): string {

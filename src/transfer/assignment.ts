@@ -12,10 +12,9 @@ import type {
   Representation,
   RestartCause,
 } from '../contract/bytes.ts'
-import type { ExpectedDigest } from '../contract/digests.ts'
 import type { LonghaulError } from '../contract/errors.ts'
 import type { StatusRule, TlsOptions } from '../contract/session.ts'
-import type { IfExists, RequestFacts, ResponseJson, TaskResult } from '../contract/task.ts'
+import type { ExpectedDigest, IfExists, RequestFacts, ResponseJson, TaskResult } from '../contract/task.ts'
 import type { TransactionJson } from '../contract/metrics.ts'
 import type { Proof, TaskId } from '../contract/words.ts'
 
@@ -72,6 +71,11 @@ export interface Report {
     readonly representation: Representation
   }): Promise<'recorded' | Fenced>
   restart(why: string, because: RestartCause): Promise<'recorded' | Fenced>
+  /**
+   * Asks for one more connection to the server beside the first, which comes with the attempt. Answers how to give it back, or
+   * `undefined`: there is none to be had now. `giveUp` is called when another task needs it; it is closed and given back then.
+   */
+  more(giveUp: () => void): (() => void) | undefined
   intent(intent: PublishIntent): Promise<'recorded' | 'cancelled' | { readonly busyWith: TaskId } | Fenced>
   progress(facts: {
     readonly phase: 'connecting' | 'transferring' | 'verifying' | 'delivering'

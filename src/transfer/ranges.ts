@@ -19,6 +19,17 @@ export function withRange(ranges: ByteRanges, from: number, to: number): ByteRan
   return [...before, [start, end], ...after]
 }
 
+/** `ranges` less the bytes from `from` up to `to`. */
+export function withoutRange(ranges: ByteRanges, from: number, to: number): ByteRanges {
+  return ranges.flatMap(([start, end]) => {
+    if (end <= from || start >= to) return [[start, end] as const]
+    const rest: (readonly [number, number])[] = []
+    if (start < from) rest.push([start, from])
+    if (end > to) rest.push([to, end])
+    return rest
+  })
+}
+
 /** Any list of pairs as a set; pairs that are empty or no byte positions are left out. */
 export function normalised(pairs: ByteRanges): ByteRanges {
   let ranges: ByteRanges = []

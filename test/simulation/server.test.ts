@@ -200,7 +200,8 @@ async function carefully(twin: OneServer): Promise<{ readonly body: Buffer | und
       const opening = await twin.settle(
         openBytes({
           request: { url, method: 'GET', headers: [] },
-          kept: kept === undefined || kept.bytes.length === 0 ? undefined : { ...kept, bytes: kept.bytes.length },
+          kept:
+            kept === undefined || kept.bytes.length === 0 ? undefined : { ...kept, ranges: [[0, kept.bytes.length]] },
           revalidate: [],
           digest: 'no digest',
           acceptable: [{ from: 200, to: 299 }],

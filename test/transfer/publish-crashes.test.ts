@@ -62,6 +62,7 @@ async function liveUntil(
     checkpoint: mortal('checkpoint', (facts: Facts<'checkpoint'>) => paper.checkpoint(facts)),
     restart: (why, because) => mortal('restart', (given: string) => paper.restart(given, because))(why),
     intent: mortal('intent', (facts: Facts<'intent'>) => paper.intent(facts)),
+    more: () => undefined,
     progress: () => {},
   }
   await bench.run(url, wishes, { world: { files }, report })

@@ -12,13 +12,13 @@ import { partName, spoolName } from '../files/names.ts'
 import { PartFile } from '../files/part-file.ts'
 import { ask } from '../http/request.ts'
 import { Measures } from '../measures.ts'
-import { countBytes } from '../ranges.ts'
+import { countBytes, withoutRange } from '../ranges.ts'
 import { type Attempt, Progress, restart, type TransferWorld } from './attempt.ts'
 import { deliver, type Finished, finishPublishing, notModified, skipped } from './delivery.ts'
 import { isStillDelivered, type Kept, keptPart, knownName, named, ownFile, revalidation } from './kept.ts'
+import type { JoiningFacts } from './joining.ts'
 import { Laying } from './laying.ts'
 import { openBytes, type Opening, type OpeningFacts } from './opening.ts'
-import { Verification } from './verification.ts'
 
 /** An outcome whose measure is still to come. */
 type Ending = Outcome extends infer O ? (O extends Outcome ? Omit<O, 'measure'> : never) : never
@@ -123,7 +123,10 @@ async function receive(begun: Attempt, opening: Received, kept: Kept | undefined
     )
   const offset = opening.kind === 'continued' ? opening.offset : 0
   const continued = opening.kind === 'continued' ? kept : undefined
-  if (total !== undefined) await requireSpace(folder, continued?.elsewhere ? total : total - offset)
+  const ranges: ByteRanges = continued?.ranges ?? []
+  // Not the byte that is asked for again as a proof.
+  const there = countBytes(withoutRange(ranges, offset, offset + 1))
+  if (total !== undefined) await requireSpace(folder, continued?.elsewhere ? total : total - there)
   if (!assignment.spooled && (await checkPlace(folder, wanted, assignment.ifExists)) === 'skip')
     return skipped(attempt, wanted, answer.response)
   const { name, partFileName } = await reserve(attempt, opening, wanted, continued)
@@ -132,28 +135,37 @@ async function receive(begun: Attempt, opening: Received, kept: Kept | undefined
   if (continued === undefined) await kept?.part.discard()
   const adopted = continued?.elsewhere === false ? continued.part : undefined
   const part = adopted ?? (await PartFile.create(folder, partFileName))
-  const verification = new Verification(attempt, part, answer.response)
   try {
-    attempt.progress.transferring(offset, total)
+    attempt.progress.transferring(there, total)
     if (opening.kind === 'continued' && continued !== undefined) {
-      if (adopted === undefined) await part.copy(continued.part, 0, offset, () => stopIfAsked(attempt))
+      if (adopted === undefined)
+        for (const [from, to] of ranges) await part.copy(continued.part, from, to, () => stopIfAsked(attempt))
       attempt.measures.proven(opening.proof)
-      const resumed = { offset, proof: opening.proof, ...(total !== undefined && { total }) }
+      const resumed = { offset: there, proof: opening.proof, ...(total !== undefined && { total }) }
       unfenced(await attempt.report.resumed(resumed))
     }
-    const ranges: ByteRanges = continued === undefined ? [] : ((adopted && continued.ranges) ?? [[0, offset]])
     const safe = adopted === undefined ? 0 : countBytes(ranges)
-    verification.advance(offset)
-    const laying = new Laying(attempt, { answer, part, representation, offset, ranges, safe, verification })
+    const until = opening.kind === 'continued' ? opening.until : undefined
+    const joining = joiningFacts(attempt)
+    const laying = new Laying(attempt, {
+      answer,
+      part,
+      representation,
+      offset,
+      until,
+      ranges,
+      safe,
+      joining,
+    })
     try {
       const laid = await laying.lay()
+      const resumed = continued !== undefined || laid.joined
       return await deliver(attempt, {
         ...laid,
         part,
         name,
         response: answer.response,
-        verification,
-        joined: continued !== undefined,
+        resumed,
         keep: () => laying.keep(),
       })
     } catch (thrown) {
@@ -162,8 +174,18 @@ async function receive(begun: Attempt, opening: Received, kept: Kept | undefined
       attempt.state.progressed = laying.progressed
     }
   } finally {
-    verification.stop()
     if (adopted === undefined) await part.close()
+  }
+}
+
+/** How a further connection is asked for. Each is asked as the first was, redirects included: their targets may expire. */
+function joiningFacts({ assignment, world, measures, signal }: Attempt): JoiningFacts {
+  const { request, policy, expectedDigests } = assignment
+  return {
+    request,
+    digest: expectedDigests.length > 0 ? 'digest expected' : 'no digest',
+    ask: (asked, stop) => ask(asked, policy, { ...world, measures }, AbortSignal.any([signal, stop])),
+    wall: () => world.clock.wall(),
   }
 }
 

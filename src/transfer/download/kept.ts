@@ -1,19 +1,17 @@
 /** What is there before the first question: bytes of an earlier attempt, a file of an earlier task. */
 import type { ByteRanges, Delivered, Representation } from '../../contract/bytes.ts'
-import { digestOfText, type ExpectedDigest } from '../../contract/digests.ts'
 import { LonghaulError } from '../../contract/errors.ts'
 import type { HeaderPairs } from '../../contract/task.ts'
 import { FileFailure, type Folder } from '../../world/file-system.ts'
 import type { Assignment } from '../assignment.ts'
 import { AttemptFailed } from '../endings.ts'
 import { isSameFile, type Lost, PartFile } from '../files/part-file.ts'
-import { prefixLength } from '../ranges.ts'
+import { countBytes } from '../ranges.ts'
 import { type Attempt, restart } from './attempt.ts'
 
 export interface Kept {
   readonly part: PartFile
-  /** From the start without a gap. */
-  readonly bytes: number
+  /** At least one byte. */
   readonly ranges: ByteRanges
   readonly representation: Representation
   /** It lies beside an earlier destination; its bytes are copied once they are proven to be good. */
@@ -25,8 +23,7 @@ export interface Kept {
 export async function keptPart(attempt: Attempt): Promise<Kept | undefined> {
   const { part, folder: path } = attempt.assignment
   if (part?.identity === undefined || part.representation === undefined) return undefined
-  const bytes = prefixLength(part.ranges)
-  if (bytes === 0) return undefined
+  if (countBytes(part.ranges) === 0) return undefined
   const elsewhere = part.folder !== path
   const folder = elsewhere ? await openElsewhere(attempt, part.folder) : attempt.folder
   if (folder === undefined) {
@@ -49,7 +46,7 @@ export async function keptPart(attempt: Attempt): Promise<Kept | undefined> {
       await opened.close()
       await release()
     }
-    return { part: opened, bytes, ranges, representation, elsewhere, close }
+    return { part: opened, ranges, representation, elsewhere, close }
   }
   await release()
   // The folder of a disk that is not plugged in is often an empty one on another disk.
@@ -128,18 +125,9 @@ export async function revalidation(attempt: Attempt): Promise<HeaderPairs> {
   if (ifExists !== 'revalidate' || delivered === undefined) return []
   const { file, representation } = delivered
   if (file.folder !== folder || file.name !== knownName(attempt)) return []
-  if (expectedDigests.length > 0 && !hadThem(expectedDigests, delivered.digest)) return []
+  if (expectedDigests.some(({ hex }) => delivered.digest !== `sha-256:${hex}`)) return []
   if (!(await isUntouched(file, attempt.folder))) return []
   if (representation.etag !== undefined) return [['if-none-match', representation.etag]]
   if (representation.lastModified !== undefined) return [['if-modified-since', representation.lastModified]]
   return []
-}
-
-/**
- * Whether the earlier task verified the digests that are expected now. The journal gives a key's file only to a task that
- * expects the same, so a digest that does not contradict them was verified beside them.
- */
-function hadThem(expected: readonly ExpectedDigest[], verified: string | undefined): boolean {
-  const had = verified === undefined ? undefined : digestOfText(verified)
-  return had !== undefined && !expected.some(({ algorithm, hex }) => algorithm === had.algorithm && hex !== had.hex)
 }

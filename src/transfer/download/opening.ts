@@ -2,13 +2,14 @@
  * How an attempt comes to its bytes: asked for the rest with proof, asked once more where a server ignored the proof, or asked
  * for the whole. Kept bytes are given up here and only here, with the reason recorded before anything else is written.
  */
-import type { Representation, RestartCause } from '../../contract/bytes.ts'
+import type { ByteRanges, Representation, RestartCause } from '../../contract/bytes.ts'
 import { LonghaulError } from '../../contract/errors.ts'
 import { maskUrl, type HeaderPairs, type RequestFacts } from '../../contract/task.ts'
 import type { Proof } from '../../contract/words.ts'
 import { AttemptFailed } from '../endings.ts'
 import { field, hasField, parseContentRange } from '../http/fields.ts'
 import type { Answer } from '../http/request.ts'
+import { prefixLength } from '../ranges.ts'
 import { isAcceptable, refusal } from './refusal.ts'
 import { causeShown, judgePartial, rangeCondition, representationOf, showsChange } from './representation.ts'
 import type { StatusRule } from '../../contract/session.ts'
@@ -19,15 +20,18 @@ export type Opening =
       readonly kind: 'continued'
       readonly answer: Answer
       readonly representation: Representation
+      /** Where its first byte belongs. */
       readonly offset: number
+      /** Exclusive end of what it gives. */
+      readonly until: number
       readonly proof: Proof
     }
   | { readonly kind: 'not modified' }
 
 export interface OpeningFacts {
   readonly request: RequestFacts
-  /** Bytes from the start that are safe, at least 1. */
-  readonly kept: { readonly bytes: number; readonly representation: Representation } | undefined
+  /** Bytes that are safe, at least 1. */
+  readonly kept: { readonly ranges: ByteRanges; readonly representation: Representation } | undefined
   /** Conditional fields for a file that was delivered before. */
   readonly revalidate: HeaderPairs
   readonly digest: 'digest expected' | 'no digest'
@@ -59,10 +63,8 @@ async function openRest(facts: OpeningFacts, kept: NonNullable<OpeningFacts['kep
     return startOver(facts, `a ${facts.request.method} cannot be gone on from`, 'cannot go on')
   if (condition === undefined && (facts.digest === 'no digest' || known.total === undefined))
     return startOver(facts, 'the server gave no validator that could prove that the bytes are the same', 'cannot go on')
-  // Where the end is not known, or all is there, the last byte is asked for again: a range behind the end is answered with
-  // 416, which carries no proof.
-  const offset = known.total === undefined || kept.bytes >= known.total ? kept.bytes - 1 : kept.bytes
-  const range: HeaderPairs = [['range', `bytes=${offset}-`]]
+  const { offset, until } = firstGap(kept.ranges, known.total)
+  const range: HeaderPairs = [['range', `bytes=${offset}-${until === undefined ? '' : until - 1}`]]
   const conditional: HeaderPairs = condition === undefined ? range : [...range, ['if-range', condition.value]]
   const answer = await facts.ask(adding(facts.request, conditional))
   const asked = condition === undefined ? 'plain range' : 'if-range'
@@ -95,6 +97,16 @@ async function openRest(facts: OpeningFacts, kept: NonNullable<OpeningFacts['kep
   )
 }
 
+/** What to ask for; without `until`, all that follows. */
+function firstGap(ranges: ByteRanges, total: number | undefined): { readonly offset: number; readonly until?: number } {
+  const had = prefixLength(ranges)
+  // Where the end is not known, or all is there, the last byte is asked for again: a range behind the end is answered with
+  // 416, which carries no proof.
+  if (total === undefined || had >= total) return { offset: had - 1 }
+  const next = ranges.find(([from]) => from > had)
+  return { offset: had, ...(next !== undefined && { until: next[0] }) }
+}
+
 async function judged(
   facts: OpeningFacts,
   kept: NonNullable<OpeningFacts['kept']>,
@@ -108,6 +120,7 @@ async function judged(
       kind: 'continued',
       answer,
       offset,
+      until: judgement.to,
       proof: judgement.proof,
       representation: { ...kept.representation, total: judgement.total, acceptsRanges: true },
     }

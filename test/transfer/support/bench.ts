@@ -41,6 +41,10 @@ export class Bench {
   /** Of each restart. */
   readonly restartCauses: RestartCause[] = []
   readonly progress: Parameters<Report['progress']>[0][] = []
+  /** How many connections there are beside the first. */
+  furtherConnections: number = 7
+  /** Those that are held; each is how to take it back. */
+  readonly further: Set<() => void> = new Set()
   resumedAt: number | undefined
   proof: Proof | undefined
   part: Part | undefined
@@ -111,7 +115,7 @@ export class Bench {
   ): Promise<Outcome> {
     this.#attempt++
     const hasher = {
-      follow: (file, algorithms) => this.world.hasher.follow(realFile.get(file) ?? file, algorithms),
+      digest: (file, ...rest) => this.world.hasher.digest(realFile.get(file) ?? file, ...rest),
     } satisfies TransferWorld['hasher']
     const engine = createEngine({ ...this.world, hasher, ...options.world })
     const report = { ...this.report(), ...options.report }
@@ -154,6 +158,11 @@ export class Bench {
         note('intent')
         this.intent = structuredClone(intent)
         return 'recorded'
+      },
+      more: (giveUp) => {
+        if (this.further.size >= this.furtherConnections) return undefined
+        this.further.add(giveUp)
+        return () => this.further.delete(giveUp)
       },
       progress: (facts) => {
         this.progress.push(facts)

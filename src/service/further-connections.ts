@@ -1,0 +1,80 @@
+/**
+ * Connections that running attempts hold beside their first: whoever asks gets one while the origin and the session have room,
+ * and gives it back as soon as a task that waits needs the place. So a file that is fetched over four connections never keeps
+ * another task from starting, and the scheduler need not know of them.
+ */
+import type { SessionId } from '../journal/journal.ts'
+
+/** An attempt, as far as its connections are counted. */
+export interface Holder {
+  readonly session: SessionId
+  readonly origin: string
+  /** Of the session, to one origin. */
+  readonly maximumPerHost: number
+}
+
+interface Held {
+  readonly holder: Holder
+  readonly giveUp: () => void
+}
+
+export class FurtherConnections {
+  readonly #maximumPerOrigin: number
+  readonly #first = new Set<Holder>()
+  /** The oldest first. */
+  readonly #further = new Set<Held>()
+
+  /** @param maximumPerOrigin of the whole daemon */
+  constructor(maximumPerOrigin: number) {
+    this.#maximumPerOrigin = maximumPerOrigin
+  }
+
+  /** An attempt begins; it has a connection whatever runs, since the scheduler started it. Others make room. */
+  begin(holder: Holder): void {
+    this.#first.add(holder)
+    while (this.#of(holder) > this.#maximumPerOrigin && this.#reclaim((each) => each.origin === holder.origin));
+    while (this.#ofLane(holder) > holder.maximumPerHost && this.#reclaim((each) => isSameLane(each, holder)));
+  }
+
+  end(holder: Holder): void {
+    this.#first.delete(holder)
+    for (const held of this.#further) if (held.holder === holder) this.#further.delete(held)
+  }
+
+  /** One more, and how to give it back; `undefined` where there is no room. `giveUp` is called at most once. */
+  further(holder: Holder, giveUp: () => void): (() => void) | undefined {
+    if (!this.#first.has(holder)) return undefined
+    if (this.#of(holder) >= this.#maximumPerOrigin || this.#ofLane(holder) >= holder.maximumPerHost) return undefined
+    const held: Held = { holder, giveUp }
+    this.#further.add(held)
+    return () => this.#further.delete(held)
+  }
+
+  /** The newest goes: it has the least to lose. */
+  #reclaim(fits: (holder: Holder) => boolean): boolean {
+    const held = [...this.#further].findLast(({ holder }) => fits(holder))
+    if (held === undefined) return false
+    this.#further.delete(held)
+    held.giveUp()
+    return true
+  }
+
+  #of({ origin }: Holder): number {
+    return this.#count((each) => each.origin === origin)
+  }
+
+  #ofLane(holder: Holder): number {
+    return this.#count((each) => isSameLane(each, holder))
+  }
+
+  #count(fits: (holder: Holder) => boolean): number {
+    let count = 0
+    for (const holder of this.#first) if (fits(holder)) count++
+    for (const { holder } of this.#further) if (fits(holder)) count++
+    return count
+  }
+}
+
+function isSameLane(one: Holder, other: Holder): boolean {
+  return one.session === other.session && one.origin === other.origin
+}

@@ -1,0 +1,75 @@
+/**
+ * One more connection to a file that is being fetched: a range is asked for with the validator of the bytes that are there,
+ * and what comes is laid only if it is proven to be of the same representation.
+ */
+import type { Representation } from '../../contract/bytes.ts'
+import { LonghaulError } from '../../contract/errors.ts'
+import { maskUrl, type HeaderPairs, type RequestFacts } from '../../contract/task.ts'
+import { AttemptFailed } from '../endings.ts'
+import type { Answer } from '../http/request.ts'
+import { refusal } from './refusal.ts'
+import { judgePartial, rangeCondition } from './representation.ts'
+
+export type Joined =
+  | { readonly kind: 'joined'; readonly answer: Answer; /** Exclusive end of what it gives. */ readonly to: number }
+  /** No more connections for now (429, 503). `failure` is what ends the attempt if this was its last one. */
+  | { readonly kind: 'too many'; readonly failure: AttemptFailed }
+  /** It does not give this range of these bytes, and would not the next time. */
+  | { readonly kind: 'no range'; readonly failure: AttemptFailed }
+
+export interface JoiningFacts {
+  readonly request: RequestFacts
+  readonly digest: 'digest expected' | 'no digest'
+  readonly ask: (request: RequestFacts, signal: AbortSignal) => Promise<Answer>
+  readonly wall: () => number
+}
+
+/** Whether it may be fetched over several connections: the server showed ranges, and each can be proven (RFC 9110 §13.1.5). */
+export function canBeJoined(known: Representation, method: string): boolean {
+  return method === 'GET' && known.acceptsRanges && known.total !== undefined && rangeCondition(known) !== undefined
+}
+
+/** Asks for [from, to). @throws what asking throws, and AttemptFailed for a status that passes by itself */
+export async function join(
+  facts: JoiningFacts,
+  known: Representation,
+  from: number,
+  to: number,
+  signal: AbortSignal,
+): Promise<Joined> {
+  const condition = rangeCondition(known)
+  const headers: HeaderPairs = [
+    ...facts.request.headers,
+    ['range', `bytes=${from}-${to - 1}`],
+    ...(condition === undefined ? [] : [['if-range', condition.value] as const]),
+  ]
+  const answer = await facts.ask({ ...facts.request, headers }, signal)
+  const { status } = answer
+  if (status === 206) {
+    const asked = condition === undefined ? 'plain range' : 'if-range'
+    const judgement = judgePartial(known, from, answer.headers, asked, facts.digest)
+    if (judgement.fits) return { kind: 'joined', answer, to: judgement.to }
+    answer.close()
+    return { kind: 'no range', failure: noRange(answer, judgement.why) }
+  }
+  if (status < 400) {
+    answer.close()
+    return { kind: 'no range', failure: noRange(answer, `it answered a range with status ${status}`) }
+  }
+  const failure = await refusal(answer, facts.wall())
+  if (status === 429 || status === 503) return { kind: 'too many', failure }
+  if (failure.failure.kind === 'network') throw failure
+  return { kind: 'no range', failure: noRange(answer, `it answered a range with status ${status}`) }
+}
+
+/** Not final: the next attempt asks for what is missing, and hears for itself what the server has to say. */
+function noRange(answer: Answer, why: string): AttemptFailed {
+  return new AttemptFailed(
+    new LonghaulError(
+      'BAD_SERVER_RESPONSE',
+      `${maskUrl(answer.response.url)} did not give a range of the file that it had promised: ${why}. It is tried again.`,
+      { retryable: true },
+    ),
+    { kind: 'network' },
+  )
+}

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Crew } from '../../src/transfer/download/crew.ts'
+
+/** `count` looks at a steady rate of bytes per ms. */
+function run(crew: Crew, bytesPerMs: number, from: number, count: number): number {
+  let now = from
+  for (let i = 0; i < count * 10; i++) {
+    now += 10
+    crew.took(bytesPerMs * 10, crew.wanted, now)
+  }
+  return now
+}
+
+test('a file begins with two connections and gets more while the rate holds, up to the most', () => {
+  const crew = new Crew(4, undefined)
+  assert.equal(crew.wanted, 2)
+  const now = run(crew, 1000, 0, 2)
+  assert.equal(crew.wanted, 4)
+  run(crew, 2000, now, 20)
+  assert.equal(crew.wanted, 4)
+})
+
+test('one connection at the most means one', () => {
+  const crew = new Crew(1, 6)
+  run(crew, 1000, 0, 10)
+  assert.equal(crew.wanted, 1)
+})
+
+test('what the server served before is where it begins', () => {
+  assert.equal(new Crew(8, 6).wanted, 6)
+  assert.equal(new Crew(4, 6).wanted, 4)
+})
+
+test('a server that refuses one more gets half, and is not asked again for a minute', () => {
+  const crew = new Crew(8, 8)
+  crew.refused(5, 0)
+  assert.equal(crew.wanted, 4)
+  const now = run(crew, 1000, 0, 590)
+  assert.equal(crew.wanted, 4)
+  run(crew, 1000, now, 30)
+  assert.equal(crew.wanted, 8)
+})
+
+test('connections that are in each other’s way become fewer', () => {
+  const crew = new Crew(8, undefined)
+  let now = run(crew, 1000, 0, 2)
+  assert.equal(crew.wanted, 4)
+  crew.added(now)
+  now = run(crew, 300, now, 1)
+  assert.equal(crew.wanted, 4, 'once may be a hiccup')
+  run(crew, 300, now, 2)
+  assert.equal(crew.wanted, 2)
+})
+
+test('a server that gives this file to one connection alone is never asked for another', () => {
+  const crew = new Crew(8, undefined)
+  crew.alone()
+  run(crew, 1000, 0, 1000)
+  assert.equal(crew.wanted, 1)
+})
+
+test('one that broke off leaves its work to those that run', () => {
+  const crew = new Crew(4, 4)
+  crew.failed(3, 0)
+  assert.equal(crew.wanted, 3)
+  crew.failed(0, 0)
+  assert.equal(crew.wanted, 1)
+})

@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  cutAfter,
+  ignoreRange,
+  other,
+  resetAfter,
+  stallAfter,
+  stallBeforeHead,
+  status,
+  withEtag,
+  wrongContentRange,
+} from '../support/fault-server.ts'
+import { Bench, expectKind } from './support/bench.ts'
+
+const mebibyte = 1024 * 1024
+const size = 20 * mebibyte
+const several = { policy: { maximumSegments: 4 } }
+
+/** The ranges that were asked for, in order. */
+function asked(bench: Bench): readonly (string | undefined)[] {
+  return bench.server.requests.map((request) => request.headers['range'])
+}
+
+function mostAtOnce(bench: Bench): number {
+  return new Set(bench.server.requests.map((request) => request.connection)).size
+}
+
+test('a large file comes over several connections, each range with its proof', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file('/a.bin', { size, etag: '"v1"' })
+  const outcome = expectKind(await bench.run(url, several), 'finished')
+  assert.ok((await bench.read()).equals(bench.server.bytes('/a.bin')))
+  assert.equal(outcome.result.lengthVerified, true)
+  assert.ok(mostAtOnce(bench) > 1, 'one connection only')
+  const ranges = bench.server.requests.slice(1)
+  assert.ok(ranges.every(({ headers }) => headers['range'] !== undefined && headers['if-range'] === '"v1"'))
+  assert.equal(asked(bench)[0], undefined)
+  assert.deepEqual(await bench.names(), ['file.bin'])
+  assert.equal(bench.further.size, 0, 'a connection was not given back')
+})
+
+test('a file below 8 MiB comes over one connection', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file('/a.bin', { size: 8 * mebibyte - 1, etag: '"v1"' })
+  expectKind(await bench.run(url, several), 'finished')
+  assert.equal(bench.server.requests.length, 1)
+})
+
+for (const [what, options] of [
+  ['without ranges', { etag: '"v1"', ranges: false }],
+  ['with a weak ETag', { etag: 'W/"v1"' }],
+  ['without a validator', {}],
+  ['of unknown length', { etag: '"v1"', framing: 'chunked' }],
+] as const)
+  test(`a file ${what} comes over one connection`, async () => {
+    await using bench = await Bench.open()
+    const url = bench.server.file('/a.bin', { size, ...options })
+    expectKind(await bench.run(url, several), 'finished')
+    assert.equal(bench.server.requests.length, 1)
+    assert.ok((await bench.read()).equals(bench.server.bytes('/a.bin')))
+  })
+
+test('where no further connection is to be had, one brings the whole file', async () => {
+  await using bench = await Bench.open()
+  bench.furtherConnections = 0
+  const url = bench.server.file('/a.bin', { size, etag: '"v1"' })
+  expectKind(await bench.run(url, several), 'finished')
+  assert.equal(bench.server.requests.length, 1)
+})
+
+for (const [what, lie] of [
+  ['ignores the range', ignoreRange()],
+  ['names another start', wrongContentRange({ start: 5 })],
+  ['names another total', wrongContentRange({ total: 17 })],
+  ['has another ETag', withEtag('"v2"')],
+  ['is of other bytes', other('x', '"v2"')],
+  ['has no ETag', withEtag(undefined)],
+  ['is 403', status(403)],
+  ['is 429', status(429, { 'Retry-After': '60' })],
+  ['is 503', status(503)],
+  ['is 500', status(500)],
+  ['is 416', status(416, { 'Content-Range': 'bytes */20971520' })],
+  ['is cut at once', cutAfter(0)],
+  ['is reset at once', resetAfter(0)],
+] as const)
+  test(`a further connection whose answer ${what} costs nothing: the first brings the file`, async () => {
+    await using bench = await Bench.open()
+    const script = [{}, ...Array.from({ length: 20 }, () => lie)]
+    const url = bench.server.file('/a.bin', { size, etag: '"v1"', script })
+    expectKind(await bench.run(url, several), 'finished')
+    assert.ok((await bench.read()).equals(bench.server.bytes('/a.bin')))
+    assert.deepEqual(bench.restarts, [])
+    assert.equal(bench.further.size, 0, 'a connection was not given back')
+  })
+
+test('while a further connection is not answered, the first goes on to the end', async () => {
+  await using bench = await Bench.open()
+  const script = [{}, ...Array.from({ length: 20 }, () => stallBeforeHead())]
+  const url = bench.server.file('/a.bin', { size, etag: '"v1"', script })
+  const policy = { ...several.policy, stallMs: 1000 }
+  expectKind(await bench.run(url, { policy }), 'finished')
+  assert.ok((await bench.read()).equals(bench.server.bytes('/a.bin')))
+})
+
+test('what a connection that broke off left is fetched by the others', async () => {
+  await using bench = await Bench.open()
+  const script = [{}, cutAfter(mebibyte)]
+  const url = bench.server.file('/a.bin', { size, etag: '"v1"', script })
+  expectKind(await bench.run(url, several), 'finished')
+  assert.ok((await bench.read()).equals(bench.server.bytes('/a.bin')))
+})
+
+test('an attempt whose connections all break off keeps what each had, and the next fetches only the gaps', async () => {
+  await using bench = await Bench.open()
+  const script = [cutAfter(3 * mebibyte), ...Array.from({ length: 20 }, () => cutAfter(2 * mebibyte))]
+  const url = bench.server.file('/a.bin', { size, etag: '"v1"', script })
+  expectKind(await bench.run(url, several), 'failed')
+  const ranges = bench.part?.ranges ?? []
+  assert.ok(ranges.length > 1, `one range only: ${JSON.stringify(ranges)}`)
+  const had = ranges.reduce((sum, [from, to]) => sum + to - from, 0)
+  bench.server.change('/a.bin', { script: [] })
+  const before = bench.server.requests.length
+  const outcome = expectKind(await bench.run(url, several), 'finished')
+  assert.ok((await bench.read()).equals(bench.server.bytes('/a.bin')))
+  assert.equal(bench.resumedAt, had)
+  const first = bench.server.requests[before]!
+  assert.equal(first.headers['range'], `bytes=${ranges[0]![1]}-${ranges[1]![0] - 1}`)
+  assert.ok(outcome.measure.bytes < size - had + 8 * mebibyte, 'much was fetched twice')
+})
+
+test('a stop ends every connection and keeps what they had', async () => {
+  await using bench = await Bench.open()
+  const script = Array.from({ length: 20 }, () => stallAfter(2 * mebibyte))
+  const url = bench.server.file('/a.bin', { size, etag: '"v1"', script })
+  const stopping = new AbortController()
+  const running = bench.run(url, several, { signal: stopping.signal })
+  await bench.handedOver(4 * mebibyte)
+  stopping.abort()
+  expectKind(await running, 'stopped')
+  assert.ok((bench.part?.ranges.length ?? 0) > 1)
+  assert.equal(bench.further.size, 0)
+})
+
+test('a connection that another task needs is given back at once', async () => {
+  await using bench = await Bench.open()
+  const script = [stallAfter(2 * mebibyte), stallAfter(2 * mebibyte)]
+  const url = bench.server.file('/a.bin', { size, etag: '"v1"', script })
+  bench.furtherConnections = 1
+  const running = bench.run(url, several)
+  await bench.handedOver(4 * mebibyte)
+  bench.furtherConnections = 0
+  const [giveUp] = bench.further
+  giveUp!()
+  bench.server.release()
+  expectKind(await running, 'finished')
+  assert.ok((await bench.read()).equals(bench.server.bytes('/a.bin')))
+  assert.equal(bench.further.size, 0)
+})
+
+test('after three restarts without gain, one connection fetches the file', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file('/a.bin', { size, etag: '"v1"' })
+  expectKind(await bench.run(url, { ...several, restarts: 3 }), 'finished')
+  assert.equal(bench.server.requests.length, 1)
+})
+
+test('bytes of two representations never meet, whichever of several connections meets the change', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file('/a.bin', { size, etag: '"v1"', script: [cutAfter(10 * mebibyte)] })
+  const before = bench.server.bytes('/a.bin')
+  const running = bench.run(url, several)
+  await bench.handedOver(8 * mebibyte)
+  bench.server.change('/a.bin', { seed: 'other', etag: '"v2"' })
+  const outcome = await running
+  if (outcome.kind === 'finished') assert.ok((await bench.read()).equals(before))
+  else {
+    expectKind(await bench.run(url, several), 'finished')
+    assert.ok((await bench.read()).equals(bench.server.bytes('/a.bin')))
+  }
+})
