@@ -24,6 +24,8 @@ export type {
   TlsOptions,
 } from './contract/session.ts'
 
+export type { ProxyChoice, ProxyCredential, ProxyJson, ProxyOptions } from './contract/proxy.ts'
+
 /** One transfer: the handle that acts, and the immutable picture of it at one moment. */
 export type { AnyTask, DownloadResult, DownloadTask, Task } from './client/task.ts'
 export type { Progress, ResponseFacts, TaskJson, TaskSnapshot } from './client/snapshot.ts'

@@ -3,6 +3,7 @@ import { type ExplicitConfiguration, type SessionConfiguration } from '../contra
 import { headerPairs } from './header-pairs.ts'
 import { checkNames, invalid, notYet, requireFields } from './known-names.ts'
 import { flag, positiveDurationMs, retryPolicy, statusRules, tlsOptions, wholeNumber } from './policies.ts'
+import { proxyChoice } from './proxy-choice.ts'
 
 const nothingOpened = 'Nothing was opened.'
 const known: readonly (keyof SessionConfiguration)[] = [
@@ -19,9 +20,10 @@ const known: readonly (keyof SessionConfiguration)[] = [
   'retry',
   'acceptableStatusCodes',
   'tls',
+  'proxy',
   'launchTimeLimit',
 ]
-const later: readonly string[] = ['bandwidthLimit', 'quota', 'proxy', 'cookies']
+const later: readonly string[] = ['bandwidthLimit', 'quota', 'cookies']
 
 /**
  * Only what was written out; the daemon fills in the rest.
@@ -87,5 +89,6 @@ export function explicitConfiguration(given: SessionConfiguration | undefined): 
       acceptableStatusCodes: statusRules(given.acceptableStatusCodes, 'acceptableStatusCodes', nothingOpened),
     }),
     ...(given.tls !== undefined && { tls: tlsOptions(given.tls, 'tls', nothingOpened) }),
+    ...(given.proxy !== undefined && { proxy: proxyChoice(given.proxy, 'proxy', nothingOpened) }),
   }
 }

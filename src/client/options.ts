@@ -14,6 +14,7 @@ import { isTaskId, type TaskId } from '../contract/words.ts'
 import { expectedDigests } from './digests.ts'
 import { checkNames, invalid, isFields, notYet, shown } from './known-names.ts'
 import { flag, positiveDurationMs, retryPolicy, statusRules, tlsOptions, wholeNumber } from './policies.ts'
+import { proxyChoice } from './proxy-choice.ts'
 
 const nothingAdded = 'Nothing was added.'
 /** Bytes of JSON that an app may keep with a task. */
@@ -36,13 +37,13 @@ const known: readonly (keyof DownloadOptions<unknown>)[] = [
   'retry',
   'acceptableStatusCodes',
   'tls',
+  'proxy',
   'keepHeadersAcrossOrigins',
   'allowPrivateRedirects',
   'maximumSegments',
 ]
 const later: readonly string[] = [
   'bandwidthLimit',
-  'proxy',
   'discretionary',
   'allowsExpensiveNetworkAccess',
   'allowsConstrainedNetworkAccess',
@@ -128,6 +129,7 @@ function policyOf(options: DownloadOptions<unknown>): TaskPolicy {
       acceptableStatusCodes: statusRules(options.acceptableStatusCodes, 'acceptableStatusCodes', nothingAdded),
     }),
     ...(options.tls !== undefined && { tls: tlsOptions(options.tls, 'tls', nothingAdded) }),
+    ...(options.proxy !== undefined && { proxy: proxyChoice(options.proxy, 'proxy', nothingAdded) }),
     ...(options.keepHeadersAcrossOrigins !== undefined && {
       keepHeadersAcrossOrigins: texts(options.keepHeadersAcrossOrigins, 'keepHeadersAcrossOrigins', 255),
     }),

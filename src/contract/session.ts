@@ -1,6 +1,7 @@
 /** A session's configuration and launch command, as written by a user and as stored. */
 import { LonghaulError } from './errors.ts'
 import type { RetryJson, RetryPolicy, StatusRule, TlsOptions } from './policy.ts'
+import type { ProxyChoice, ProxyJson } from './proxy.ts'
 import type { HeaderPairs, HeadersLike, TaskCounts } from './task.ts'
 import type { DurationLike, RateLike } from './units.ts'
 
@@ -33,6 +34,8 @@ export interface SessionConfiguration {
   /** @default [{ from: 200, to: 299 }] */
   readonly acceptableStatusCodes?: readonly StatusRule[] | 'any' | undefined
   readonly tls?: TlsOptions | undefined
+  /** @default 'system' */
+  readonly proxy?: ProxyChoice | undefined
   /** Bytes in flight. @default none */
   readonly quota?: number | undefined
   /** @default '5m' */
@@ -54,6 +57,8 @@ export interface ResolvedConfiguration {
   readonly retry: RetryJson
   readonly acceptableStatusCodes: readonly StatusRule[] | 'any'
   readonly tls: TlsOptions
+  /** Its credential is stored, and never given back. */
+  readonly proxy: ProxyJson
   readonly launchTimeLimitMs: number
 }
 
@@ -74,6 +79,7 @@ export const defaultConfiguration: ResolvedConfiguration = {
   retry: { initialDelayMs: 1000, maximumDelayMs: 600_000 },
   acceptableStatusCodes: [{ from: 200, to: 299 }],
   tls: {},
+  proxy: 'system',
   launchTimeLimitMs: 300_000,
 }
 

@@ -6,6 +6,7 @@
 import type { ExpectedDigest } from './digests.ts'
 import type { ErrorJson } from './errors.ts'
 import type { RetryJson, RetryPolicy, StatusRule, TlsOptions } from './policy.ts'
+import type { ProxyChoice, ProxyJson } from './proxy.ts'
 import type { DurationLike, RateLike } from './units.ts'
 import type { Gate, Phase, TaskId, TaskKind, TaskState } from './words.ts'
 
@@ -50,6 +51,8 @@ export interface TaskOptions<M> {
   readonly retry?: RetryPolicy | undefined
   readonly acceptableStatusCodes?: readonly StatusRule[] | 'any' | undefined
   readonly tls?: TlsOptions | undefined
+  /** @default the session's */
+  readonly proxy?: ProxyChoice | undefined
   readonly keepHeadersAcrossOrigins?: readonly string[] | undefined
   readonly allowPrivateRedirects?: boolean | undefined
 }
@@ -121,6 +124,7 @@ export interface TaskPolicy {
   readonly retry?: RetryJson
   readonly acceptableStatusCodes?: readonly StatusRule[] | 'any'
   readonly tls?: TlsOptions
+  readonly proxy?: ProxyJson
   readonly keepHeadersAcrossOrigins?: readonly string[]
   readonly allowPrivateRedirects?: boolean
   readonly maximumSegments?: number

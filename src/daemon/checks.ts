@@ -22,6 +22,7 @@ import {
   json,
   list,
   method,
+  proxy,
   sequence,
   sessionHeaders,
   taskId,
@@ -65,6 +66,7 @@ const configuration: z.ZodType<ExplicitConfiguration> = z.object({
   retry: retry.exactOptional(),
   acceptableStatusCodes: statusRules.exactOptional(),
   tls: tls.exactOptional(),
+  proxy: proxy.exactOptional(),
   launchTimeLimitMs: timeoutMs.exactOptional(),
 })
 
@@ -90,6 +92,7 @@ const policy: z.ZodType<TaskPolicy> = z.object({
   retry: retry.exactOptional(),
   acceptableStatusCodes: statusRules.exactOptional(),
   tls: tls.exactOptional(),
+  proxy: proxy.exactOptional(),
   keepHeadersAcrossOrigins: list(text(256), 256).exactOptional(),
   allowPrivateRedirects: flag.exactOptional(),
   maximumSegments: count(1, 1000).exactOptional(),

@@ -5,6 +5,8 @@
  */
 import { isAbsolute, sep } from 'node:path'
 import { z } from 'zod'
+import { bypassRule } from '../contract/bypass.ts'
+import { credentialProblem, proxyAddress, type ProxyJson, proxyUrl } from '../contract/proxy.ts'
 import type { RequestFacts } from '../contract/task.ts'
 import { isTaskId, type TaskId } from '../contract/words.ts'
 
@@ -88,6 +90,27 @@ export const url: Text = text(64 * 1024).superRefine((value, context) => {
   // oxlint-disable-next-line no-control-regex -- these are what is looked for
   if (/[\x00-\x20\x7f]/.test(value)) refuse('holds blanks or control characters', 'BAD_URL')
 })
+
+/** Without a credential in its address, which may be shown. */
+export const proxy: z.ZodType<ProxyJson> = z.union([
+  z.enum(['none', 'system']),
+  z
+    .object({
+      url: text(4096),
+      bypass: list(
+        text(1024).refine((entry) => bypassRule(entry) !== undefined, 'is not a host, an address or a net'),
+        1000,
+      ),
+      credential: z.object({ user: text(1024), password: text(4096) }).exactOptional(),
+    })
+    .superRefine(({ url, credential }, context) => {
+      const address = proxyAddress(url)
+      if (typeof address === 'string' || proxyUrl(address) !== url || address.credential !== undefined)
+        return context.addIssue({ code: 'custom', path: ['url'], message: 'is not the address of a proxy alone' })
+      const problem = credential && credentialProblem(address.kind, credential)
+      if (problem !== undefined) context.addIssue({ code: 'custom', path: ['credential'], message: problem })
+    }),
+])
 
 export const method: Text = z.string().max(64).regex(token, 'is not a method')
 

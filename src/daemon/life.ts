@@ -63,7 +63,8 @@ export async function startLife(options: LifeOptions): Promise<Life> {
   const bootId = readBootId()
   const secret = await userSecret(home)
   const journal = await openJournalThread(paths.journal, crash)
-  const transport = createTransport()
+  const environment = daemonEnvironment(process.env, home)
+  const transport = createTransport({ environment })
   const clockAfter = clockMark(home, bootId, journal.savedSteadyMs)
   const world = createWorld({ transport, log, appOutput: join(paths.log, 'apps.log'), ...clockAfter })
   await writeClockMark(home, world.clock.mark())
@@ -84,7 +85,7 @@ export async function startLife(options: LifeOptions): Promise<Life> {
       containerFile: existsSync('/.dockerenv') || existsSync('/run/.containerenv'),
       tethered: options.tethered,
     }),
-    environment: daemonEnvironment(process.env, home),
+    environment,
     node: process.version,
     rssBytes: () => process.memoryUsage.rss(),
     connections: () => door.connections,

@@ -34,6 +34,8 @@ export function daemonEnvironment(
 ): Readonly<Record<string, string>> {
   const listed: Record<string, string> = {}
   for (const [name, value] of Object.entries(env)) {
+    // In a CGI program this one is what its client sent as the header Proxy.
+    if (name === 'HTTP_PROXY' && env['REQUEST_METHOD'] !== undefined) continue
     if (value !== undefined && isListed(name)) listed[name] = value
   }
   const { NODE_OPTIONS: _, ...rest } = extra

@@ -15,6 +15,7 @@ export function assignmentOf(started: StartedAttempt, spool: string): Assignment
       stallMs: policy.timeoutIntervalForRequestMs ?? configuration.timeoutIntervalForRequestMs,
       acceptableStatusCodes: policy.acceptableStatusCodes ?? configuration.acceptableStatusCodes,
       tls: { ...configuration.tls, ...policy.tls },
+      proxy: policy.proxy ?? configuration.proxy,
       keepHeadersAcrossOrigins: policy.keepHeadersAcrossOrigins ?? [],
       allowPrivateRedirects: policy.allowPrivateRedirects ?? false,
       maximumSegments: policy.maximumSegments ?? configuration.maximumSegmentsPerTask,

@@ -1,5 +1,6 @@
 /** Verbs about sessions: created or found again, owned, counted, ended. */
 import { LonghaulError } from '../contract/errors.ts'
+import { withoutCredential } from '../contract/proxy.ts'
 import type { ExplicitConfiguration } from '../contract/session.ts'
 import type { SessionFacts } from '../journal/journal.ts'
 import { type Asking, type Inside, sessionNamed, type Verbs } from './inside.ts'
@@ -157,7 +158,10 @@ async function open(
   return {
     identifier,
     created: created || opened.created,
-    configuration: opened.session.configuration,
+    configuration: {
+      ...opened.session.configuration,
+      proxy: withoutCredential(opened.session.configuration.proxy),
+    },
     changedConfiguration: opened.changed,
     survives: facts.survives,
     launched: attached?.launched ?? false,

@@ -13,6 +13,7 @@ import type {
   RestartCause,
 } from '../contract/bytes.ts'
 import type { LonghaulError } from '../contract/errors.ts'
+import type { ProxyJson } from '../contract/proxy.ts'
 import type { StatusRule, TlsOptions } from '../contract/session.ts'
 import type { ExpectedDigest, IfExists, RequestFacts, ResponseJson, TaskResult } from '../contract/task.ts'
 import type { TransactionJson } from '../contract/metrics.ts'
@@ -28,6 +29,7 @@ export interface Assignment {
     readonly stallMs: number
     readonly acceptableStatusCodes: readonly StatusRule[] | 'any'
     readonly tls: TlsOptions
+    readonly proxy: ProxyJson
     readonly keepHeadersAcrossOrigins: readonly string[]
     readonly allowPrivateRedirects: boolean
     readonly maximumSegments: number

@@ -262,7 +262,7 @@ test('a configuration is turned into explicit values only, and what it promises 
     [{ discretionary: true }, 'not in this version'],
     [{ allowsExpensiveNetworkAccess: false }, 'not in this version'],
     [{ quota: 5 }, 'not in this version'],
-    [{ proxy: 'none' }, 'not in this version'],
+    [{ proxy: 'http://proxy.example:3128' }, "write 'none'"],
     [{ sendsLaunchEvents: 'no' }, 'sendsLaunchEvents'],
   ]
   for (const [given, word] of bad) refused(() => explicitConfiguration(given), 'INVALID_ARGUMENT', word)

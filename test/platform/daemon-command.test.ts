@@ -70,6 +70,13 @@ test('when no Node is new enough all versions that were found are named', async 
   )
 })
 
+test('what a client of a CGI program calls its proxy does not reach a daemon', () => {
+  const env = { HTTP_PROXY: 'evil', http_proxy: 'p', HTTPS_PROXY: 'q' }
+  const { LONGHAUL_HOME: _, ...listed } = daemonEnvironment({ ...env, REQUEST_METHOD: 'GET' }, '/home')
+  assert.deepEqual(listed, { http_proxy: 'p', HTTPS_PROXY: 'q' })
+  assert.equal(daemonEnvironment(env, '/home')['HTTP_PROXY'], 'evil')
+})
+
 test('the environment of a daemon holds what is listed and nothing else', () => {
   const env = {
     HOME: '/h',

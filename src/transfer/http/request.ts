@@ -5,6 +5,7 @@
  * of the body is busy with what came (a slow disk), nothing can come, so that time does not count.
  */
 import { LonghaulError } from '../../contract/errors.ts'
+import type { ProxyJson } from '../../contract/proxy.ts'
 import type { TlsOptions } from '../../contract/session.ts'
 import { maskUrl, type RequestFacts, type ResponseJson } from '../../contract/task.ts'
 import type { Clock, Timer } from '../../world/clock.ts'
@@ -27,6 +28,7 @@ import type { RedirectRules } from './redirect.ts'
 export interface RequestPolicy extends RedirectRules {
   readonly stallMs: number
   readonly tls: TlsOptions
+  readonly proxy: ProxyJson
 }
 
 export interface RequestWorld {
@@ -93,7 +95,7 @@ async function askOnce(
   const guard = new Guard(world.clock, policy.stallMs, maskUrl(request.url), signal)
   let exchange: Exchange
   try {
-    const opening = world.transport.open(outgoing(request, policy.tls), guard.signal)
+    const opening = world.transport.open(outgoing(request, policy), guard.signal)
     // One that opens after we gave up has nobody else to close it.
     opening.then(
       (late) => guard.over && late.close(),
@@ -275,10 +277,11 @@ function decoded(text: string): string {
   }
 }
 
-function outgoing(request: RequestFacts, tls: TlsOptions): Outgoing {
+function outgoing(request: RequestFacts, { tls, proxy }: RequestPolicy): Outgoing {
   const { ca, minimumVersion, maximumVersion } = tls
   return {
     ...request,
+    proxy,
     tls: {
       ...(ca !== undefined && { ca }),
       ...(minimumVersion !== undefined && { minimumVersion }),

@@ -95,6 +95,7 @@ export class Bench {
         stallMs: 10_000,
         acceptableStatusCodes: [{ from: 200, to: 299 }],
         tls: {},
+        proxy: 'none',
         keepHeadersAcrossOrigins: [],
         allowPrivateRedirects: false,
         maximumSegments: 1,
