@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { LonghaulError } from '../contract/errors.ts'
+import type { ProxyChoice } from '../contract/proxy.ts'
 import type { DownloadOptions, HeaderPairs, IfExists } from '../contract/task.ts'
 import { durationMs } from '../contract/units.ts'
 import type { DurationLike } from '../contract/units.ts'
@@ -32,6 +33,17 @@ export const downloadFlags: readonly Flag[] = [
   { name: 'referer', value: 'URL', help: 'the Referer header' },
   { name: 'user', short: 'u', value: 'USER:PASSWORD', help: 'Basic credentials (they stay in your shell history)' },
   { name: 'ca', value: 'FILE', many: true, help: 'a PEM file of authorities to trust beside those of the system' },
+  {
+    name: 'proxy',
+    value: 'URL|none|system',
+    help: "go by way of this proxy: http://, https:// or socks5://; default: what the daemon's environment says",
+  },
+  {
+    name: 'proxy-bypass',
+    value: 'LIST',
+    many: true,
+    help: 'hosts and nets that --proxy is not for: example.com,10.0.0.0/8',
+  },
   { name: 'priority', value: 'low|normal|high', help: 'order among queued tasks, also a number from 0 to 1' },
   { name: 'at', value: 'WHEN', help: 'not before: 23:00, +2h, or an ISO date' },
   { name: 'after', value: 'TASK', many: true, help: 'not before this task has succeeded' },
@@ -59,6 +71,7 @@ export async function optionsOf(
   const digests = input.values('digest').map((digest) => digest.replace(/^(sha-?\d+|md5)=(?!:)/i, '$1:'))
   const [priority, at] = [input.value('priority'), input.value('at')]
   const attempts = attemptsOf(input.value('max-attempts'))
+  const proxy = proxyOf(input)
   const segments = segmentsOf(input.value('segments'))
   const [deadline, stall] = [durationOf(input, 'deadline'), durationOf(input, 'stall')]
   return {
@@ -66,6 +79,7 @@ export async function optionsOf(
     ...(ifExists !== undefined && { ifExists }),
     ...(digests.length > 0 && { expectedDigest: digests }),
     ...(authorities.length > 0 && { tls: { ca: authorities } }),
+    ...(proxy !== undefined && { proxy }),
     ...(priority !== undefined && { priority: priorityOf(priority) }),
     ...(at !== undefined && { earliestBeginDate: whenOf(at, context.wallMs()) }),
     ...(deadline !== undefined && { timeoutIntervalForResource: deadline }),
@@ -112,6 +126,14 @@ async function authorityOf(file: string, cwd: string): Promise<string> {
       cause,
     })
   }
+}
+
+function proxyOf(input: Input): ProxyChoice | undefined {
+  const url = input.value('proxy')
+  const bypass = input.values('proxy-bypass').flatMap((list) => list.split(/[\s,]+/).filter((entry) => entry !== ''))
+  if (bypass.length > 0 && (url === undefined || url === 'none' || url === 'system'))
+    throw refused('--proxy-bypass says what a proxy is not for, so it wants --proxy URL.')
+  return url === undefined || url === 'none' || url === 'system' ? url : { url, bypass }
 }
 
 function durationOf(input: Input, flag: 'deadline' | 'stall'): DurationLike | undefined {

@@ -48,6 +48,11 @@ export const spellings: ReadonlyMap<string, string> = new Map([
   ['--checksum', '--digest'],
   ['--cacert', '--ca'],
   ['--ca-certificate', '--ca'],
+  ['-x', '--proxy'],
+  ['--all-proxy', '--proxy'],
+  ['--https-proxy', '--proxy'],
+  ['--http-proxy', '--proxy'],
+  ['--noproxy', '--proxy-bypass'],
   ['-s', '--quiet'],
   ['--silent', '--quiet'],
   ['-nc', '--skip-existing'],
@@ -81,7 +86,6 @@ export const inSeconds: ReadonlySet<string> = new Set([
 const crawler = 'Longhaul fetches the files that you name; it is not a crawler. wget does that.'
 const curl = 'Small requests are a job for curl.'
 const limits = 'Bandwidth limits are not in this version.'
-const proxies = 'Proxies are not in this version.'
 const uploads = 'Uploads are not in this version; curl -T does that.'
 
 /** Understood, not done here: the message names what does it. */
@@ -106,8 +110,10 @@ export const elsewhere: ReadonlyMap<string, string> = new Map([
   ['--max-download-limit', limits],
   ['-j', 'The daemon decides how many files are fetched at once; leave it out.'],
   ['--max-concurrent-downloads', 'The daemon decides how many files are fetched at once; leave it out.'],
-  ['--proxy', proxies],
-  ['--all-proxy', proxies],
+  ['--no-proxy', 'Write --proxy none; or --proxy URL --proxy-bypass LIST.'],
+  ['--proxy-user', 'User and password stand in the address: --proxy http://USER:PASSWORD@HOST:PORT.'],
+  ['--socks5', 'Write --proxy socks5://HOST:PORT; the proxy looks names up.'],
+  ['--socks5-hostname', 'Write --proxy socks5://HOST:PORT; the proxy looks names up.'],
   ['--upload-file', uploads],
   ['--put', uploads],
   ['--cookie', "Cookies are not in this version; one of your own goes with -H 'Cookie: NAME=VALUE'."],
@@ -135,8 +141,6 @@ function isNumber(value: string | undefined): boolean {
 /** Letters that mean one thing to curl, another to aria2 or wget: the value tells. Undefined: not refused for its value. */
 export function refusedFor(flag: string, value: string | undefined): string | undefined {
   switch (flag) {
-    case '-x':
-      return proxies
     case '-T':
       return isNumber(value) ? undefined : uploads
     case '-m':
