@@ -26,6 +26,7 @@ import { type HomePaths, socketPlaces } from '../platform/paths.ts'
 import { userSecret } from '../platform/secret.ts'
 import { createWorld } from '../platform/world.ts'
 import { createService } from '../service/create-service.ts'
+import { limitsOf } from '../service/limits.ts'
 import type { DaemonFacts } from '../service/service.ts'
 import { createEngine } from '../transfer/engine.ts'
 import { Door } from './door.ts'
@@ -61,6 +62,7 @@ export async function startLife(options: LifeOptions): Promise<Life> {
   const { home } = paths
   const version = packageVersion()
   const bootId = readBootId()
+  const limits = limitsOf(process.env)
   const secret = await userSecret(home)
   const journal = await openJournalThread(paths.journal, crash)
   const environment = daemonEnvironment(process.env, home)
@@ -92,7 +94,7 @@ export async function startLife(options: LifeOptions): Promise<Life> {
     requestStop: () => options.wantsToStop('it was asked to'),
   }
   const delivery = createDelivery({ world, journal, environment: facts.environment, home })
-  const service = createService(world, journal, { engine: createEngine(world), delivery, facts })
+  const service = createService(world, journal, { engine: createEngine(world), delivery, facts, limits })
   const door: Door = new Door({
     service,
     secret,

@@ -54,6 +54,19 @@ test('after SIGKILL the next daemon starts in spite of the socket and lock file 
   assert.equal((await client.ask('daemon.status', {})).pid, second.pid)
 })
 
+test('a ceiling that makes no sense ends the start of a daemon in words', async (t) => {
+  const daemon = await tryStart(t, {
+    home: await temporaryFolder(),
+    env: { LONGHAUL_MAXIMUM_ACTIVE_TASKS: 'lots' },
+  })
+  assert(!('pid' in daemon))
+  assert.equal(daemon.code, 1)
+  assert.match(
+    daemon.stderr,
+    /^LONGHAUL_MAXIMUM_ACTIVE_TASKS=lots: write a number from 1 to 1024\. .*then it is 32\.$/m,
+  )
+})
+
 test('a daemon that nobody needs leaves by itself, cleanly', async (t) => {
   const daemon = await start(t, { args: brief })
   assert.deepEqual(await daemon.ended, { code: 0, signal: null, stderr: '' })
