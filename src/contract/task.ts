@@ -128,6 +128,8 @@ export interface TaskPolicy {
   readonly keepHeadersAcrossOrigins?: readonly string[]
   readonly allowPrivateRedirects?: boolean
   readonly maximumSegments?: number
+  /** Bytes per second, of this task alone; the session's and the daemon's stand above it. */
+  readonly bandwidthLimit?: number
 }
 
 /** A task as the client hands it to the daemon. The client makes the id. */

@@ -8,6 +8,7 @@ export function assignmentOf(started: StartedAttempt, spool: string): Assignment
   const { configuration, policy, destination, request } = started
   return {
     task: started.task,
+    session: started.session,
     fence: started.fence,
     attempt: started.attempt,
     request: { ...request, headers: mergeHeaders(request.headers, configuration.httpAdditionalHeaders) },
@@ -19,6 +20,7 @@ export function assignmentOf(started: StartedAttempt, spool: string): Assignment
       keepHeadersAcrossOrigins: policy.keepHeadersAcrossOrigins ?? [],
       allowPrivateRedirects: policy.allowPrivateRedirects ?? false,
       maximumSegments: policy.maximumSegments ?? configuration.maximumSegmentsPerTask,
+      bandwidthLimit: policy.bandwidthLimit,
     },
     expectedDigests: started.expectedDigests ?? [],
     expectedLength: started.expectedLength,

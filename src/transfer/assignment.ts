@@ -21,6 +21,8 @@ import type { Proof, TaskId } from '../contract/words.ts'
 
 export interface Assignment {
   readonly task: TaskId
+  /** Whose bandwidth limit it shares with others. */
+  readonly session: number
   readonly fence: number
   readonly attempt: number
   readonly request: RequestFacts
@@ -33,6 +35,8 @@ export interface Assignment {
     readonly keepHeadersAcrossOrigins: readonly string[]
     readonly allowPrivateRedirects: boolean
     readonly maximumSegments: number
+    /** Bytes per second, of this task alone; undefined: no limit of its own. */
+    readonly bandwidthLimit: number | undefined
   }
   readonly expectedDigests: readonly ExpectedDigest[]
   readonly expectedLength: number | undefined
@@ -124,8 +128,24 @@ export type Failure =
   | { readonly kind: 'digest'; /** Whether the bytes came in one piece; then it is final. */ readonly joined: boolean }
   | { readonly kind: 'final' }
 
+/** Whose bandwidth limit: a node of the tree in `rates/`. */
+export type RateNode =
+  | { readonly level: 'daemon' }
+  | { readonly level: 'session'; readonly session: number }
+  | { readonly level: 'task'; readonly task: TaskId }
+
+/** The limit that slows a transfer down. */
+export interface SlowedBy {
+  readonly level: RateNode['level']
+  readonly bytesPerSecond: number
+}
+
 /** Runs attempts. Knows no journal, no session, no socket. */
 export interface Engine {
   /** Resolves with the outcome; never rejects. */
   run(assignment: Assignment, report: Report, signal: AbortSignal): Promise<Outcome>
+  /** In bytes per second; undefined: no limit. Holds at once; of a task, for the attempt that runs. */
+  limit(node: RateNode, bytesPerSecond: number | undefined): void
+  /** The bandwidth limit for which a running task waits now, or has just waited. */
+  slowedBy(task: TaskId): SlowedBy | undefined
 }

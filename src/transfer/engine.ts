@@ -2,17 +2,24 @@
 import type { Assignment, Engine, Outcome, Report } from './assignment.ts'
 import { download } from './download/download.ts'
 import type { TransferWorld } from './download/attempt.ts'
+import { RateTree } from './rates/rate-tree.ts'
 
 export function createEngine(world: TransferWorld): Engine {
+  const rates = new RateTree(world.clock)
   return {
     async run(assignment: Assignment, report: Report, signal: AbortSignal): Promise<Outcome> {
       const facts = { task: assignment.task, attempt: assignment.attempt }
       world.log.debug('attempt begins', facts)
-      const outcome = await download(assignment, report, world, signal)
+      const { task, session, policy } = assignment
+      const throttle = rates.open({ task, session, bytesPerSecond: policy.bandwidthLimit })
+      const here = { ...world, throttle }
+      const outcome = await download(assignment, report, here, signal).finally(() => throttle.close())
       if (outcome.kind === 'failed')
         world.log.info('attempt failed', { ...facts, code: outcome.error.code, failure: outcome.failure.kind })
       else world.log.debug('attempt ended', { ...facts, kind: outcome.kind })
       return outcome
     },
+    limit: (node, bytesPerSecond) => rates.limit(node, bytesPerSecond),
+    slowedBy: (task) => rates.slowedBy(task),
   }
 }

@@ -15,7 +15,16 @@ import { createFileSystem } from '../../src/platform/files.ts'
 import type { Limits } from '../../src/scheduler/view.ts'
 import { createService } from '../../src/service/create-service.ts'
 import type { Service } from '../../src/service/service.ts'
-import type { Assignment, Engine, Failure, Measure, Outcome, Report } from '../../src/transfer/assignment.ts'
+import type {
+  Assignment,
+  Engine,
+  Failure,
+  Measure,
+  Outcome,
+  RateNode,
+  Report,
+  SlowedBy,
+} from '../../src/transfer/assignment.ts'
 import type { EnvironmentState } from '../../src/world/environment.ts'
 import { silentLog } from '../../src/world/log.ts'
 import type { World } from '../../src/world/world.ts'
@@ -120,6 +129,9 @@ export const lost: LonghaulError = new LonghaulError('NETWORK_CONNECTION_LOST', 
 /** Starts nothing by itself; `obeys` false: it does not end when it is told to stop. */
 export class ScriptedEngine implements Engine {
   readonly attempts: Attempt[] = []
+  /** What it was told last, by node. */
+  readonly limits: Map<string, number | undefined> = new Map()
+  readonly slowed: Map<TaskId, SlowedBy> = new Map()
   obeys = true
 
   run(assignment: Assignment, report: Report, signal: AbortSignal): Promise<Outcome> {
@@ -129,6 +141,15 @@ export class ScriptedEngine implements Engine {
       if (this.obeys) attempt.outcome.resolve({ kind: 'stopped', measure: measured })
     })
     return attempt.outcome.promise
+  }
+
+  limit(node: RateNode, bytesPerSecond: number | undefined): void {
+    const name = node.level === 'daemon' ? '' : ` ${node.level === 'session' ? node.session : node.task}`
+    this.limits.set(`${node.level}${name}`, bytesPerSecond)
+  }
+
+  slowedBy(task: TaskId): SlowedBy | undefined {
+    return this.slowed.get(task)
   }
 
   get running(): readonly Attempt[] {

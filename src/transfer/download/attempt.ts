@@ -8,6 +8,7 @@ import type { Transport } from '../../world/transport.ts'
 import type { Assignment, Report } from '../assignment.ts'
 import { unfenced } from '../endings.ts'
 import type { Measures } from '../measures.ts'
+import type { Throttle } from '../rates/throttle.ts'
 
 /** The parts of the world that a transfer touches. */
 export interface TransferWorld {
@@ -16,6 +17,8 @@ export interface TransferWorld {
   readonly clock: Clock
   readonly hasher: Hasher
   readonly log: Log
+  /** Of this attempt, for all its connections. */
+  readonly throttle?: Throttle
 }
 
 export interface Attempt {

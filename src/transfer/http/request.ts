@@ -2,7 +2,7 @@
  * One question to its final answer: redirects followed, the stall timer running, stopped when the attempt is stopped.
  *
  * The stall timer ends a question when no byte came for `stallMs`, before the head as well as in the body. While the reader
- * of the body is busy with what came (a slow disk), nothing can come, so that time does not count.
+ * of the body is busy with what came (a slow disk, a bandwidth limit), nothing can come, so that time does not count.
  */
 import { LonghaulError } from '../../contract/errors.ts'
 import type { ProxyJson } from '../../contract/proxy.ts'
@@ -20,6 +20,7 @@ import {
 } from '../../world/transport.ts'
 import { AttemptFailed, AttemptStopped } from '../endings.ts'
 import type { Measures, OpenTransaction } from '../measures.ts'
+import type { Throttle } from '../rates/throttle.ts'
 import { suggestedFilename } from '../files/names.ts'
 import { wantedDigests } from './digest-field.ts'
 import { isPrivateAddress, maximumRedirects, redirected, redirectTarget, refusePrivate } from './redirect.ts'
@@ -35,6 +36,7 @@ export interface RequestWorld {
   readonly transport: Transport
   readonly clock: Clock
   readonly measures: Measures
+  readonly throttle?: Throttle
 }
 
 /** A final answer whose body has not been read. Whoever holds it reads it to its end or closes it. */
@@ -123,7 +125,7 @@ async function askOnce(
     receive: async (sink) => {
       guard.heard()
       try {
-        return await guard.race(exchange.receive(guarded(sink, guard, transaction)))
+        return await guard.race(exchange.receive(guarded(throttled(sink, guard, world.throttle), guard, transaction)))
       } finally {
         close()
       }
@@ -144,6 +146,34 @@ function guarded(sink: BodySink, guard: Guard, transaction: OpenTransaction): Bo
     }
     guard.busy()
     return taken.then(() => guard.heard())
+  }
+}
+
+/**
+ * Bytes that came are taken only as fast as the bandwidth limits allow, in pieces of what they give in a moment: so progress
+ * is smooth, and a limit that changes is felt at once. Meanwhile the sender waits.
+ */
+function throttled(sink: BodySink, guard: Guard, throttle: Throttle | undefined): BodySink {
+  if (throttle === undefined) return sink
+  return (bytes) => {
+    const { step } = throttle
+    if (step === undefined) return sink(bytes)
+    if (bytes.byteLength > step) return inPieces(bytes, sink, guard, throttle)
+    const paid = throttle.take(bytes.byteLength)
+    return paid === undefined ? sink(bytes) : paid.then(() => (guard.over ? undefined : sink(bytes)))
+  }
+}
+
+async function inPieces(bytes: Uint8Array, sink: BodySink, guard: Guard, throttle: Throttle): Promise<void> {
+  for (let from = 0; from < bytes.byteLength;) {
+    const piece = bytes.subarray(from, from + (throttle.step ?? bytes.byteLength))
+    const paid = throttle.take(piece.byteLength)
+    if (paid !== undefined) await paid
+    // Somebody let go of the exchange while this waited: nobody is there to take the rest.
+    if (guard.over) return
+    const taken = sink(piece)
+    if (taken !== undefined) await taken
+    from += piece.byteLength
   }
 }
 

@@ -76,6 +76,7 @@ export class Bench {
     const { headers = [], method = 'GET', policy, ...rest } = wishes
     return {
       task: taskId,
+      session: 1,
       fence: this.#attempt,
       attempt: this.#attempt,
       request: { url, method, headers },
@@ -99,6 +100,7 @@ export class Bench {
         keepHeadersAcrossOrigins: [],
         allowPrivateRedirects: false,
         maximumSegments: 1,
+        bandwidthLimit: undefined,
         ...policy,
       },
     }
