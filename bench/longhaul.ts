@@ -77,9 +77,20 @@ export class Longhaul implements AsyncDisposable {
     })
   }
 
+  /** The connection goes. */
+  async letGo(): Promise<void> {
+    await this.#kept?.close()
+    this.#kept = undefined
+  }
+
   /** `longhaul get URL -o FILE`, until the file is there. */
   async get(url: string, file: string, flags: readonly string[]): Promise<Sample> {
-    return this.#withDaemon(() => this.#command([process.execPath, program, 'get', url, '-o', file, '-q', ...flags]))
+    return this.#withDaemon(() => this.command(['get', url, '-o', file, '-q', ...flags]))
+  }
+
+  /** What the command alone takes. */
+  command(words: readonly string[]): Promise<Measured> {
+    return this.#command([process.execPath, program, ...words])
   }
 
   /** A program that uses the library, of the folder `programs`. */
@@ -89,7 +100,7 @@ export class Longhaul implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#kept?.close()
+    await this.letGo()
     let pid: number
     try {
       ;({ pid } = this)

@@ -32,6 +32,8 @@ const session = await BackgroundSession.open({
     },
   },
 })
+// It waits for events, as an app with an open window does.
+session.ref()
 await session.activate()
 beganMs = performance.now()
 await session.enqueue(wanted, { start: true })
