@@ -11,6 +11,8 @@ export interface Representation {
   readonly date?: string
   /** Bytes of the whole. */
   readonly total?: number
+  /** Of the whole, as the server announced it: 'sha-256:HEX'. */
+  readonly digest?: string
   readonly acceptsRanges: boolean
 }
 

@@ -12,10 +12,11 @@ import type {
   Representation,
   RestartCause,
 } from '../contract/bytes.ts'
+import type { ExpectedDigest } from '../contract/digests.ts'
 import type { LonghaulError } from '../contract/errors.ts'
 import type { ProxyJson } from '../contract/proxy.ts'
 import type { StatusRule, TlsOptions } from '../contract/session.ts'
-import type { ExpectedDigest, IfExists, RequestFacts, ResponseJson, TaskResult } from '../contract/task.ts'
+import type { IfExists, RequestFacts, ResponseJson, TaskResult } from '../contract/task.ts'
 import type { TransactionJson } from '../contract/metrics.ts'
 import type { Proof, TaskId } from '../contract/words.ts'
 

@@ -12,13 +12,14 @@ import { partName, spoolName } from '../files/names.ts'
 import { PartFile } from '../files/part-file.ts'
 import { ask } from '../http/request.ts'
 import { Measures } from '../measures.ts'
-import { countBytes, withoutRange } from '../ranges.ts'
+import { countBytes, prefixLength, withoutRange } from '../ranges.ts'
 import { type Attempt, Progress, restart, type TransferWorld } from './attempt.ts'
 import { deliver, type Finished, finishPublishing, notModified, skipped } from './delivery.ts'
 import { isStillDelivered, type Kept, keptPart, knownName, named, ownFile, revalidation } from './kept.ts'
 import type { JoiningFacts } from './joining.ts'
 import { Laying } from './laying.ts'
 import { openBytes, type Opening, type OpeningFacts } from './opening.ts'
+import { refuseOtherFile, Verification } from './verification.ts'
 
 /** An outcome whose measure is still to come. */
 type Ending = Outcome extends infer O ? (O extends Outcome ? Omit<O, 'measure'> : never) : never
@@ -121,6 +122,7 @@ async function receive(begun: Attempt, opening: Received, kept: Kept | undefined
       ),
       { kind: 'final' },
     )
+  refuseOtherFile(assignment.expectedDigests, answer.response)
   const offset = opening.kind === 'continued' ? opening.offset : 0
   const continued = opening.kind === 'continued' ? kept : undefined
   const ranges: ByteRanges = continued?.ranges ?? []
@@ -135,6 +137,7 @@ async function receive(begun: Attempt, opening: Received, kept: Kept | undefined
   if (continued === undefined) await kept?.part.discard()
   const adopted = continued?.elsewhere === false ? continued.part : undefined
   const part = adopted ?? (await PartFile.create(folder, partFileName))
+  const verification = new Verification(attempt, part, answer.response, representation)
   try {
     attempt.progress.transferring(there, total)
     if (opening.kind === 'continued' && continued !== undefined) {
@@ -145,6 +148,7 @@ async function receive(begun: Attempt, opening: Received, kept: Kept | undefined
       unfenced(await attempt.report.resumed(resumed))
     }
     const safe = adopted === undefined ? 0 : countBytes(ranges)
+    verification.advance(prefixLength(withoutRange(ranges, offset, offset + 1)))
     const until = opening.kind === 'continued' ? opening.until : undefined
     const joining = joiningFacts(attempt)
     const laying = new Laying(attempt, {
@@ -156,16 +160,18 @@ async function receive(begun: Attempt, opening: Received, kept: Kept | undefined
       ranges,
       safe,
       joining,
+      verification,
     })
     try {
       const laid = await laying.lay()
-      const resumed = continued !== undefined || laid.joined
+      const joined = continued !== undefined || laid.joined
       return await deliver(attempt, {
         ...laid,
         part,
         name,
         response: answer.response,
-        resumed,
+        verification,
+        joined,
         keep: () => laying.keep(),
       })
     } catch (thrown) {
@@ -174,6 +180,7 @@ async function receive(begun: Attempt, opening: Received, kept: Kept | undefined
       attempt.state.progressed = laying.progressed
     }
   } finally {
+    verification.stop()
     if (adopted === undefined) await part.close()
   }
 }

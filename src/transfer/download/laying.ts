@@ -15,7 +15,7 @@ import type { BodyEnd, HeaderList } from '../../world/transport.ts'
 import { asEnding, asError, AttemptFailed, AttemptStopped } from '../endings.ts'
 import type { PartFile } from '../files/part-file.ts'
 import type { Answer } from '../http/request.ts'
-import { countBytes, withoutRange, withRange } from '../ranges.ts'
+import { countBytes, prefixLength, withoutRange, withRange } from '../ranges.ts'
 import type { Attempt } from './attempt.ts'
 import { Checkpoints } from './checkpoints.ts'
 import { Crew } from './crew.ts'
@@ -23,6 +23,7 @@ import { canBeJoined, join, type JoiningFacts } from './joining.ts'
 import { type Claim, Pieces } from './pieces.ts'
 import { canContinue } from './representation.ts'
 import { Segment } from './segment.ts'
+import type { Verification } from './verification.ts'
 
 export interface LayingFacts {
   readonly answer: Answer
@@ -36,6 +37,8 @@ export interface LayingFacts {
   readonly ranges: ByteRanges
   /** How many of those bytes are recorded as safe. */
   readonly safe: number
+  /** Told how far the bytes reach. */
+  readonly verification: Pick<Verification, 'advance'>
   readonly joining: JoiningFacts
 }
 
@@ -267,6 +270,7 @@ export class Laying {
     const { answer, claim } = giving
     const segment = new Segment(this.#facts.part, claim.from, finite(claim.to), (from, to) => {
       this.#ranges = withRange(this.#ranges, from, to)
+      this.#facts.verification.advance(prefixLength(this.#ranges))
     })
     this.#segments.add(segment)
     try {

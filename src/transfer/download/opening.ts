@@ -11,7 +11,14 @@ import { field, hasField, parseContentRange } from '../http/fields.ts'
 import type { Answer } from '../http/request.ts'
 import { prefixLength } from '../ranges.ts'
 import { isAcceptable, refusal } from './refusal.ts'
-import { causeShown, judgePartial, rangeCondition, representationOf, showsChange } from './representation.ts'
+import {
+  canContinue,
+  causeShown,
+  judgePartial,
+  rangeCondition,
+  representationOf,
+  showsChange,
+} from './representation.ts'
 import type { StatusRule } from '../../contract/session.ts'
 
 export type Opening =
@@ -61,7 +68,7 @@ async function openRest(facts: OpeningFacts, kept: NonNullable<OpeningFacts['kep
   const condition = rangeCondition(known)
   if (facts.request.method !== 'GET')
     return startOver(facts, `a ${facts.request.method} cannot be gone on from`, 'cannot go on')
-  if (condition === undefined && (facts.digest === 'no digest' || known.total === undefined))
+  if (!canContinue(known, facts.digest))
     return startOver(facts, 'the server gave no validator that could prove that the bytes are the same', 'cannot go on')
   const { offset, until } = firstGap(kept.ranges, known.total)
   const range: HeaderPairs = [['range', `bytes=${offset}-${until === undefined ? '' : until - 1}`]]

@@ -4,7 +4,9 @@
  */
 import type { Representation, RestartCause } from '../../contract/bytes.ts'
 import type { Proof } from '../../contract/words.ts'
+import { digestOfText, digestText } from '../../contract/digests.ts'
 import type { HeaderList } from '../../world/transport.ts'
+import { digestField } from '../http/digest-field.ts'
 import {
   contentLength,
   field,
@@ -22,8 +24,10 @@ const settledMs = 60_000
 /** What a whole answer (200) says of its bytes. */
 export function representationOf(headers: HeaderList): Representation {
   const total = contentLength(headers)
+  const digest = announcedDigest(headers)
+  const known = { ...(total !== undefined && { total }), ...(digest !== undefined && { digest }) }
   // A coding is made on the fly, so its bytes may differ each time though the validator does not: nothing could prove a range.
-  if (isCoded(headers)) return { acceptsRanges: false, ...(total !== undefined && { total }) }
+  if (isCoded(headers)) return { acceptsRanges: false, ...known }
   const etag = parseEtag(field(headers, 'etag'))?.text
   const lastModified = field(headers, 'last-modified')
   const date = field(headers, 'date')
@@ -31,9 +35,20 @@ export function representationOf(headers: HeaderList): Representation {
     ...(etag !== undefined && { etag }),
     ...(lastModified !== undefined && { lastModified }),
     ...(date !== undefined && { date }),
-    ...(total !== undefined && { total }),
+    ...known,
     acceptsRanges: tokens(headers, 'accept-ranges').includes('bytes'),
   }
+}
+
+/** The digest of the whole, which is the same for each of its ranges (RFC 9530 §3). */
+function announcedDigest(headers: HeaderList): string | undefined {
+  const digest = digestField(headers, 'repr-digest')
+  return digest === undefined ? undefined : digestText(digest)
+}
+
+/** A digest for which nobody can make other bytes is as good as a strong validator, where the server repeats it. */
+function provingDigest(known: Representation): string | undefined {
+  return known.digest !== undefined && /^sha-(?:512|256):/.test(known.digest) ? known.digest : undefined
 }
 
 /** The value of If-Range that can prove sameness, and by what; `undefined` if there is none (RFC 9110 §13.1.5). */
@@ -54,7 +69,8 @@ function isSettled(known: Representation): boolean {
 
 /** Whether bytes of it can ever be gone on from, now or by the digest; else there is no point in keeping them safe. */
 export function canContinue(known: Representation, digestExpected: 'digest expected' | 'no digest'): boolean {
-  return rangeCondition(known) !== undefined || (digestExpected === 'digest expected' && known.total !== undefined)
+  if (rangeCondition(known) !== undefined || provingDigest(known) !== undefined) return true
+  return digestExpected === 'digest expected' && known.total !== undefined
 }
 
 export type Judgement =
@@ -78,6 +94,7 @@ export function judgePartial(
   // First: however broken the rest is, this alone shows a change.
   if (known.etag !== undefined && etag !== undefined && known.etag !== etag)
     return other('the ETag on the server is another one now')
+  if (differ(known.digest, announcedDigest(headers))) return other('the digest on the server is another one now')
   if (/^multipart\/byteranges/i.test(field(headers, 'content-type') ?? ''))
     return no('the server answered in many parts')
   if (isCoded(headers)) return no('the server coded the range')
@@ -100,6 +117,7 @@ export function judgePartial(
     if (lastModified === known.lastModified) return fitting(asked === 'plain range' ? 'plain range' : 'Last-Modified')
     if (lastModified !== undefined) return other('the file on the server was modified')
   }
+  if (provingDigest(known) !== undefined && announcedDigest(headers) === known.digest) return fitting('digest')
   if (digestExpected === 'digest expected' && known.total !== undefined && !modifiedSince(known, lastModified))
     return fitting('digest')
   return no(
@@ -107,6 +125,12 @@ export function judgePartial(
       ? 'the server gave no validator that could prove that the bytes are the same'
       : 'the answer did not repeat the validator of the kept bytes',
   )
+}
+
+/** Digests of two algorithms cannot be compared. */
+function differ(one: string | undefined, other: string | undefined): boolean {
+  if (one === undefined || other === undefined) return false
+  return digestOfText(one)?.algorithm === digestOfText(other)?.algorithm && one !== other
 }
 
 function modifiedSince(known: Representation, lastModified: string | undefined): boolean {
@@ -117,6 +141,7 @@ function modifiedSince(known: Representation, lastModified: string | undefined):
 export function showsChange(known: Representation, headers: HeaderList): boolean {
   const now = representationOf(headers)
   if (known.etag !== undefined && now.etag !== undefined && known.etag !== now.etag) return true
+  if (differ(known.digest, now.digest)) return true
   return known.total !== undefined && now.total !== undefined && known.total !== now.total
 }
 

@@ -10,7 +10,14 @@
  *   ignored: it would cost a second reading of each range, and what it could find the digest of the whole finds as well.
  * Both may come in the trailer. Of several algorithms in one field the strongest is verified; each field has to hold.
  */
-import { type DigestAlgorithm, digestText, type ExpectedDigest, strongestDigest } from '../../contract/digests.ts'
+import type { Representation } from '../../contract/bytes.ts'
+import {
+  type DigestAlgorithm,
+  digestOfText,
+  digestText,
+  type ExpectedDigest,
+  strongestDigest,
+} from '../../contract/digests.ts'
 import { LonghaulError } from '../../contract/errors.ts'
 import { maskUrl, type ResponseJson } from '../../contract/task.ts'
 import type { Following } from '../../world/hasher.ts'
@@ -40,12 +47,18 @@ export class Verification {
   readonly #claims: readonly Claim[]
   readonly #following: Following | undefined
 
-  constructor(attempt: Attempt, part: PartFile, response: ResponseJson) {
+  constructor(attempt: Attempt, part: PartFile, response: ResponseJson, representation: Representation) {
     this.#attempt = attempt
     this.#part = part
     this.#response = response
     const expected = attempt.assignment.expectedDigests.map((digest): Claim => ({ ...digest, by: 'user' }))
-    this.#claims = [...expected, ...announced(response.headers, response.status)]
+    // What was announced when the first bytes came holds for all of them, also where a later answer is silent.
+    const before = representation.digest === undefined ? undefined : digestOfText(representation.digest)
+    this.#claims = [
+      ...expected,
+      ...(before === undefined ? [] : [{ ...before, by: 'server' } as const]),
+      ...announced(response.headers, response.status),
+    ]
     const algorithms = algorithmsOf(this.#claims)
     this.#following = algorithms.length === 0 ? undefined : attempt.world.hasher.follow(part.file, algorithms)
   }
@@ -76,7 +89,7 @@ export class Verification {
         'DIGEST_MISMATCH',
         `${maskUrl(this.#response.url)} gave ${received.bytes} bytes with ${wrong.algorithm} ${digests.get(wrong.algorithm)}, but ${wrong.hex} was ${
           wrong.by === 'server' ? 'announced by the server' : 'expected'
-        }.`,
+        }. They were thrown away.`,
       ),
       { kind: 'digest', joined: received.joined },
     )
@@ -105,6 +118,21 @@ export class Verification {
     } finally {
       lateFollowing?.stop()
     }
+  }
+}
+
+/** Where a server announces another file than the user expects, none of its bytes are of use. @throws AttemptFailed */
+export function refuseOtherFile(expected: readonly ExpectedDigest[], response: ResponseJson): void {
+  for (const { algorithm, hex } of announced(response.headers, response.status)) {
+    const wanted = expected.find((digest) => digest.algorithm === algorithm)
+    if (wanted !== undefined && wanted.hex !== hex)
+      throw new AttemptFailed(
+        new LonghaulError(
+          'DIGEST_MISMATCH',
+          `${maskUrl(response.url)} announces a file with ${algorithm} ${hex}, but ${wanted.hex} was expected. Nothing of it was fetched.`,
+        ),
+        { kind: 'digest', joined: false },
+      )
   }
 }
 

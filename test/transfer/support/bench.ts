@@ -118,7 +118,7 @@ export class Bench {
   ): Promise<Outcome> {
     this.#attempt++
     const hasher = {
-      digest: (file, ...rest) => this.world.hasher.digest(realFile.get(file) ?? file, ...rest),
+      follow: (file, algorithms) => this.world.hasher.follow(realFile.get(file) ?? file, algorithms),
     } satisfies TransferWorld['hasher']
     const engine = createEngine({ ...this.world, hasher, ...options.world })
     const report = { ...this.report(), ...options.report }
