@@ -95,6 +95,11 @@ export function withoutCredential(choice: ProxyJson): ProxyJson {
   return typeof choice === 'string' ? choice : { url: choice.url, bypass: choice.bypass }
 }
 
+/** A setting as people see it: what stands before the host may be a password. */
+export function maskProxy(setting: string): string {
+  return setting.replace(/^([a-z][a-z\d+.-]*:\/\/)?.*@/is, '$1***@')
+}
+
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text)

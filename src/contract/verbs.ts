@@ -55,7 +55,7 @@ export interface DaemonStatus {
   /** False while the journal cannot be written; `journalProblem` says why. */
   readonly journalWritable: boolean
   readonly journalProblem?: string
-  /** Names and values of the listed environment that the daemon runs with. */
+  /** Names and values of the listed environment that the daemon runs with; passwords of proxies are masked. */
   readonly environment: Readonly<Record<string, string>>
   readonly rssBytes: number
 }

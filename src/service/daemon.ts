@@ -1,4 +1,5 @@
 /** Verbs about the daemon itself. */
+import { maskProxy } from '../contract/proxy.ts'
 import { protocolVersions } from '../contract/verbs.ts'
 import type { Inside, Verbs } from './inside.ts'
 
@@ -29,7 +30,7 @@ export function daemonVerbs(inside: Inside): Verbs<DaemonVerb> {
         keptBy,
         journalWritable: problem === undefined,
         ...(problem !== undefined && { journalProblem: problem }),
-        environment: facts.environment,
+        environment: shown(facts.environment),
         rssBytes: facts.rssBytes(),
       }
     },
@@ -40,4 +41,10 @@ export function daemonVerbs(inside: Inside): Verbs<DaemonVerb> {
       return { active, waiting: waiting + queued, pid: facts.pid }
     },
   }
+}
+
+/** Addresses of proxies carry passwords. */
+function shown(environment: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const entries = Object.entries(environment)
+  return Object.fromEntries(entries.map(([name, value]) => [name, /_proxy$/i.test(name) ? maskProxy(value) : value]))
 }

@@ -45,10 +45,19 @@ test('status does not start a daemon, start does, and stop ends it at a checkpoi
 
 test('the password of a proxy that the daemon sees is masked', async () => {
   await using cli = await CommandLine.open()
-  await cli.run(['daemon', 'start'], { env: { https_proxy: 'http://me:secret@127.0.0.1:1' } })
+  const env = {
+    https_proxy: 'http://me:secret@127.0.0.1:1',
+    ALL_PROXY: 'me:secret/@@127.0.0.1:2',
+    no_proxy: 'a.example',
+  }
+  await cli.run(['daemon', 'start'], { env })
   const { stdout } = await cli.run(['daemon', 'status'])
   assert.match(stdout, /https_proxy=http:\/\/\*\*\*@127\.0\.0\.1:1$/m)
-  assert.ok(!stdout.includes('secret'))
+  assert.match(stdout, /ALL_PROXY=\*\*\*@127\.0\.0\.1:2$/m)
+  assert.match(stdout, /no_proxy=a\.example$/m)
+  const { stdout: json } = await cli.run(['daemon', 'status', '--json'])
+  assert.match(json, /"https_proxy":"http:\/\/\*\*\*@127\.0\.0\.1:1"/)
+  for (const said of [stdout, json]) assert.ok(!said.includes('secret'))
 })
 
 test('stop says how many transfers wait, and the next command lets them go on', async () => {

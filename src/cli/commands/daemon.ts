@@ -109,14 +109,9 @@ function linesOf(facts: DaemonStatus, { words }: Context): readonly SheetLine[] 
     [labels.memory, bytes(facts.rssBytes)],
     [labels.socket, facts.socket],
     ...environment.map(([name, value], index): SheetLine => {
-      return [index === 0 ? labels.environment : '', `${name}=${withoutPassword(value)}`]
+      return [index === 0 ? labels.environment : '', `${name}=${value}`]
     }),
   ]
-}
-
-/** Addresses of proxies carry passwords. */
-function withoutPassword(value: string): string {
-  return value.replace(/\/\/[^@/]*@/g, '//***@')
 }
 
 function absent(context: Context): number {
