@@ -272,7 +272,7 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
   PROXY_FAILED: {
     retryable: true,
     meaning: 'The proxy refused or failed.',
-    hint: 'Check the proxy settings that the daemon sees (`longhaul daemon status`).',
+    hint: 'The message says what is wrong. Check `proxy` (command line: --proxy), else the settings that the daemon sees (`longhaul daemon status`).',
   },
   RESUME_DATA_INVALID: {
     retryable: false,
