@@ -16,6 +16,8 @@ export class Chronicle {
   readonly #timeline: Timeline
   readonly #trace: (line: string) => void
   #watches: readonly Watch[] = []
+  /** Those that look after each step: few, as there are many steps. */
+  #steppers: readonly Watch[] = []
   #broken: Broken | undefined
 
   constructor(timeline: Timeline, trace: (line: string) => void) {
@@ -26,6 +28,7 @@ export class Chronicle {
   /** From now on the rules look on. */
   watch(sight: Omit<Sight, 'broken'>): void {
     this.#watches = rules.map((rule) => rule.watch({ ...sight, broken: (what) => this.fail(rule.name, what) }))
+    this.#steppers = this.#watches.filter((watch) => watch.stepped !== undefined)
   }
 
   /** The first rule that was broken; nothing after it is told. */
@@ -40,6 +43,11 @@ export class Chronicle {
   tell(what: (watch: Watch) => void): void {
     if (this.#broken !== undefined) return
     for (const watch of this.#watches) what(watch)
+  }
+
+  stepped(): void {
+    if (this.#broken !== undefined) return
+    for (const watch of this.#steppers) watch.stepped!()
   }
 
   fail(rule: string, what: string): void {

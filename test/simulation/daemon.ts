@@ -19,7 +19,7 @@ import type { Log } from '../../src/world/log.ts'
 import type { Transport } from '../../src/world/transport.ts'
 import type { World } from '../../src/world/world.ts'
 import { simulatedHasher } from './hasher.ts'
-import type { Life } from './life.ts'
+import type { Life, WatchedClock } from './life.ts'
 import type { Seeded } from './seeded.ts'
 
 const home = '/home/longhaul'
@@ -44,13 +44,25 @@ export interface DaemonOptions {
   readonly stopped: () => void
 }
 
+/** A daemon as it stands between two steps. */
+export interface DaemonSight {
+  readonly state: 'starting' | 'ready' | 'stopping'
+  /** It waits for no answer of the journal: whatever it decides about its tasks is decided. */
+  readonly isSettled: boolean
+  readonly steadyMs: number
+  /** Steady ms: the next timer of the service, undefined where there is none. Those of transfers and launches are not told. */
+  readonly nextTimerMs: number | undefined
+}
+
 export class DaemonTwin {
   readonly life: Life
   readonly service: Service
   readonly #options: DaemonOptions
   readonly #door: Door
   readonly #leaving: Leaving
-  #state: 'starting' | 'ready' | 'stopping' = 'starting'
+  /** The service's own. */
+  readonly #watched: WatchedClock
+  #state: DaemonSight['state'] = 'starting'
   #environment: EnvironmentState = { power: 'unknown', metered: 'unknown', constrained: 'unknown', networkId: 'first' }
   #environmentChanged: ((state: EnvironmentState) => void) | undefined
 
@@ -69,7 +81,8 @@ export class DaemonTwin {
       log,
       environment: this.#environmentSeam(),
     }
-    const service = createService(world, journal, {
+    this.#watched = life.watchedClock()
+    const service = createService({ ...world, clock: this.#watched.clock }, journal, {
       engine: createEngine(world),
       delivery: createDelivery({ world, journal, environment: {}, home }),
       limits: options.limits,
@@ -120,6 +133,16 @@ export class DaemonTwin {
 
   get isReady(): boolean {
     return this.#state === 'ready' && !this.life.dead
+  }
+
+  get sight(): DaemonSight {
+    const { life } = this
+    return {
+      state: this.#state,
+      isSettled: life.underWay('journal.send') + life.underWay('journal.group') === 0,
+      steadyMs: life.clock.steady(),
+      nextTimerMs: this.#watched.nextTimerMs(),
+    }
   }
 
   async start(): Promise<void> {

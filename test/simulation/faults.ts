@@ -2,6 +2,8 @@
 // simulator does not find is a hole in the simulator (deliberate-faults.test.ts). Long, because it is one table; to add a
 // fault is to add a row. The text must occur exactly once in the file, and what comes out must still be TypeScript.
 
+import { waking } from './rules/waking.ts'
+
 type Replacement = readonly [text: string, by: string]
 
 export interface DeliberateFault {
@@ -13,6 +15,8 @@ export interface DeliberateFault {
   readonly replace: Replacement
   /** Where other guards would make up for the first. */
   readonly also?: readonly Replacement[]
+  /** The rule that has to see it, where others may see what follows from it. @default any */
+  readonly by?: string
   /** Where the search begins, for one that takes hundreds of seeds: near one that finds it. @default 1 */
   readonly from?: number
 }
@@ -275,6 +279,56 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     says: 'No timer is armed for tasks that wait while nothing runs, as after a restart.',
     file: 'src/service/loop.ts',
     replace: ['    if (busy) this.#arm(', '    if (schedule.active.length > 0) this.#arm('],
+  },
+  {
+    name: 'timer-not-set-again',
+    says: 'After a turn no timer is set: what is due by itself waits until something else happens.',
+    file: 'src/service/loop.ts',
+    replace: [
+      '    if (busy) this.#arm(Math.min(wakeAtMs ?? Infinity, at.steadyMs + longestSleepMs))\n    else this.#disarm()\n',
+      '    this.#disarm()\n',
+    ],
+    by: waking.name,
+  },
+  {
+    name: 'later-timer-kept',
+    says: 'A timer that is set already stays, also where something is due before it.',
+    file: 'src/service/loop.ts',
+    replace: [
+      '    this.#disarm()\n    if (this.#stopped) return\n',
+      '    if (this.#stopped || this.#timer !== undefined) return\n',
+    ],
+    by: waking.name,
+  },
+  {
+    name: 'wake-up-left-out',
+    says: 'A task that waits for room or for a folder has no wake-up.',
+    file: 'src/journal/lanes.ts',
+    replace: [
+      `task.gate !== 'disk' && task.gate !== 'destination') return null`,
+      `task.gate !== 'publishing') return null`,
+    ],
+    by: waking.name,
+  },
+  {
+    name: 'wake-up-without-deadline',
+    says: 'A task that waits for its next try is not woken for its deadline.',
+    file: 'src/journal/lanes.ts',
+    replace: [
+      '  return Math.min(task.wait_until ?? Infinity, task.deadline_at ?? Infinity)',
+      '  return task.wait_until',
+    ],
+    by: waking.name,
+  },
+  {
+    name: 'closed-attempt-not-announced',
+    says: 'Nobody looks at a task that was stopped and let go while its attempt still closed its files.',
+    file: 'src/service/create-service.ts',
+    replace: [
+      `        // A task that is ready already could not start while its attempt closed.\n        this.#loop.nudge()\n`,
+      '',
+    ],
+    by: waking.name,
   },
   {
     name: 'ready-not-announced',

@@ -22,17 +22,26 @@ export interface LifeOptions {
   readonly pace?: (what: string) => number
 }
 
+/** A clock that tells when its next timer is due. */
+export interface WatchedClock {
+  readonly clock: Clock
+  /** Steady ms; undefined: none is armed. */
+  readonly nextTimerMs: () => number | undefined
+}
+
 export class Life {
   readonly name: string
   readonly clock: Clock
   readonly #options: LifeOptions
   readonly #ended = new Set<() => void>()
+  /** Calls that are under way, by name. */
+  readonly #underWay = new Map<string, number>()
   #dead = false
 
   constructor(options: LifeOptions) {
     this.#options = options
     this.name = options.name
-    this.clock = this.#makeClock()
+    this.clock = this.#makeClock(() => {})
   }
 
   get dead(): boolean {
@@ -41,6 +50,24 @@ export class Life {
 
   get timeline(): Timeline {
     return this.#options.timeline
+  }
+
+  /** How many calls of that name it waits for. */
+  underWay(what: string): number {
+    return this.#underWay.get(what) ?? 0
+  }
+
+  /** The same time as on its other clock; but whose timers these are is known. */
+  watchedClock(): WatchedClock {
+    const armed = new Set<{ readonly atMs: number }>()
+    const clock = this.#makeClock((atMs) => {
+      const timer = { atMs }
+      armed.add(timer)
+      return () => armed.delete(timer)
+    })
+    const nextTimerMs = (): number | undefined =>
+      armed.size === 0 ? undefined : Math.min(...[...armed].map(({ atMs }) => atMs))
+    return { clock, nextTimerMs }
   }
 
   /**
@@ -53,10 +80,13 @@ export class Life {
     const { random, timeline, pace } = this.#options
     const { promise, resolve, reject } = Promise.withResolvers<T>()
     if (this.#dead) return promise
+    const underWay = this.#underWay
+    underWay.set(what, this.underWay(what) + 1)
     const times = pace?.(what) ?? 1
     const wait = ([from, to]: Span): number => times * (from + random.fraction() * (to - from))
     const answer = (run: () => void): void => {
       timeline.after(wait(takes.answer ?? [0, 2]), () => {
+        underWay.set(what, this.underWay(what) - 1)
         if (!this.#dead) run()
       })
     }
@@ -101,10 +131,23 @@ export class Life {
     for (const run of this.#ended) run()
   }
 
-  #makeClock(): Clock {
+  /** @param armed told of each timer; returns what is called when it is none any more */
+  #makeClock(armed: (atMs: number) => (() => void) | void): Clock {
     const { timeline, steadyLeadMs, wall } = this.#options
     const steady = (): number => timeline.now + steadyLeadMs
-    const timer = (at: number, run: () => void): Timer => this.later(Math.max(0, at - steady()), run)
+    const timer = (at: number, run: () => void): Timer => {
+      const over = armed(at)
+      const set = this.later(Math.max(0, at - steady()), () => {
+        over?.()
+        run()
+      })
+      return {
+        cancel: () => {
+          over?.()
+          set.cancel()
+        },
+      }
+    }
     return {
       steady,
       wall,

@@ -92,6 +92,7 @@ export class Machine {
       nowMs: () => timeline.now,
       wallMs: wall,
       isCalm: () => this.#calm,
+      daemon: () => this.#daemon?.sight,
     })
     disk.changed = (path) => chronicle.tell((watch) => watch.placed?.(path))
   }
@@ -142,6 +143,13 @@ export class Machine {
     })
   }
 
+  /** One step, and a look at what it left. False: nothing is set to happen before `until` (included). */
+  async step(until: number): Promise<boolean> {
+    if (!(await this.timeline.step(until))) return false
+    this.#chronicle.stepped()
+    return true
+  }
+
   /** Long after that: whether everything has come to its end. */
   atEnd(): void {
     this.#chronicle.tell((watch) => watch.atEnd?.())
@@ -170,6 +178,7 @@ export class Machine {
       case 'machine sleeps':
         trace(`the machine sleeps for ${fault.forMs} ms`)
         timeline.skipTo(timeline.now + fault.forMs)
+        this.#chronicle.tell((watch) => watch.slept?.())
         // Servers do not wait for ever.
         if (fault.forMs > 60_000) internet.breakConnections()
         return

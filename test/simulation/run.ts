@@ -40,7 +40,7 @@ export async function runPlan(plan: Plan, options: RunOptions = {}): Promise<Ver
     const { timeline } = machine
     const goOn = async (until: number): Promise<void> => {
       while (machine.broken === undefined && stray === undefined && timeline.steps < mostSteps)
-        if (!(await timeline.step(until))) return timeline.skipTo(until)
+        if (!(await machine.step(until))) return timeline.skipTo(until)
     }
     machine.begin()
     await goOn(plan.calmAtMs)

@@ -133,7 +133,7 @@ async function hunt(name: string): Promise<number> {
     seeds: Array.from({ length: seeds }, (_, i) => from + i),
     ran: (seed, verdict) => {
       runs++
-      if (verdict.ok) return 'go on'
+      if (verdict.ok || (fault.by !== undefined && verdict.invariant !== fault.by)) return 'go on'
       caught = `seed ${seed}: ${verdict.invariant}\n  ${wrapped(sentence(verdict.what), 2)}\n  ${styled('dim', `npm run simulate -- --trace ${seed} --fault ${name}`)}`
       return 'stop'
     },

@@ -18,6 +18,7 @@ import { promised } from './promised.ts'
 import type { Rule } from './rule.ts'
 import { safe } from './safe.ts'
 import { stopped } from './stopped.ts'
+import { waking } from './waking.ts'
 
 export const rules: readonly Rule[] = [
   bytes,
@@ -33,6 +34,7 @@ export const rules: readonly Rule[] = [
   launching,
   fences,
   stopped,
+  waking,
   deadlines,
   patience,
   kept,

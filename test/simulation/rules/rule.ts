@@ -5,6 +5,7 @@ import type { Params, Result, Verb } from '../../../src/contract/verbs.ts'
 import type { DurableKind } from '../../../src/contract/words.ts'
 import type { Request } from '../../../src/journal/commands.ts'
 import type { Store } from '../../../src/journal/store.ts'
+import type { DaemonSight } from '../daemon.ts'
 import type { Disk } from '../disk.ts'
 import type { Internet } from '../internet.ts'
 import type { Committed } from '../journal.ts'
@@ -23,6 +24,8 @@ export interface Sight {
   readonly wallMs: () => number
   /** Faults have stopped. */
   readonly isCalm: () => boolean
+  /** The daemon, when one lives. */
+  readonly daemon: () => DaemonSight | undefined
   /** The rule was broken. `what`: one sentence, with names and numbers. The run ends there. */
   readonly broken: (what: string) => void
 }
@@ -45,6 +48,10 @@ export interface Watch {
   before?(requests: readonly Request[]): void
   /** They were committed. */
   committed?(group: Committed): void
+  /** A step is over, with everything that it caused. Only what is cheap. */
+  stepped?(): void
+  /** The machine was asleep until now. */
+  slept?(): void
   /** What stands at this path may have changed. */
   placed?(path: string): void
   /** The machine lost its power, and the disk has forgotten what was not synced. */

@@ -1,0 +1,297 @@
+// Nobody is forgotten: a task that has not ended runs, or may start as soon as there is room, or waits for a person, another
+// task or a moment; and that moment is one at which the daemon will look. Held at every commit and after every step, for a
+// wake-up that was lost is most often made up for by the next one, and seen only where there is none.
+import type { ResolvedConfiguration } from '../../../src/contract/session.ts'
+import type { Limits } from '../../../src/scheduler/view.ts'
+import type { Store } from '../../../src/journal/store.ts'
+import type { DaemonSight } from '../daemon.ts'
+import type { Rule } from './rule.ts'
+
+interface Row {
+  readonly id: number
+  readonly uid: string
+  readonly session: number
+  readonly running: 'active' | 'publishing' | null
+  readonly intent: string | null
+  readonly suspends: number
+  readonly held: number
+  readonly blockers: number
+  readonly begin_at: number | null
+  readonly wait: string | null
+  readonly wait_until: number | null
+  readonly deadline_at: number | null
+  readonly gate: string
+  readonly wake_at: number | null
+  readonly origin: string
+  /** Of its lane: who is asked first. */
+  readonly head: string | null
+  readonly reopen_at: number | null
+  readonly session_held: number
+  readonly configuration: number
+}
+
+/** Why a task does nothing. Steady ms, but for a date, which is wall ms. */
+type Reason =
+  | { readonly is: 'runs' | 'person' | 'other tasks' | 'full' | 'none' }
+  | { readonly is: 'moment'; readonly atMs: number }
+  | { readonly is: 'date'; readonly atMs: number }
+
+interface Task {
+  readonly uid: string
+  readonly reason: Reason
+  /** Since when this is its reason. Timeline ms. */
+  readonly sinceMs: number
+}
+
+const columns = `t.id, uid, t.session, running, intent, suspends, t.held, blockers, begin_at, wait, wait_until, deadline_at,
+  gate, wake_at, lane.origin, reopen_at, (select uid from task where id = head_task) head, s.held session_held, s.configuration`
+
+/** Commands that change no row of a task. */
+const harmless: ReadonlySet<string> = new Set([
+  'schedule',
+  'saveClock',
+  'findSession',
+  'listSessions',
+  'getTask',
+  'findTasks',
+  'page',
+  'counts',
+  'taskEnd',
+  'explainFacts',
+  'idle',
+  'owed',
+  'paid',
+  'takeEvents',
+  'queueDidFinishEvents',
+  'launchFacts',
+  'launchable',
+  'launchChanged',
+])
+
+/** A timer may be so much late: rows that could not be woken are looked at again a little later. */
+const slackMs = 20
+/** A date is one of the wall clock, which may jump: it is looked at so often. */
+const looksEveryMs = 60_000
+/** While the journal is in trouble it is tried again so often, and nothing starts. */
+const troubleMs = 1100
+/**
+ * Of an attempt that was stopped from outside: its files are still open, and the next one waits for that. It keeps its place: who
+ * comes behind it in its lane (its session's tasks for that origin) waits too.
+ */
+const closingMs = 30_000
+/** From the moment that was waited for until something has come of it. */
+const graceMs = 2000
+const slowGraceMs = 60_000
+
+export const waking: Rule = {
+  name: 'every task has a reason and a next wake-up',
+  watch: ({ plan, store, daemon, nowMs, wallMs, broken }) => {
+    const isSlow = plan.slow.some(({ call }) => call.startsWith('journal.')) || plan.journalFailures.length > 0
+    const patienceMs = isSlow ? slowGraceMs : graceMs
+    const configurations = new Map<number, ResolvedConfiguration>()
+    /** As the last commit left them. */
+    let tasks: readonly Task[] = []
+    /** Attempts that this life began and whose end is not recorded. */
+    const attempts = new Set<string>()
+    /** Those whose end came from outside, and when. */
+    const closing = new Map<string, number>()
+    /** Since then this life has been there, and awake. */
+    let awakeSinceMs = 0
+    let isFresh = false
+    /** Timeline ms: then something is overdue, if nothing has changed. */
+    let overdueAtMs = Infinity
+
+    const configurationOf = (id: number): ResolvedConfiguration => {
+      let found = configurations.get(id)
+      if (found === undefined) {
+        const { body } = store.get<{ body: string }>('select body from configuration where id = ?', id)!
+        configurations.set(id, (found = JSON.parse(body) as ResolvedConfiguration))
+      }
+      return found
+    }
+
+    const read = (sight: DaemonSight): void => {
+      const rows = store.all<Row>(
+        `select ${columns} from task t join session s on s.id = t.session left join lane on lane.id = t.lane
+         left join closed on closed.origin = lane.origin where outcome is null and identifier is not null`,
+      )
+      for (const { uid, running } of rows) if (running === null && attempts.delete(uid)) closing.set(uid, nowMs())
+      const load = new Load(rows, plan.limits)
+      const before = new Map(tasks.map((task) => [task.uid, task]))
+      tasks = rows.map((row) => {
+        const isFull = (): boolean =>
+          load.isFullFor(row, configurationOf(row.configuration)) || (row.head !== row.uid && isClosing(row.head ?? ''))
+        const reason = reasonOf(row, sight.steadyMs, isFull)
+        const wrong = whatIsWrong(row, reason, store)
+        if (wrong !== undefined) broken(`${row.uid} ${wrong}`)
+        if (row.running !== null && !attempts.has(row.uid))
+          broken(`${row.uid} counts as running (${row.running}), and this life of the daemon has no attempt of it`)
+        const known = before.get(row.uid)
+        const isSame = known !== undefined && known.reason.is === reason.is
+        return { uid: row.uid, reason, sinceMs: isSame ? known.sinceMs : nowMs() }
+      })
+    }
+
+    /** Timeline ms from which it waits for nothing any more; Infinity: it waits. */
+    const freeSince = ({ uid, reason, sinceMs }: Task, { steadyMs }: DaemonSight): number => {
+      if (reason.is === 'moment') return Math.max(sinceMs, reason.atMs - steadyMs + nowMs())
+      if (reason.is === 'date') return Math.max(sinceMs, reason.atMs - wallMs() + nowMs()) + looksEveryMs
+      return reason.is === 'none' ? Math.max(sinceMs, (closing.get(uid) ?? -Infinity) + closingMs) : Infinity
+    }
+    const isClosing = (uid: string): boolean => nowMs() - (closing.get(uid) ?? -Infinity) < closingMs
+
+    const lookForOverdue = (sight: DaemonSight): void => {
+      overdueAtMs = Infinity
+      for (const task of tasks) {
+        const atMs = Math.max(freeSince(task, sight), awakeSinceMs) + patienceMs
+        if (nowMs() > atMs) {
+          const why = task.reason.is === 'none' ? 'nothing is in its way' : `its ${task.reason.is} has come`
+          broken(`${task.uid} stands still although ${why} ${Math.round(nowMs() - atMs + patienceMs)} ms ago`)
+        }
+        overdueAtMs = Math.min(overdueAtMs, atMs)
+      }
+    }
+
+    /** The daemon waits for nothing but its timers, and for what is under way in attempts. */
+    const lookForTimers = ({ steadyMs, nextTimerMs = Infinity }: DaemonSight): void => {
+      if (plan.journalFailures.length > 0 && nextTimerMs <= steadyMs + troubleMs) return
+      for (const { uid, reason } of tasks) {
+        if (reason.is === 'none' && !isClosing(uid)) broken(`${uid} could start, and the daemon does not look at it`)
+        if (reason.is !== 'moment' && reason.is !== 'date') continue
+        const latestMs =
+          reason.is === 'moment' ? reason.atMs : Math.min(reason.atMs - wallMs(), looksEveryMs) + steadyMs
+        if (nextTimerMs > Math.max(latestMs, steadyMs) + slackMs)
+          broken(
+            `${uid} waits for a moment in ${Math.round(latestMs - steadyMs)} ms, and ` +
+              (nextTimerMs === Infinity
+                ? 'no timer is set'
+                : `the next timer runs in ${Math.round(nextTimerMs - steadyMs)} ms`),
+          )
+      }
+    }
+
+    return {
+      committed: ({ requests, answers }) => {
+        if (requests.every(({ name }) => harmless.has(name))) return
+        requests.forEach(({ name, input }, i) => {
+          const answer = answers[i]!
+          if (!('ok' in answer)) return
+          const { found } = (answer.ok ?? {}) as { readonly found?: string }
+          const { task } = input as { readonly task: string }
+          if (name === 'startAttempt' && found === 'started') {
+            attempts.add(task)
+            closing.delete(task)
+          }
+          // It closes its files before it says so.
+          if ((name === 'endAttempt' || name === 'finish') && found === 'recorded') attempts.delete(task)
+        })
+        const sight = daemon()
+        if (sight === undefined) return
+        read(sight)
+        isFresh = true
+        lookForOverdue(sight)
+      },
+      stepped: () => {
+        if (!isFresh && nowMs() <= overdueAtMs) return
+        const sight = daemon()
+        if (sight?.state !== 'ready') return
+        if (nowMs() > overdueAtMs) lookForOverdue(sight)
+        if (!isFresh || !sight.isSettled) return
+        isFresh = false
+        lookForTimers(sight)
+      },
+      slept: () => {
+        awakeSinceMs = nowMs()
+      },
+      daemon: (what) => {
+        tasks = []
+        attempts.clear()
+        closing.clear()
+        isFresh = false
+        overdueAtMs = Infinity
+        if (what === 'starts') awakeSinceMs = nowMs()
+      },
+    }
+  },
+}
+
+/** What runs, counted as it is limited. */
+class Load {
+  readonly #limits: Limits
+  readonly #counts = new Map<string, number>()
+
+  constructor(rows: readonly Row[], limits: Limits) {
+    this.#limits = limits
+    for (const { running, session, origin } of rows)
+      if (running !== null)
+        for (const key of ['all', `session ${session}`, origin, `${session} ${origin}`])
+          this.#counts.set(key, this.#of(key) + 1)
+  }
+
+  isFullFor({ session, origin }: Row, own: ResolvedConfiguration): boolean {
+    return (
+      this.#of('all') >= this.#limits.maximumActiveTasks ||
+      this.#of(origin) >= this.#limits.maximumConnectionsPerOrigin ||
+      this.#of(`session ${session}`) >= own.maximumActiveTasks ||
+      this.#of(`${session} ${origin}`) >= own.maximumConnectionsPerHost
+    )
+  }
+
+  #of(key: string): number {
+    return this.#counts.get(key) ?? 0
+  }
+}
+
+/** From what happened to it, not from what the journal derives of that. */
+function reasonOf(row: Row, steadyMs: number, isFull: () => boolean): Reason {
+  const { running, intent, wait, wait_until, deadline_at, reopen_at } = row
+  if (running === 'active' && deadline_at !== null) return { is: 'moment', atMs: deadline_at }
+  if (running !== null) return { is: 'runs' }
+  if (intent === null) {
+    if (row.suspends > 0 || row.held !== 0) return { is: 'person' }
+    if (row.blockers > 0) return { is: 'other tasks' }
+    if (row.begin_at !== null) return { is: 'date', atMs: row.begin_at }
+    if (wait !== null) return { is: 'moment', atMs: Math.min(wait_until ?? Infinity, deadline_at ?? Infinity) }
+  } else if (wait !== null) return { is: 'moment', atMs: wait_until ?? Infinity }
+  if (row.session_held !== 0) return { is: 'person' }
+  if (reopen_at !== null && reopen_at > steadyMs) return { is: 'moment', atMs: reopen_at }
+  return { is: isFull() ? 'full' : 'none' }
+}
+
+const gates: Readonly<Record<Reason['is'], readonly string[]>> = {
+  runs: ['active', 'publishing'],
+  // The session is held, or its origin closed.
+  person: ['suspended', 'held', 'ready'],
+  'other tasks': ['dependency'],
+  date: ['time'],
+  moment: ['backoff', 'disk', 'destination', 'active', 'ready'],
+  full: ['ready'],
+  none: ['ready'],
+}
+
+/** What the journal derives has to fit, for it is what the scheduler goes by. */
+function whatIsWrong(row: Row, reason: Reason, store: Store): string | undefined {
+  const { gate, wake_at, id } = row
+  if (!gates[reason.is].includes(gate)) return `stands at the gate '${gate}', where it has no business: ${reason.is}`
+  if (reason.is === 'moment') {
+    if (reason.atMs === Infinity) return `waits at the gate '${gate}' for no moment`
+    if (gate !== 'ready' && (wake_at === null || wake_at > reason.atMs))
+      return `waits at the gate '${gate}' until ${reason.atMs} and is woken ${wake_at === null ? 'never' : `at ${wake_at}`}`
+  }
+  if (gate === 'dependency') {
+    const waits =
+      store.get(
+        `select 1 from dependency d join task n on n.id = d.needs where d.task = ? and n.outcome is null`,
+        id,
+      ) ?? store.get(`select 1 from sweep where kind = 'dependents'`)
+    if (waits === undefined) return 'waits for other tasks, and all of them have ended'
+  }
+  if (gate === 'ready') {
+    const lane = store.get<{ ready: number; head_task: number | null }>(
+      'select ready, head_task from lane where id = (select lane from task where id = ?)',
+      id,
+    )
+    if (lane === undefined || lane.ready === 0 || lane.head_task === null) return 'is ready, and no lane counts it'
+  }
+  return undefined
+}
