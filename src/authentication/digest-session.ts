@@ -27,6 +27,11 @@ export class DigestSession {
     this.#nonce = challenge.nonce
   }
 
+  /** The one that the next request will carry. */
+  get nonce(): string {
+    return this.#nonce
+  }
+
   /** The value of Authorization for one request; each counts. @param uri the request target as it is sent */
   authorization(method: string, uri: string): string {
     const { challenge } = this

@@ -1,7 +1,7 @@
 /** A session's configuration as a user writes it, turned into the explicit values that cross the wire. Pure. */
-import { type ExplicitConfiguration, type SessionConfiguration } from '../contract/session.ts'
+import { type CookiePolicy, type ExplicitConfiguration, type SessionConfiguration } from '../contract/session.ts'
 import { headerPairs } from './header-pairs.ts'
-import { checkNames, invalid, notYet, requireFields } from './known-names.ts'
+import { checkNames, invalid, notYet, requireFields, shown } from './known-names.ts'
 import { flag, positiveDurationMs, retryPolicy, statusRules, tlsOptions, wholeNumber } from './policies.ts'
 import { proxyChoice } from './proxy-choice.ts'
 
@@ -20,10 +20,16 @@ const known: readonly (keyof SessionConfiguration)[] = [
   'retry',
   'acceptableStatusCodes',
   'tls',
+  'cookies',
   'proxy',
   'launchTimeLimit',
 ]
-const later: readonly string[] = ['bandwidthLimit', 'quota', 'cookies']
+const later: readonly string[] = ['bandwidthLimit', 'quota']
+
+function cookiePolicy(value: unknown): CookiePolicy {
+  if (value === 'session' || value === 'none') return value
+  throw invalid('cookies', `${shown(value)} is not 'session' or 'none'`, nothingOpened)
+}
 
 /**
  * Only what was written out; the daemon fills in the rest.
@@ -88,6 +94,7 @@ export function explicitConfiguration(given: SessionConfiguration | undefined): 
     ...(given.acceptableStatusCodes !== undefined && {
       acceptableStatusCodes: statusRules(given.acceptableStatusCodes, 'acceptableStatusCodes', nothingOpened),
     }),
+    ...(given.cookies !== undefined && { cookies: cookiePolicy(given.cookies) }),
     ...(given.tls !== undefined && { tls: tlsOptions(given.tls, 'tls', nothingOpened) }),
     ...(given.proxy !== undefined && { proxy: proxyChoice(given.proxy, 'proxy', nothingOpened) }),
   }

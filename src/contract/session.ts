@@ -7,6 +7,8 @@ import type { DurationLike, RateLike } from './units.ts'
 
 export type { RetryJson, RetryPolicy, StatusRule, TlsOptions } from './policy.ts'
 
+export type CookiePolicy = 'session' | 'none'
+
 /** As a user writes it; every field optional. It carries no identifier, so one object can serve many sessions. */
 export interface SessionConfiguration {
   /** False: never launch; events wait for the next attach. @default true when `launch` is given */
@@ -34,6 +36,8 @@ export interface SessionConfiguration {
   /** @default [{ from: 200, to: 299 }] */
   readonly acceptableStatusCodes?: readonly StatusRule[] | 'any' | undefined
   readonly tls?: TlsOptions | undefined
+  /** A jar for the session, kept by the daemon, or none: then Set-Cookie is left to the app. @default 'session' */
+  readonly cookies?: CookiePolicy | undefined
   /** @default 'system' */
   readonly proxy?: ProxyChoice | undefined
   /** Bytes in flight. @default none */
@@ -57,6 +61,7 @@ export interface ResolvedConfiguration {
   readonly retry: RetryJson
   readonly acceptableStatusCodes: readonly StatusRule[] | 'any'
   readonly tls: TlsOptions
+  readonly cookies: CookiePolicy
   /** Its credential is stored, and never given back. */
   readonly proxy: ProxyJson
   readonly launchTimeLimitMs: number
@@ -79,6 +84,7 @@ export const defaultConfiguration: ResolvedConfiguration = {
   retry: { initialDelayMs: 1000, maximumDelayMs: 600_000 },
   acceptableStatusCodes: [{ from: 200, to: 299 }],
   tls: {},
+  cookies: 'session',
   proxy: 'system',
   launchTimeLimitMs: 300_000,
 }

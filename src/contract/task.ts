@@ -100,6 +100,8 @@ export interface RequestFacts {
   readonly url: string
   readonly method: string
   readonly headers: HeaderPairs
+  /** Its Authorization was made of user and password in the address: these two answer Digest as well. */
+  readonly authorization?: 'from address'
 }
 
 export interface ResponseJson {

@@ -67,6 +67,7 @@ const configuration: z.ZodType<ExplicitConfiguration> = z.object({
   acceptableStatusCodes: statusRules.exactOptional(),
   tls: tls.exactOptional(),
   proxy: proxy.exactOptional(),
+  cookies: z.enum(['session', 'none']).exactOptional(),
   launchTimeLimitMs: timeoutMs.exactOptional(),
 })
 

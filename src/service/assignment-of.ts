@@ -14,6 +14,7 @@ export function assignmentOf(started: StartedAttempt, spool: string): Assignment
     request: { ...request, headers: mergeHeaders(request.headers, configuration.httpAdditionalHeaders) },
     policy: {
       stallMs: policy.timeoutIntervalForRequestMs ?? configuration.timeoutIntervalForRequestMs,
+      cookies: configuration.cookies,
       acceptableStatusCodes: policy.acceptableStatusCodes ?? configuration.acceptableStatusCodes,
       tls: { ...configuration.tls, ...policy.tls },
       proxy: policy.proxy ?? configuration.proxy,

@@ -15,10 +15,11 @@ import type {
 import type { ExpectedDigest } from '../contract/digests.ts'
 import type { LonghaulError } from '../contract/errors.ts'
 import type { ProxyJson } from '../contract/proxy.ts'
-import type { StatusRule, TlsOptions } from '../contract/session.ts'
+import type { CookiePolicy, StatusRule, TlsOptions } from '../contract/session.ts'
 import type { IfExists, RequestFacts, ResponseJson, TaskResult } from '../contract/task.ts'
 import type { TransactionJson } from '../contract/metrics.ts'
 import type { Proof, TaskId } from '../contract/words.ts'
+import type { Access } from './access.ts'
 
 export interface Assignment {
   readonly task: TaskId
@@ -30,6 +31,7 @@ export interface Assignment {
   /** Already merged: session's additional headers under the request's own. */
   readonly policy: {
     readonly stallMs: number
+    readonly cookies: CookiePolicy
     readonly acceptableStatusCodes: readonly StatusRule[] | 'any'
     readonly tls: TlsOptions
     readonly proxy: ProxyJson
@@ -144,7 +146,7 @@ export interface SlowedBy {
 /** Runs attempts. Knows no journal, no session, no socket. */
 export interface Engine {
   /** Resolves with the outcome; never rejects. */
-  run(assignment: Assignment, report: Report, signal: AbortSignal): Promise<Outcome>
+  run(assignment: Assignment, report: Report, signal: AbortSignal, access?: Access): Promise<Outcome>
   /** In bytes per second; undefined: no limit. Holds at once; of a task, for the attempt that runs. */
   limit(node: RateNode, bytesPerSecond: number | undefined): void
   /** The bandwidth limit for which a running task waits now, or has just waited. */

@@ -259,7 +259,14 @@ async function carelessly(twin: OneServer): Promise<Buffer> {
 }
 
 function askOf(twin: OneServer, request: Parameters<typeof ask>[0]): Promise<Answer> {
-  const policy = { stallMs: 60_000, tls: {}, proxy: 'none' as const, keepHeadersAcrossOrigins: [], allowPrivateRedirects: false }
+  const policy = {
+    stallMs: 60_000,
+    tls: {},
+    proxy: 'none',
+    cookies: 'none',
+    keepHeadersAcrossOrigins: [],
+    allowPrivateRedirects: false,
+  } as const
   const world = { transport: twin.transport, clock: twin.life.clock, measures: new Measures() }
   return ask(request, policy, world, new AbortController().signal)
 }

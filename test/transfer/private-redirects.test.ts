@@ -47,7 +47,14 @@ function pretended(
 }
 
 async function outcomeOf(transport: Transport, allowPrivateRedirects = false): Promise<string> {
-  const policy = { stallMs: 1000, tls: {}, proxy: 'none' as const, keepHeadersAcrossOrigins: [], allowPrivateRedirects }
+  const policy = {
+    stallMs: 1000,
+    tls: {},
+    cookies: 'none' as const,
+    proxy: 'none' as const,
+    keepHeadersAcrossOrigins: [],
+    allowPrivateRedirects,
+  }
   const world = { transport, clock: new ManualClock(), measures: new Measures() }
   try {
     const answer = await ask(

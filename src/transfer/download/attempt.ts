@@ -5,6 +5,7 @@ import type { FileSystem, Folder } from '../../world/file-system.ts'
 import type { Hasher } from '../../world/hasher.ts'
 import type { Log } from '../../world/log.ts'
 import type { Transport } from '../../world/transport.ts'
+import type { Access } from '../access.ts'
 import type { Assignment, Report } from '../assignment.ts'
 import { unfenced } from '../endings.ts'
 import type { Measures } from '../measures.ts'
@@ -19,6 +20,8 @@ export interface TransferWorld {
   readonly log: Log
   /** Of this attempt, for all its connections. */
   readonly throttle?: Throttle
+  /** Of the session of this attempt. */
+  readonly access?: Access
 }
 
 export interface Attempt {

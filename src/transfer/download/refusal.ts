@@ -23,11 +23,17 @@ export async function refusal(answer: Answer, wallMs: number): Promise<AttemptFa
   const code: ErrorCode = status === 401 ? 'USER_AUTHENTICATION_REQUIRED' : 'HTTP_STATUS'
   const retryAfterMs = parseRetryAfter(field(answer.headers, 'retry-after'), wallMs)
   const follows = retried ? '; it is tried again' : ''
-  const error = new LonghaulError(code, `${maskUrl(answer.response.url)} answered with status ${status}${follows}.`, {
-    status,
-    body,
-    retryable: retried,
-  })
+  const why = answer.unauthorised === undefined ? '' : `: ${answer.unauthorised.why}`
+  const error = new LonghaulError(
+    code,
+    `${maskUrl(answer.response.url)} answered with status ${status}${follows}${why}.`,
+    {
+      status,
+      hint: answer.unauthorised?.hint,
+      body,
+      retryable: retried,
+    },
+  )
   return new AttemptFailed(error, retried ? passingFailure(status, retryAfterMs) : { kind: 'final' })
 }
 

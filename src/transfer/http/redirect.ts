@@ -54,12 +54,14 @@ export function redirected(
   there.username = ''
   there.password = ''
   there.hash = ''
-  const headers = there.origin === here.origin ? from.headers : travelling(from.headers, rules)
+  const sameOrigin = there.origin === here.origin
+  const headers = sameOrigin ? from.headers : travelling(from.headers, rules)
   const method = methodAfter(status, from.method)
   return {
     url: there.href,
     method,
     headers: method === from.method ? headers : headers.filter(([name]) => !/^content-/i.test(name)),
+    ...(sameOrigin && from.authorization !== undefined && { authorization: from.authorization }),
   }
 }
 

@@ -6,7 +6,7 @@
  */
 import { LonghaulError } from '../../contract/errors.ts'
 import type { ProxyJson } from '../../contract/proxy.ts'
-import type { TlsOptions } from '../../contract/session.ts'
+import type { CookiePolicy, TlsOptions } from '../../contract/session.ts'
 import { maskUrl, type RequestFacts, type ResponseJson } from '../../contract/task.ts'
 import type { Clock, Timer } from '../../world/clock.ts'
 import {
@@ -18,16 +18,21 @@ import {
   type Outgoing,
   type Transport,
 } from '../../world/transport.ts'
+import type { Access } from '../access.ts'
 import { AttemptFailed, AttemptStopped } from '../endings.ts'
 import type { Measures, OpenTransaction } from '../measures.ts'
 import type { Throttle } from '../rates/throttle.ts'
 import { suggestedFilename } from '../files/names.ts'
+import type { Unauthorised } from './authentication.ts'
+import { isSameSite, type SiteContext } from './cookies.ts'
 import { wantedDigests } from './digest-field.ts'
+import { introduced, shownRequest, shownResponse } from './introduced.ts'
 import { isPrivateAddress, maximumRedirects, redirected, redirectTarget, refusePrivate } from './redirect.ts'
 import type { RedirectRules } from './redirect.ts'
 
 export interface RequestPolicy extends RedirectRules {
   readonly stallMs: number
+  readonly cookies: CookiePolicy
   readonly tls: TlsOptions
   readonly proxy: ProxyJson
 }
@@ -37,6 +42,8 @@ export interface RequestWorld {
   readonly clock: Clock
   readonly measures: Measures
   readonly throttle?: Throttle
+  /** Without it no cookie is sent or taken, and no challenge answered. */
+  readonly access?: Access
 }
 
 /** A final answer whose body has not been read. Whoever holds it reads it to its end or closes it. */
@@ -44,6 +51,8 @@ export interface Answer {
   readonly response: ResponseJson
   readonly status: number
   readonly headers: HeaderList
+  /** Why a 401 was not answered. */
+  readonly unauthorised?: Unauthorised
   /** Once only. @throws AttemptFailed STALLED, AttemptStopped, NetworkFailure, what the sink threw */
   receive(sink: BodySink): Promise<BodyEnd>
   close(): void
@@ -57,9 +66,12 @@ export async function ask(
   signal: AbortSignal,
 ): Promise<Answer> {
   let next = withDefaults(request)
+  let site: SiteContext = 'strict'
   let previous: { readonly url: string; readonly remoteAddress: string | undefined } | undefined
   for (let hops = 0; ; hops++) {
-    const answer = await askOnce(next, policy, world, signal)
+    const from = next
+    const who = { access: world.access, cookies: policy.cookies, site }
+    const answer = await introduced(from, who, (headers) => askOnce(from, headers, policy, world, signal))
     const remoteAddress = answer.facts.proxied ? undefined : answer.facts.remoteAddress
     try {
       if (previous !== undefined && remoteAddress !== undefined && isPrivateAddress(remoteAddress))
@@ -76,6 +88,8 @@ export async function ask(
         )
       previous = { url: next.url, remoteAddress }
       next = redirected(next, answer.status, location, remoteAddress, policy)
+      if (site !== 'strict' || !isSameSite(previous.url, next.url))
+        site = next.method === 'GET' || next.method === 'HEAD' ? 'lax' : 'none'
     } catch (error) {
       answer.close()
       throw error
@@ -90,6 +104,8 @@ type RawAnswer = Answer & { readonly facts: Exchange['facts'] }
 
 async function askOnce(
   request: RequestFacts,
+  /** In place of the request's own: what says who asks is sent and not recorded. */
+  headers: HeaderList,
   policy: RequestPolicy,
   world: RequestWorld,
   signal: AbortSignal,
@@ -97,7 +113,7 @@ async function askOnce(
   const guard = new Guard(world.clock, policy.stallMs, maskUrl(request.url), signal)
   let exchange: Exchange
   try {
-    const opening = world.transport.open(outgoing(request, policy), guard.signal)
+    const opening = world.transport.open(outgoing({ ...request, headers }, policy), guard.signal)
     // One that opens after we gave up has nobody else to close it.
     opening.then(
       (late) => guard.over && late.close(),
@@ -109,8 +125,8 @@ async function askOnce(
     throw error
   }
   const bare = { url: request.url, status: exchange.head.status, headers: exchange.head.headers }
-  const response: ResponseJson = { ...bare, suggestedFilename: suggestedFilename(bare) }
-  const transaction = world.measures.transaction(request, response, exchange)
+  const response = shownResponse({ ...bare, suggestedFilename: suggestedFilename(bare) }, policy.cookies)
+  const transaction = world.measures.transaction(shownRequest(request), response, exchange)
   const close = (): void => {
     guard.end()
     exchange.close()
@@ -290,13 +306,14 @@ function withDefaults(request: RequestFacts): RequestFacts {
   const url = new URL(request.url)
   const given = new Set(request.headers.map(([name]) => name.toLowerCase()))
   const headers = [...request.headers, ...defaults.filter(([name]) => !given.has(name))]
-  if (url.username !== '' && !given.has('authorization')) {
+  const own = url.username !== '' && !given.has('authorization')
+  if (own) {
     const credentials = `${decoded(url.username)}:${decoded(url.password)}`
     headers.push(['authorization', `Basic ${Buffer.from(credentials).toString('base64')}`])
   }
   url.username = ''
   url.password = ''
-  return { ...request, url: url.href, headers }
+  return { ...request, url: url.href, headers, ...(own && { authorization: 'from address' }) }
 }
 
 function decoded(text: string): string {

@@ -12,6 +12,7 @@ import { createTransport } from '../../../src/network/transport.ts'
 import { createClock } from '../../../src/platform/clock.ts'
 import { createFileSystem } from '../../../src/platform/files.ts'
 import { createHasher, type HashingThread } from '../../../src/platform/hashing.ts'
+import type { Access } from '../../../src/transfer/access.ts'
 import type { Assignment, Outcome, Report } from '../../../src/transfer/assignment.ts'
 import { createEngine } from '../../../src/transfer/engine.ts'
 import type { TransferWorld } from '../../../src/transfer/download/attempt.ts'
@@ -94,6 +95,7 @@ export class Bench {
       ...rest,
       policy: {
         stallMs: 10_000,
+        cookies: 'session',
         acceptableStatusCodes: [{ from: 200, to: 299 }],
         tls: {},
         proxy: 'none',
@@ -114,6 +116,7 @@ export class Bench {
       readonly signal?: AbortSignal
       readonly report?: Partial<Report>
       readonly world?: Partial<TransferWorld>
+      readonly access?: Access
     } = {},
   ): Promise<Outcome> {
     this.#attempt++
@@ -122,7 +125,12 @@ export class Bench {
     } satisfies TransferWorld['hasher']
     const engine = createEngine({ ...this.world, hasher, ...options.world })
     const report = { ...this.report(), ...options.report }
-    return engine.run(this.assignment(url, wishes), report, options.signal ?? new AbortController().signal)
+    return engine.run(
+      this.assignment(url, wishes),
+      report,
+      options.signal ?? new AbortController().signal,
+      options.access,
+    )
   }
 
   report(): Report {

@@ -1,0 +1,86 @@
+/**
+ * One question with what says who asks: cookies and Authorization are put on here, for this one address, and nowhere kept with
+ * the request, so that no redirect can carry them away. A 401 that can be answered is answered, twice at most.
+ */
+import type { CookiePolicy } from '../../contract/session.ts'
+import type { RequestFacts, ResponseJson } from '../../contract/task.ts'
+import type { HeaderList } from '../../world/transport.ts'
+import type { Access } from '../access.ts'
+import type { Unauthorised } from './authentication.ts'
+import type { SiteContext } from './cookies.ts'
+
+interface Answered {
+  readonly status: number
+  readonly headers: HeaderList
+  readonly unauthorised?: Unauthorised
+  close(): void
+}
+
+export interface Introduction {
+  readonly access: Access | undefined
+  readonly cookies: CookiePolicy
+  /** How the request came about. */
+  readonly site: SiteContext
+}
+
+/** @param put asks with these header fields in place of the request's own */
+export async function introduced<A extends Answered>(
+  request: RequestFacts,
+  { access, cookies, site }: Introduction,
+  put: (headers: HeaderList) => Promise<A>,
+): Promise<A> {
+  if (access === undefined) return put(request.headers)
+  const { authentication } = access
+  const jar = cookies === 'session' && !has(request.headers, 'cookie')
+  let shown = await authentication.introduce(request)
+  for (let answered = 0; ; answered++) {
+    const cookie = jar ? await access.cookieFor(request.url, site) : undefined
+    const own = shown.by === 'request' ? request.headers : without(request.headers, 'authorization')
+    const answer = await put([
+      ...own,
+      ...(shown.value === undefined ? [] : [['authorization', shown.value] as const]),
+      ...(cookie === undefined ? [] : [['cookie', cookie] as const]),
+    ])
+    try {
+      if (cookies === 'session') await access.takeCookies(request.url, answer.headers)
+      authentication.told(shown, answer.headers)
+      if (answer.status !== 401) return answer
+      const next = await authentication.answer(request, shown, answer.headers, answered)
+      if ('why' in next) return { ...answer, unauthorised: next }
+      shown = next
+    } catch (error) {
+      answer.close()
+      throw error
+    }
+    answer.close()
+  }
+}
+
+/** The request as it is recorded and shown: what it was allowed by stays behind. */
+export function shownRequest(request: RequestFacts): RequestFacts {
+  const { authorization: _made, ...rest } = request
+  return { ...rest, headers: request.headers.map(([name, value]) => [name, isSecret(name) ? '***' : value]) }
+}
+
+/** The answer as it is recorded and shown: cookies that went into the jar are told by their names. */
+export function shownResponse(response: ResponseJson, cookies: CookiePolicy): ResponseJson {
+  if (cookies === 'none' || !has(response.headers, 'set-cookie')) return response
+  const headers = response.headers.map(([name, value]) =>
+    name.toLowerCase() === 'set-cookie'
+      ? ([name, value.replace(/^([^=;]*)=[^;]*/, '$1=***')] as const)
+      : ([name, value] as const),
+  )
+  return { ...response, headers }
+}
+
+function isSecret(name: string): boolean {
+  return /^(?:proxy-)?authorization$|^cookie$/i.test(name)
+}
+
+function has(headers: HeaderList, name: string): boolean {
+  return headers.some(([each]) => each.toLowerCase() === name)
+}
+
+function without(headers: HeaderList, name: string): HeaderList {
+  return headers.filter(([each]) => each.toLowerCase() !== name)
+}
