@@ -9,6 +9,7 @@ import { delimiter, join } from 'node:path'
 /** A part of the system that a test can ask for. */
 export type Part =
   | 'chromium'
+  | 'danted'
   | 'ipv6'
   | 'linux'
   | 'mkfs.ext4'
@@ -19,12 +20,14 @@ export type Part =
   | 'posix'
   | 'root'
   | 'script'
+  | 'squid'
   | 'strace'
   | 'xfs_io'
 
 /** How to see whether a part is there. */
 const parts: Readonly<Record<Part, () => boolean>> = {
   chromium: () => onPath('chromium') || onPath('chromium-browser') || onPath('google-chrome'),
+  danted: () => onPath('danted'),
   ipv6: () =>
     Object.values(networkInterfaces()).some((list) => list?.some(({ address }) => address === '::1') === true),
   linux: () => process.platform === 'linux',
@@ -36,6 +39,7 @@ const parts: Readonly<Record<Part, () => boolean>> = {
   posix: () => process.platform !== 'win32',
   script: () => onPath('script'),
   root: () => process.getuid?.() === 0,
+  squid: () => onPath('squid'),
   strace: () => onPath('strace'),
   xfs_io: () => onPath('xfs_io'),
 }

@@ -1,0 +1,109 @@
+/** squid and dante as Debian has them, on loopback, with a folder of their own and nothing kept. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { chmod, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
+import { delimiter, join } from 'node:path'
+import { temporaryFolder } from './temporary-folder.ts'
+
+export class RealProxy implements AsyncDisposable {
+  readonly port: number
+  readonly #process: ChildProcess
+
+  private constructor(port: number, process: ChildProcess) {
+    this.port = port
+    this.#process = process
+  }
+
+  /** Asks for user and password; knows these names for 127.0.0.1, and goes nowhere else. */
+  static async squid(options: { readonly names: readonly string[]; readonly credential: string }): Promise<RealProxy> {
+    const folder = await temporaryFolder()
+    // As root it becomes another user, who has to read these.
+    await chmod(folder, 0o755)
+    const port = await freePort()
+    const [user, password] = options.credential.split(':')
+    const hash = createHash('md5').update(password!).digest('hex')
+    await writeFile(join(folder, 'users'), `${user!}:${hash}\n`)
+    await writeFile(
+      join(folder, 'hosts'),
+      [...options.names.map((name) => `127.0.0.1 ${name}`), '127.0.0.2 forbidden.example'].join('\n') + '\n',
+    )
+    const configuration = `
+http_port 127.0.0.1:${port}
+visible_hostname localhost
+hosts_file ${folder}/hosts
+coredump_dir ${folder}
+pid_filename none
+access_log none
+cache_store_log none
+cache_log /dev/null
+netdb_filename none
+pinger_enable off
+cache deny all
+max_filedescriptors 1024
+shutdown_lifetime 0 seconds
+auth_param basic program /usr/lib/squid/basic_ncsa_auth ${folder}/users
+auth_param basic realm Longhaul's tests
+auth_param basic children 1 startup=1 idle=1
+acl here dst 127.0.0.1/32
+acl known proxy_auth REQUIRED
+http_access deny !here
+http_access allow known
+http_access deny all
+`
+    await writeFile(join(folder, 'squid.conf'), configuration)
+    const args = ['-N', '-d', '1', '-f', join(folder, 'squid.conf')]
+    return new RealProxy(port, await started('squid', args, /Accepting HTTP Socket connections/))
+  }
+
+  /** Asks nobody; goes to 127.0.0.1 and refuses 127.0.0.2. */
+  static async danted(): Promise<RealProxy> {
+    const folder = await temporaryFolder()
+    const port = await freePort()
+    const configuration = `
+logoutput: stderr
+internal: 127.0.0.1 port = ${port}
+external: 127.0.0.1
+clientmethod: none
+socksmethod: none
+client pass { from: 127.0.0.0/8 to: 0.0.0.0/0 }
+socks pass { from: 127.0.0.0/8 to: 127.0.0.1/32 protocol: tcp }
+socks block { from: 0.0.0.0/0 to: 0.0.0.0/0 }
+`
+    await writeFile(join(folder, 'danted.conf'), configuration)
+    const args = ['-f', join(folder, 'danted.conf'), '-p', join(folder, 'danted.pid')]
+    return new RealProxy(port, await started('danted', args, /Dante\/server.* running/))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const ended = once(this.#process, 'exit')
+    this.#process.kill('SIGTERM')
+    await ended
+  }
+}
+
+async function started(program: string, args: readonly string[], ready: RegExp): Promise<ChildProcess> {
+  const PATH = `${process.env['PATH'] ?? ''}${delimiter}/usr/sbin`
+  const child = spawn(program, args, { env: { PATH }, stdio: ['ignore', 'ignore', 'pipe'] })
+  let said = ''
+  child.stderr.setEncoding('utf8')
+  const readyNow = new Promise<void>((resolve, reject) => {
+    child.stderr.on('data', (text: string) => {
+      said += text
+      if (ready.test(said)) resolve()
+    })
+    child.once('exit', () => reject(new Error(`${program} did not start: ${said}`)))
+  })
+  await readyNow
+  return child
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
