@@ -40,7 +40,7 @@ class BlackHole implements AsyncDisposable {
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
       })`
     const child = spawn(process.execPath, ['-e', source], { stdio: ['ignore', 'pipe', 'inherit'] })
-    await once(child.stdout!, 'data')
+    await once(child.stdout, 'data')
     // One waits to be accepted, one more is let in by Linux; who comes behind them hears nothing.
     const callers = [connect(port, address), connect(port, address)]
     for (const caller of callers) caller.on('error', () => {})
