@@ -26,7 +26,7 @@ export const downloadFlags: readonly Flag[] = [
     name: 'digest',
     value: 'DIGEST',
     many: true,
-    help: 'what the file must have: sha-256:HEX, sha256-BASE64 or sha-256=:BASE64:',
+    help: 'what the file must have: sha-256:HEX, sha256-BASE64 or sha-256=:BASE64: (also sha-512, sha-1, md5, crc32)',
   },
   { name: 'header', short: 'H', value: "'NAME: VALUE'", many: true, help: 'a request header' },
   { name: 'user-agent', value: 'TEXT', help: 'the User-Agent header' },

@@ -54,7 +54,7 @@ export interface TaskSnapshot<M = undefined> {
   readonly result?: {
     /** Absolute. */
     readonly path?: string
-    /** 'sha-256:HEX' when one was computed. */
+    /** 'sha-256:HEX', or another: the strongest that was expected or announced, and verified. */
     readonly digest?: string
     /** Whether the size, the last chunk or a digest proved that nothing is missing. */
     readonly lengthVerified: boolean

@@ -80,7 +80,7 @@ export interface DownloadResult {
   readonly path: string
   readonly bytes: number
   readonly response: ResponseFacts
-  /** 'sha-256:HEX' when one was computed. */
+  /** 'sha-256:HEX', or another: the strongest that was expected or announced, and verified. */
   readonly digest?: string
   /** Whether the size, the last chunk or a digest proved that nothing is missing. */
   readonly lengthVerified: boolean

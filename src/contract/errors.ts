@@ -256,8 +256,9 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
   },
   DIGEST_MISMATCH: {
     retryable: false,
-    meaning: 'The file that arrived does not have the digest that was expected.',
-    hint: 'Check the digest; if it is right, the server has another file, or a proxy changed it.',
+    meaning:
+      'The file does not have the digest that you expect or that its server announced; what had arrived was thrown away.',
+    hint: 'Check the digest that you expect; if it is right, the server has another file, or a proxy changed it.',
   },
   REPRESENTATION_UNSTABLE: {
     retryable: true,

@@ -187,7 +187,7 @@ export interface ProgressJson {
 export interface TaskResult {
   /** Absolute; absent when the file never left the spool and the spool was cleaned. */
   readonly path?: string
-  /** 'sha-256:HEX' when one was computed. */
+  /** 'sha-256:HEX', or another: the strongest that was expected or announced, and verified. */
   readonly digest?: string
   readonly bytes: number
   readonly lengthVerified: boolean
