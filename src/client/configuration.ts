@@ -1,5 +1,6 @@
 /** A session's configuration as a user writes it, turned into the explicit values that cross the wire. Pure. */
 import { type CookiePolicy, type ExplicitConfiguration, type SessionConfiguration } from '../contract/session.ts'
+import { bytesPerSecond } from '../contract/units.ts'
 import { headerPairs } from './header-pairs.ts'
 import { checkNames, invalid, notYet, requireFields, shown } from './known-names.ts'
 import { flag, positiveDurationMs, retryPolicy, statusRules, tlsOptions, wholeNumber } from './policies.ts'
@@ -23,6 +24,7 @@ const known: readonly (keyof SessionConfiguration)[] = [
   'cookies',
   'proxy',
   'launchTimeLimit',
+  'bandwidthLimit',
 ]
 const later: readonly string[] = ['bandwidthLimit', 'quota']
 
@@ -95,6 +97,10 @@ export function explicitConfiguration(given: SessionConfiguration | undefined): 
       acceptableStatusCodes: statusRules(given.acceptableStatusCodes, 'acceptableStatusCodes', nothingOpened),
     }),
     ...(given.cookies !== undefined && { cookies: cookiePolicy(given.cookies) }),
+    ...(given.bandwidthLimit !== undefined && {
+      bandwidthLimit:
+        given.bandwidthLimit === 'none' ? 'none' : bytesPerSecond(given.bandwidthLimit, 'bandwidthLimit', nothingOpened),
+    }),
     ...(given.tls !== undefined && { tls: tlsOptions(given.tls, 'tls', nothingOpened) }),
     ...(given.proxy !== undefined && { proxy: proxyChoice(given.proxy, 'proxy', nothingOpened) }),
   }

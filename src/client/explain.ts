@@ -1,6 +1,7 @@
 /** The daemon's explanation of a task (codes and values) as the public one: dates, errors, and one sentence. Pure. */
 import { type ErrorJson, LonghaulError } from '../contract/errors.ts'
 import type { BlockerJson, Explanation, ExplanationJson, RemedyAction } from '../contract/explanation.ts'
+import { rateText } from '../contract/units.ts'
 import type { TaskId } from '../contract/words.ts'
 import { type Language, sentencesIn } from './sentences.ts'
 
@@ -9,10 +10,11 @@ export function explanationFromJson(json: ExplanationJson, language: Language): 
   return {
     phase: json.phase,
     why: sentenceOf(json, language),
-    blockers: json.blockers.map(({ code, untilMs, of }) => ({
+    blockers: json.blockers.map(({ code, untilMs, of, bytesPerSecond }) => ({
       code,
       ...(untilMs !== undefined && { until: new Date(untilMs) }),
       ...(of !== undefined && { of }),
+      ...(bytesPerSecond !== undefined && { bytesPerSecond }),
     })),
     ...(json.nextWakeUpMs !== undefined && { nextWakeUp: new Date(json.nextWakeUpMs) }),
     ...(json.deadlineMs !== undefined && { deadline: new Date(json.deadlineMs) }),
@@ -58,6 +60,7 @@ function valuesOf(
     of: blocker.of?.split('\n', 1)[0],
     until: blocker.untilMs === undefined ? undefined : timeText(blocker.untilMs, language),
     ahead: json.ahead,
+    rate: blocker.bytesPerSecond === undefined ? undefined : rateText(blocker.bytesPerSecond),
   }
 }
 

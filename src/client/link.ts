@@ -88,6 +88,7 @@ const repeatable: Readonly<Record<Verb, boolean>> = {
   'watch.start': false,
   'watch.stop': false,
   'daemon.status': true,
+  'daemon.limit': true,
   'daemon.stop': false,
 }
 

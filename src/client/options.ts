@@ -10,6 +10,7 @@ import {
   type RequestFacts,
   type TaskPolicy,
 } from '../contract/task.ts'
+import { bytesPerSecond } from '../contract/units.ts'
 import { isTaskId, type TaskId } from '../contract/words.ts'
 import { expectedDigests } from './digests.ts'
 import { checkNames, invalid, isFields, notYet, shown } from './known-names.ts'
@@ -41,6 +42,7 @@ const known: readonly (keyof DownloadOptions<unknown>)[] = [
   'keepHeadersAcrossOrigins',
   'allowPrivateRedirects',
   'maximumSegments',
+  'bandwidthLimit',
 ]
 const later: readonly string[] = [
   'bandwidthLimit',
@@ -138,6 +140,9 @@ function policyOf(options: DownloadOptions<unknown>): TaskPolicy {
     }),
     ...(options.maximumSegments !== undefined && {
       maximumSegments: wholeNumber(options.maximumSegments, 'maximumSegments', { from: 1, to: 64 }, nothingAdded),
+    }),
+    ...(options.bandwidthLimit !== undefined && {
+      bandwidthLimit: bytesPerSecond(options.bandwidthLimit, 'bandwidthLimit', nothingAdded),
     }),
   }
 }

@@ -16,6 +16,8 @@ export interface Values {
   readonly until: string | undefined
   /** Ready tasks that stand before this one. */
   readonly ahead: number | undefined
+  /** A limit in bytes per second. */
+  readonly rate: string | undefined
 }
 
 export interface Sentences {
@@ -61,7 +63,8 @@ const en: Sentences = {
     quota: () => 'The quota of the session is used up by other transfers.',
     activeLimit: ({ ahead }) => `As many transfers as are allowed are running${aheadEn(ahead)}.`,
     hostLimit: ({ of, ahead }) => `As many connections as are allowed go to ${of ?? 'its server'}${aheadEn(ahead)}.`,
-    bandwidth: () => 'The bandwidth limit leaves nothing for it now.',
+    bandwidth: ({ of, rate, until }) =>
+      `Bytes are arriving, slowed down to ${rate ?? 'its part'} by ${limitEn(of)}${until === undefined ? '' : `, until ${until}`}.`,
     network: () => 'There is no network; it goes on by itself when there is one.',
     expensive: () => 'The network is metered, and the app asked to wait for another.',
     power: () => 'It waits for mains power.',
@@ -112,7 +115,8 @@ const zh: Sentences = {
     quota: () => '会话配额已被其他传输用完。',
     activeLimit: ({ ahead }) => `同时传输数已达上限${aheadZh(ahead)}。`,
     hostLimit: ({ of, ahead }) => `到${of === undefined ? '该服务器' : ` ${of} `}的连接数已达上限${aheadZh(ahead)}。`,
-    bandwidth: () => '限速之下暂无可用带宽。',
+    bandwidth: ({ of, rate, until }) =>
+      `正在接收数据，受${limitZh(of)}限速${rate === undefined ? '' : `（${rate}）`}${until === undefined ? '' : `，到 ${until} 为止`}。`,
     network: () => '没有网络，恢复后自动继续。',
     expensive: () => '当前网络按流量计费，应用要求等待其他网络。',
     power: () => '正在等待外接电源。',
@@ -130,6 +134,16 @@ const zh: Sentences = {
   after: (phase, cause) => `${phase}上一次尝试的结果：${cause}`,
   because: (blocker, cause) => `${blocker}原因：${cause}`,
   and: '',
+}
+
+function limitEn(of: string | undefined): string {
+  if (of === 'task') return 'its own bandwidth limit'
+  return of === 'session' ? 'the bandwidth limit of its session' : 'the bandwidth limit of the daemon'
+}
+
+function limitZh(of: string | undefined): string {
+  if (of === 'task') return '任务自身的'
+  return of === 'session' ? '所在会话的' : '守护进程的'
 }
 
 function aheadEn(ahead: number | undefined): string {

@@ -32,8 +32,10 @@ export interface BlockerJson {
   readonly code: BlockerCode
   /** Wall ms. */
   readonly untilMs?: number
-  /** What or who: a task id, an origin, a folder, a session, a callback. */
+  /** What or who: a task id, an origin, a folder, a session, a callback; of `bandwidth` whose limit: daemon, session, task. */
   readonly of?: string
+  /** Of `bandwidth`. */
+  readonly bytesPerSecond?: number
 }
 
 export type RemedyAction =
@@ -84,6 +86,8 @@ export interface Blocker {
   readonly code: BlockerCode
   readonly until?: Date
   readonly of?: string
+  /** Of `bandwidth`: the limit. */
+  readonly bytesPerSecond?: number
 }
 
 /** The public form: `explain()`. */

@@ -31,7 +31,8 @@ export interface SessionConfiguration {
   readonly allowsExpensiveNetworkAccess?: boolean | undefined
   /** @default true */
   readonly allowsConstrainedNetworkAccess?: boolean | undefined
-  readonly bandwidthLimit?: RateLike | undefined
+  /** For all its tasks together. Holds at once when an owner opens with another; `'none'` takes it away. @default none */
+  readonly bandwidthLimit?: RateLike | 'none' | undefined
   readonly retry?: RetryPolicy | undefined
   /** @default [{ from: 200, to: 299 }] */
   readonly acceptableStatusCodes?: readonly StatusRule[] | 'any' | undefined
@@ -65,10 +66,15 @@ export interface ResolvedConfiguration {
   /** Its credential is stored, and never given back. */
   readonly proxy: ProxyJson
   readonly launchTimeLimitMs: number
+  /** Bytes per second; absent: none. */
+  readonly bandwidthLimit?: number | undefined
 }
 
 /** Only the values that were written out; what crosses the wire at `session.open`. */
-export type ExplicitConfiguration = Partial<ResolvedConfiguration>
+export type ExplicitConfiguration = Partial<Omit<ResolvedConfiguration, 'bandwidthLimit'>> & {
+  /** `'none'` takes one away. */
+  readonly bandwidthLimit?: number | 'none'
+}
 
 export const defaultConfiguration: ResolvedConfiguration = {
   sendsLaunchEvents: true,

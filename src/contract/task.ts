@@ -47,6 +47,7 @@ export interface TaskOptions<M> {
   /** Deadline of this task. @default the session's */
   readonly timeoutIntervalForResource?: DurationLike | undefined
   readonly maximumSegments?: number | undefined
+  /** Of this task alone; the session's and the daemon's stand above it. @default none */
   readonly bandwidthLimit?: RateLike | undefined
   readonly retry?: RetryPolicy | undefined
   readonly acceptableStatusCodes?: readonly StatusRule[] | 'any' | undefined

@@ -15,6 +15,7 @@ export type DurationLike =
 /** Bytes per second, or `'2MB/s'`. Decimal prefixes: k = 1,000, M = 1,000,000, G = 1,000,000,000. */
 export type RateLike = number | `${number}${'' | 'k' | 'M' | 'G'}B/s`
 
+const rateUnits = { '': 1, k: 1e3, M: 1e6, G: 1e9 } as const
 const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 const fieldMs = { milliseconds: 1, seconds: 1000, minutes: 60_000, hours: 3_600_000, days: 86_400_000 } as const
 
@@ -51,4 +52,34 @@ export function durationMs(value: unknown, name: string): number {
   } else return refuse(`${String(value)} is not a duration`)
   if (!Number.isFinite(ms) || ms < 0) return refuse('a duration must be finite and not negative')
   return Math.round(ms)
+}
+
+/**
+ * A rate in bytes per second.
+ * @param name of the option, for the message
+ * @param consequence what did not happen
+ * @throws INVALID_ARGUMENT for what is no rate, and for less than a byte a second: that would be a pause, and there are others
+ */
+export function bytesPerSecond(value: unknown, name: string, consequence: string = 'Nothing was changed.'): number {
+  const refuse = (why: string): never => {
+    throw new LonghaulError(
+      'INVALID_ARGUMENT',
+      `${name}: ${why}. Write a rate as '2MB/s' (units: B/s, kB/s, MB/s, GB/s) or as a number of bytes per second. ${consequence}`,
+    )
+  }
+  let rate: number
+  if (typeof value === 'number') rate = value
+  else if (typeof value === 'string') {
+    const match = /^(\d+(?:\.\d+)?)([kMG]?)B\/s$/.exec(value)
+    if (match === null) return refuse(`'${value.slice(0, 60)}' is not a rate`)
+    rate = Number(match[1]) * rateUnits[match[2] as keyof typeof rateUnits]
+  } else return refuse(`${typeof value === 'object' ? 'an object' : String(value)} is not a rate`)
+  if (!Number.isFinite(rate) || rate < 1) return refuse(`a limit must be finite and at least one byte per second`)
+  return Math.round(rate)
+}
+
+/** `512 kB/s`, `1.5 MB/s`: as exact as it was written, up to four digits. */
+export function rateText(bytes: number): string {
+  const [unit, by] = bytes >= 1e9 ? ['GB/s', 1e9] : bytes >= 1e6 ? ['MB/s', 1e6] : bytes >= 1e3 ? ['kB/s', 1e3] : ['B/s', 1]
+  return `${Number((bytes / by).toPrecision(4))} ${unit}`
 }

@@ -3,6 +3,7 @@
  * (`daemon/checks`); the client trusts what it is answered. Adding a field is a minor change: unknown fields are ignored,
  * unknown verbs refused.
  */
+import type { BandwidthChange, BandwidthStatus } from './bandwidth.ts'
 import type { ErrorJson } from './errors.ts'
 import type { DurableEventJson, PassingEventJson } from './events.ts'
 import type { ExplanationJson } from './explanation.ts'
@@ -27,6 +28,8 @@ export type Targets = { readonly ids: readonly TaskId[] } | { readonly session?:
 export type Change =
   | { readonly kind: 'resume' | 'suspend' | 'hold' | 'release' | 'cancel' | 'tryNow' }
   | { readonly kind: 'priority'; readonly priority: number }
+  /** In bytes per second, of the task alone; null: none. Holds at once. */
+  | { readonly kind: 'bandwidthLimit'; readonly bytesPerSecond: number | null }
   | { readonly kind: 'request'; readonly url?: string; readonly headers?: HeaderPairs; readonly restart: boolean }
 
 export interface OpenedSession {
@@ -58,6 +61,8 @@ export interface DaemonStatus {
   /** Names and values of the listed environment that the daemon runs with; passwords of proxies are masked. */
   readonly environment: Readonly<Record<string, string>>
   readonly rssBytes: number
+  /** Absent: a daemon of an older version, which has none. */
+  readonly bandwidth?: BandwidthStatus
 }
 
 /** How a task ended, for one who waits. */
@@ -187,6 +192,8 @@ export interface Verbs {
   'watch.stop': { params: { readonly watch: number }; result: null }
 
   'daemon.status': { params: Record<string, never>; result: DaemonStatus }
+  /** The bandwidth limit of all sessions together; without a change it is only shown. */
+  'daemon.limit': { params: { readonly change?: BandwidthChange }; result: BandwidthStatus }
   /** Stops at a checkpoint. Answers before it goes. */
   'daemon.stop': {
     params: Record<string, never>

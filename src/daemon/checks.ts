@@ -3,12 +3,14 @@
  * known are left out, for a client of a newer minor version may send them.
  */
 import { z } from 'zod'
+import type { BandwidthChange } from '../contract/bandwidth.ts'
 import { digestAlgorithms, digestBytes } from '../contract/digests.ts'
 import { type ErrorCode, LonghaulError } from '../contract/errors.ts'
 import type { ExplicitConfiguration, LaunchCommand, RetryJson, StatusRule, TlsOptions } from '../contract/session.ts'
 import type { Destination, NewTask, TaskFilter, TaskPolicy } from '../contract/task.ts'
 import type { Change, Params, Targets, Verb } from '../contract/verbs.ts'
 import {
+  bytesPerSecond,
   count,
   dateMs,
   durationMs,
@@ -69,6 +71,7 @@ const configuration: z.ZodType<ExplicitConfiguration> = z.object({
   proxy: proxy.exactOptional(),
   cookies: z.enum(['session', 'none']).exactOptional(),
   launchTimeLimitMs: timeoutMs.exactOptional(),
+  bandwidthLimit: z.union([bytesPerSecond, z.literal('none')]).exactOptional(),
 })
 
 const launch: z.ZodType<LaunchCommand> = z.object({
@@ -97,6 +100,7 @@ const policy: z.ZodType<TaskPolicy> = z.object({
   keepHeadersAcrossOrigins: list(text(256), 256).exactOptional(),
   allowPrivateRedirects: flag.exactOptional(),
   maximumSegments: count(1, 1000).exactOptional(),
+  bandwidthLimit: bytesPerSecond.exactOptional(),
 })
 
 const newTask: z.ZodType<NewTask> = z.object({
@@ -145,6 +149,7 @@ const targets: z.ZodType<Targets> = z.union([
 
 const change: z.ZodType<Change> = z.discriminatedUnion('kind', [
   z.object({ kind: z.enum(['resume', 'suspend', 'hold', 'release', 'cancel', 'tryNow']) }),
+  z.object({ kind: z.literal('bandwidthLimit'), bytesPerSecond: bytesPerSecond.nullable() }),
   z.object({ kind: z.literal('priority'), priority: z.number().min(0, 'must be 0–1').max(1, 'must be 0–1') }),
   z.object({
     kind: z.literal('request'),
@@ -152,6 +157,25 @@ const change: z.ZodType<Change> = z.discriminatedUnion('kind', [
     headers: headers.exactOptional(),
     restart: flag,
   }),
+])
+
+// ---------------------------------------------------------------- the daemon
+
+const bandwidthChange: z.ZodType<BandwidthChange> = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('limit'), bytesPerSecond: bytesPerSecond.nullable() }),
+  z.object({
+    kind: z.literal('window'),
+    window: z.object({
+      days: list(count(0, 6), 7).refine(
+        (days) => days.length > 0 && days.every((day, index) => index === 0 || day > days[index - 1]!),
+        'must be days from 0 to 6, ascending, each once',
+      ),
+      from: count(0, 1439),
+      to: count(1, 1440),
+      limit: bytesPerSecond.exactOptional(),
+    }),
+  }),
+  z.object({ kind: z.literal('clear') }),
 ])
 
 // ---------------------------------------------------------------- verbs
@@ -224,6 +248,7 @@ const checks = {
   }),
   'watch.stop': z.object({ watch: count(0) }),
   'daemon.status': nothing,
+  'daemon.limit': z.object({ change: bandwidthChange.exactOptional() }),
   'daemon.stop': nothing,
 } satisfies { readonly [V in Verb]: z.ZodType<Params<V>> }
 

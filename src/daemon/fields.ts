@@ -48,6 +48,8 @@ export function count(from: number, to: number = Number.MAX_SAFE_INTEGER): Count
   return z.number().int().min(from, `must be at least ${from}`).max(to, `must be at most ${to}`)
 }
 
+/** A limit. */
+export const bytesPerSecond: Count = count(1)
 export const sequence: Count = count(1)
 export const fence: Count = count(0)
 export const durationMs: Count = z.number().min(0, 'must not be negative').max(centuryMs, 'is longer than a century')

@@ -4,7 +4,7 @@ import type { Change } from '../contract/verbs.ts'
 import type { CommandInput, CommandOutput, Moment } from './journal.ts'
 import { cancelTask, closeAttempt } from './endings.ts'
 import { laneOf, settle, type TaskChanges } from './lanes.ts'
-import { findTask, maybe, parse, textOf } from './records.ts'
+import { findTask, maybe, parse, type TaskOptions, textOf } from './records.ts'
 import type { TaskRow } from './rows.ts'
 import { select } from './selection.ts'
 import { originOf } from './tasks.ts'
@@ -80,9 +80,21 @@ function changeTask(work: Work, task: TaskRow, what: Change, at: Moment): boolea
       if (task.rank === -what.priority) return false
       settle(work, task, { rank: -what.priority }, at)
       return true
+    case 'bandwidthLimit':
+      return changeBandwidthLimit(work, task, what.bytesPerSecond)
     case 'request':
       return changeRequest(work, task, what, at)
   }
+}
+
+function changeBandwidthLimit(work: Work, task: TaskRow, bytesPerSecond: number | null): boolean {
+  const options = parse<TaskOptions>(textOf(work.store, task.id).options)
+  const { bandwidthLimit, ...others } = options.policy
+  if (bandwidthLimit === (bytesPerSecond ?? undefined)) return false
+  const policy = bytesPerSecond === null ? others : { ...others, bandwidthLimit: bytesPerSecond }
+  work.store.run('update task_text set options = ? where task = ?', JSON.stringify({ ...options, policy }), task.id)
+  work.changed.add(task.uid)
+  return true
 }
 
 /** Takes a task out of `active`; publishing is finished first. */

@@ -10,6 +10,7 @@ import { acknowledge, flushNumbers, queueDidFinishEvents, takeEvents } from './o
 import * as reads from './reads.ts'
 import { owed, paid, retire } from './retention.ts'
 import * as sessions from './sessions.ts'
+import { bandwidth, changeBandwidth } from './settings.ts'
 import type { Store } from './store.ts'
 import { addTasks, enqueueTasks, retryTask } from './tasks.ts'
 import { networkChanged, wakeDue } from './wake.ts'
@@ -59,6 +60,8 @@ const commands: { readonly [N in CommandName]: Command<N> } = {
   paid,
   retire,
   idle: reads.idle,
+  bandwidth,
+  changeBandwidth,
 }
 
 export const commandNames: readonly CommandName[] = Object.keys(commands) as CommandName[]

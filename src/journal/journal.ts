@@ -9,6 +9,7 @@
  *
  * Everybody outside this room sees this file only, and only its types; `daemon/life` also sees `thread`.
  */
+import type { BandwidthChange, DaemonBandwidth } from '../contract/bandwidth.ts'
 import type {
   ByteRanges,
   Delivered,
@@ -489,6 +490,10 @@ export interface Commands {
   retire: { input: { readonly at: Moment }; output: { readonly retired: number; readonly more: boolean } }
   /** Whether the daemon may leave: nothing ready, active, waiting or dated, nothing owed to a launch. */
   idle: { input: Record<string, never>; output: { readonly unfinished: number } }
+
+  /** The daemon's own bandwidth limit and its timetable. */
+  bandwidth: { input: Record<string, never>; output: DaemonBandwidth }
+  changeBandwidth: { input: { readonly change: BandwidthChange }; output: DaemonBandwidth }
 }
 
 export interface ExplainFacts {

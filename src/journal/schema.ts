@@ -8,7 +8,7 @@
 import type { Store } from './store.ts'
 
 /** Major: an older program must not open the file. Minor: it may. */
-export const schemaVersion: { readonly major: number; readonly minor: number } = { major: 1, minor: 0 }
+export const schemaVersion: { readonly major: number; readonly minor: number } = { major: 1, minor: 1 }
 
 const tables = `
 create table meta(name text primary key, value integer not null) without rowid;
@@ -91,14 +91,22 @@ create table life(
   wall integer not null, clean_end integer not null default 0);
 `
 
+/** What each minor version added, from 1 on; written so that it may be run on a file that has it. */
+const additions: readonly string[] = [
+  // What a person set for the daemon as a whole, as JSON.
+  'create table if not exists setting(name text primary key, body text not null) without rowid;',
+]
+
 /** Brings an empty or older file of this major to {@link schemaVersion}. Call inside a transaction. */
 export function migrate(store: Store, found: { readonly major: number; readonly minor: number } | undefined): void {
   if (found === undefined) {
     store.exec(tables)
+    for (const addition of additions) store.exec(addition)
     store.run(`insert into meta values ('major', ?), ('minor', ?)`, schemaVersion.major, schemaVersion.minor)
     return
   }
-  // Additive steps go here, one for each minor; a file of a newer minor keeps its number.
+  // A file of a newer minor keeps its number.
+  for (const addition of additions.slice(found.minor)) store.exec(addition)
   if (found.minor < schemaVersion.minor)
     store.run(`update meta set value = ? where name = 'minor'`, schemaVersion.minor)
 }

@@ -20,7 +20,7 @@ type Field = keyof ResolvedConfiguration
 
 export function configurationOf(store: Store, id: number): ResolvedConfiguration {
   const row = store.get<{ body: string }>('select body from configuration where id = ?', id)
-  return { ...defaultConfiguration, ...parse<ExplicitConfiguration>(row!.body) }
+  return { ...defaultConfiguration, ...parse<Partial<ResolvedConfiguration>>(row!.body) }
 }
 
 export function factsOf(store: Store, row: SessionRow): SessionFacts {
@@ -96,9 +96,17 @@ function createSession(work: Work, input: CommandInput<'openSession'>): SessionI
     launches ? 1 : 0,
     input.at.wallMs,
   )
-  storeConfiguration(store, id, { ...defaultConfiguration, ...input.configuration })
+  storeConfiguration(store, id, withExplicit(defaultConfiguration, input.configuration))
   work.sessions.add(id)
   return id
+}
+
+/** Without what was taken away. */
+function withExplicit(stored: ResolvedConfiguration, explicit: ExplicitConfiguration): ResolvedConfiguration {
+  const { bandwidthLimit = stored.bandwidthLimit, ...values } = explicit
+  const { bandwidthLimit: _before, ...others } = stored
+  const given = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined))
+  return { ...others, ...given, ...(typeof bandwidthLimit === 'number' && { bandwidthLimit }) }
 }
 
 /** Tasks that have started keep the configuration that they started with. */
@@ -113,12 +121,9 @@ function storeConfiguration(store: Store, session: SessionId, configuration: Res
 
 function reconfigure(work: Work, found: SessionRow, input: CommandInput<'openSession'>): readonly Field[] {
   const stored = configurationOf(work.store, found.configuration)
+  const wanted = withExplicit(stored, input.configuration)
   const fields = Object.keys(input.configuration) as Field[]
-  const differing = fields.filter(
-    (field) =>
-      input.configuration[field] !== undefined &&
-      JSON.stringify(input.configuration[field]) !== JSON.stringify(stored[field]),
-  )
+  const differing = fields.filter((field) => JSON.stringify(wanted[field]) !== JSON.stringify(stored[field]))
   if (differing.length === 0) return []
   if (input.strict)
     throw new LonghaulError(
@@ -126,8 +131,7 @@ function reconfigure(work: Work, found: SessionRow, input: CommandInput<'openSes
       `The session '${found.identifier}' is stored with other values of ${differing.join(', ')}. Nothing was changed.`,
     )
   if (!input.owner) return []
-  const next = Object.fromEntries(differing.map((field) => [field, input.configuration[field]]))
-  storeConfiguration(work.store, found.id, { ...stored, ...next })
+  storeConfiguration(work.store, found.id, wanted)
   work.schedule = true
   return differing
 }

@@ -12,6 +12,7 @@ import { daemonLimits, type Limits } from '../scheduler/view.ts'
 import type { Engine } from '../transfer/assignment.ts'
 import type { World } from '../world/world.ts'
 import { FurtherConnections } from './further-connections.ts'
+import { Bandwidth } from './bandwidth.ts'
 import { daemonVerbs } from './daemon.ts'
 import { Housekeeping } from './housekeeping.ts'
 import type { Asking, Inside, Verbs } from './inside.ts'
@@ -51,6 +52,7 @@ class Composition implements Service {
   readonly #waiting: Waiting
   readonly #transfers: Transfers
   readonly #housekeeping: Housekeeping
+  readonly #bandwidth: Bandwidth
   readonly #loop: Loop
   readonly #verbs: Verbs<Verb>
   #unwatch: (() => void) | undefined
@@ -96,12 +98,14 @@ class Composition implements Service {
       log,
       writes: (folder, name) => this.#transfers.writes(folder, name),
     })
+    this.#bandwidth = new Bandwidth({ engine, journal, clock })
     this.#loop = new Loop({
       clock,
       journal,
       log,
       limits,
       start: (task) => this.#transfers.start(task),
+      bandwidth: (at) => this.#bandwidth.look(at),
       turned: (state) => this.#housekeeping.turned(state),
     })
     const inside: Inside = {
@@ -110,6 +114,7 @@ class Composition implements Service {
       delivery,
       facts,
       limits,
+      bandwidth: this.#bandwidth,
       loop: this.#loop,
       housekeeping: this.#housekeeping,
       transfers: this.#transfers,
@@ -131,6 +136,7 @@ class Composition implements Service {
       log.warn('the daemon before this one did not end cleanly', { interrupted: recovery.interrupted })
     if (recovery.parked.length > 0)
       log.warn('tasks that were active in several unclean ends are left alone for an hour', { tasks: recovery.parked })
+    await this.#bandwidth.start()
     await this.#delivery.start(recovery.owned)
     let { networkId } = environment.now
     this.#unwatch = environment.watch((state) => {

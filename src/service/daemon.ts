@@ -3,10 +3,10 @@ import { maskProxy } from '../contract/proxy.ts'
 import { protocolVersions } from '../contract/verbs.ts'
 import type { Inside, Verbs } from './inside.ts'
 
-export type DaemonVerb = 'daemon.status' | 'daemon.stop'
+export type DaemonVerb = 'daemon.status' | 'daemon.limit' | 'daemon.stop'
 
 export function daemonVerbs(inside: Inside): Verbs<DaemonVerb> {
-  const { world, journal, facts } = inside
+  const { world, journal, facts, bandwidth } = inside
   return {
     'daemon.status': async () => {
       const [counts, sessions, keptBy] = await Promise.all([
@@ -32,8 +32,10 @@ export function daemonVerbs(inside: Inside): Verbs<DaemonVerb> {
         ...(problem !== undefined && { journalProblem: problem }),
         environment: shown(facts.environment),
         rssBytes: facts.rssBytes(),
+        bandwidth: bandwidth.status(),
       }
     },
+    'daemon.limit': async ({ change }) => (change === undefined ? bandwidth.status() : bandwidth.change(change)),
     'daemon.stop': async () => {
       const { active, waiting, queued } = await journal.counts({})
       // After this answer was handed over.

@@ -6,6 +6,7 @@ import type { Delivery } from '../delivery/delivery.ts'
 import type { Journal, SessionFacts } from '../journal/journal.ts'
 import type { Limits } from '../scheduler/view.ts'
 import type { World } from '../world/world.ts'
+import type { Bandwidth } from './bandwidth.ts'
 import type { Housekeeping } from './housekeeping.ts'
 import type { Loop } from './loop.ts'
 import type { Progress } from './progress.ts'
@@ -20,6 +21,7 @@ export interface Inside {
   readonly delivery: Delivery
   readonly facts: DaemonFacts
   readonly limits: Limits
+  readonly bandwidth: Bandwidth
   readonly loop: Loop
   readonly housekeeping: Housekeeping
   readonly transfers: Transfers

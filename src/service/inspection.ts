@@ -1,6 +1,7 @@
 /** Verbs that only look: get, find, page through, explain. */
 import { LonghaulError } from '../contract/errors.ts'
 import type { BlockerJson, ExplanationJson } from '../contract/explanation.ts'
+import type { Phase } from '../contract/words.ts'
 import type { ExplainFacts, Moment } from '../journal/journal.ts'
 import { explain, remediesFor } from '../scheduler/explain.ts'
 import { type TaskFacts, viewOf } from '../scheduler/view.ts'
@@ -61,6 +62,7 @@ async function explainTask(inside: Inside, id: string): Promise<ExplanationJson>
       ...(untilMs !== undefined && { untilMs: toWall(at, untilMs) }),
       ...(of !== undefined && { of }),
     })),
+    ...slowing(inside, id, live?.phase),
     // A launch waits for the events of tasks that have ended; it holds back no transfer.
     ...delivery.blockers(session.id, id).filter(({ code }) => code !== 'launchWait' || gate === 'done'),
   ]
@@ -95,6 +97,14 @@ async function explainTask(inside: Inside, id: string): Promise<ExplanationJson>
     attempts: facts.attempts,
     ...(cause !== undefined && { cause }),
   }
+}
+
+/** It transfers, and would do so faster without a limit. */
+function slowing({ bandwidth }: Inside, id: string, phase: Phase | undefined): readonly BlockerJson[] {
+  const by = phase === 'transferring' ? bandwidth.slowing(id) : undefined
+  if (by === undefined) return []
+  const { level, bytesPerSecond, untilMs } = by
+  return [{ code: 'bandwidth', of: level, bytesPerSecond, ...(untilMs !== undefined && { untilMs }) }]
 }
 
 /** Where the server did not say that it gives ranges, nothing is promised; they are still tried. */

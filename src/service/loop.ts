@@ -6,7 +6,7 @@
  * While the journal cannot be written nothing new starts, and it is tried again each second.
  */
 import type { TaskId } from '../contract/words.ts'
-import type { Journal } from '../journal/journal.ts'
+import type { Journal, Moment } from '../journal/journal.ts'
 import { plan } from '../scheduler/plan.ts'
 import type { Limits } from '../scheduler/view.ts'
 import type { Clock, Timer } from '../world/clock.ts'
@@ -25,6 +25,8 @@ export interface LoopParts {
   readonly limits: Limits
   /** True once the attempt is under way. */
   start(task: TaskId): Promise<boolean>
+  /** Tells the engine the bandwidth limit of this moment. Answers the steady ms at which the timetable gives another. */
+  bandwidth(at: Moment): number | undefined
   /** After each turn; `busy`: something runs or is due by itself. */
   turned(state: { readonly busy: boolean }): void
 }
@@ -90,6 +92,7 @@ export class Loop {
     }
     if (this.#stopped) return
 
+    const bandwidthAtMs = this.#parts.bandwidth(at)
     const { start, wakeAtMs } = plan({ nowMs: at.steadyMs, limits, ...schedule })
     const started = await Promise.allSettled(start.map((task) => this.#parts.start(task)))
     const refused = started.find((each) => each.status === 'rejected')
@@ -97,8 +100,11 @@ export class Loop {
     // Whoever comes after the head of a lane is seen only now.
     if (started.some((each) => each.status === 'fulfilled' && each.value)) this.#wanted = true
 
-    const busy = wakeAtMs !== undefined || schedule.active.length > 0 || start.length > 0
-    if (busy) this.#arm(Math.min(wakeAtMs ?? Infinity, at.steadyMs + longestSleepMs))
+    const runs = schedule.active.length > 0 || start.length > 0
+    const busy = wakeAtMs !== undefined || runs
+    // Where nothing runs there is nothing to limit.
+    const lookAtMs = Math.min(wakeAtMs ?? Infinity, (runs ? bandwidthAtMs : undefined) ?? Infinity)
+    if (busy) this.#arm(Math.min(lookAtMs, at.steadyMs + longestSleepMs))
     else this.#disarm()
     this.#parts.turned({ busy })
   }

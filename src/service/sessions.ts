@@ -117,7 +117,7 @@ type OpenSession = Verbs<'session.open'>['session.open']
  * whose values differ must not have disturbed the present owner, so that is found out before the place is taken.
  */
 async function open(
-  { world, journal, delivery, facts }: Inside,
+  { world, journal, delivery, facts, bandwidth }: Inside,
   params: Parameters<OpenSession>[0],
   { caller }: Asking,
 ): ReturnType<OpenSession> {
@@ -155,6 +155,8 @@ async function open(
       if (attached !== undefined) await delivery.close(caller, attached.session, attached.fence)
       throw error
     })
+  // The limit is the session's, not of each of its tasks: those that have started keep to it as well.
+  bandwidth.opened(opened.session)
   return {
     identifier,
     created: created || opened.created,

@@ -21,7 +21,7 @@ export type TaskVerb =
 const watchedAtOnce = 500
 
 export function taskVerbs(inside: Inside): Verbs<TaskVerb> {
-  const { world, journal, progress, watching, waiting } = inside
+  const { world, journal, progress, watching, waiting, bandwidth } = inside
   const chains = new Chains()
   const shown = ({ task, isNew }: AddedTask): AddedTask => ({ task: progress.overlay(task), isNew })
   return {
@@ -42,10 +42,23 @@ export function taskVerbs(inside: Inside): Verbs<TaskVerb> {
     },
     'task.change': async ({ targets, change }) => {
       const at = now(world.clock)
-      if ('ids' in targets) return journal.change({ targets, change, at })
+      if ('ids' in targets) {
+        const answer = await journal.change({ targets, change, at })
+        if (change.kind === 'bandwidthLimit') bandwidth.changed(targets.ids, change.bytesPerSecond)
+        return answer
+      }
       const { session, filter } = targets
       const of = session === undefined ? {} : { session: (await sessionNamed(journal, session)).id }
-      return journal.change({ targets: { ...of, filter }, change, at })
+      const answer = await journal.change({ targets: { ...of, filter }, change, at })
+      if (change.kind === 'bandwidthLimit') {
+        const active = { ...of, filter: { ...filter, group: 'active' }, completed: false, limit: 1000 } as const
+        const { tasks } = await journal.page(active)
+        bandwidth.changed(
+          tasks.map(({ id }) => id),
+          change.bytesPerSecond,
+        )
+      }
+      return answer
     },
     'task.retry': async ({ id, newId, url, headers, destination }) => {
       if (destination !== undefined)

@@ -180,7 +180,7 @@ test('a misspelt option is refused with the right name, one of a later version a
   refused(() => checkDownloadOptions({ prority: 1 }), 'INVALID_ARGUMENT', "'prority'", "'priority'")
   refused(() => checkDownloadOptions({ expectedDigset: 'x' }), 'INVALID_ARGUMENT', "'expectedDigest'")
   refused(() => checkDownloadOptions({ zzzzzzzz: 1 }), 'INVALID_ARGUMENT', 'Known are')
-  refused(() => checkDownloadOptions({ bandwidthLimit: '2MB/s' }), 'INVALID_ARGUMENT', 'not in this version yet')
+  refused(() => checkDownloadOptions({ discretionary: true }), 'INVALID_ARGUMENT', 'not in this version yet')
   refused(() => checkDownloadOptions('x'), 'INVALID_ARGUMENT', 'options')
   refused(() => checkRequestUpdate({ urls: 'x' }), 'INVALID_ARGUMENT', "'url'")
   refused(() => checkRequestUpdate({ ifDifferent: 'restart' }), 'INVALID_ARGUMENT', 'not in this version yet')

@@ -101,9 +101,9 @@ const wrongTasks: readonly {
   },
   {
     what: 'an option of a later version',
-    options: { bandwidthLimit: '2MB/s' },
+    options: { discretionary: true },
     code: 'INVALID_ARGUMENT',
-    says: [/bandwidthLimit/, /not in this version yet/],
+    says: [/discretionary/, /not in this version yet/],
   },
 ]
 
