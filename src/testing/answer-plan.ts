@@ -1,6 +1,8 @@
 /** What a {@link FaultServer} will answer: the good answer (RFC 9110 §13, §14), bent by the step of a script. */
-import { type Behaviour, type Framing } from './behaviours.ts'
-import { type Pattern } from './pattern.ts'
+import type { Behaviour, Framing, Step } from './behaviour.ts'
+import { boundary, multipartOf, rangeOf } from './byte-ranges.ts'
+import type { Pattern } from './pattern.ts'
+import { digestField, fixed, partOf, type Representation, representationOf } from './representation.ts'
 
 export interface FileOptions {
   readonly size: number
@@ -16,7 +18,14 @@ export interface FileOptions {
   readonly framing?: Framing
   /** Added to every answer. */
   readonly headers?: Readonly<Record<string, string>>
-  readonly script?: readonly Behaviour[]
+  /** Each request takes the next step. */
+  readonly script?: readonly Step[]
+  /** What each request gets when the script is over. @default good service */
+  readonly afterwards?: Step
+  /** Answers that may be under way at once, each on a connection of its own; further requests get `whenBusy`. */
+  readonly maximumAtOnce?: number
+  /** @default busy(503, 1) */
+  readonly whenBusy?: Step
 }
 
 export interface Question {
@@ -26,15 +35,19 @@ export interface Question {
 
 /** One answer, ready to be written. */
 export interface AnswerPlan {
+  readonly status: number
   readonly head: string
   readonly framing: Framing
   /** Of the body; 0 where none may follow. */
   readonly size: number
   bytes(from: number, size: number): Uint8Array
+  readonly trailers: Readonly<Record<string, string>>
   /** An answer to HEAD, 204 and 304 end with their head. */
   readonly bodiless: boolean
   readonly closes: boolean
 }
+
+type Fields = (readonly [string, string])[]
 
 export function planAnswer(
   question: Question,
@@ -42,44 +55,55 @@ export function planAnswer(
   step: Behaviour,
   pattern: (seed: string | undefined) => Pattern,
 ): AnswerPlan {
-  if (file === undefined) return finish(question, step, 404, [], fixed('no such file'), 'length')
+  if (file === undefined) return finish(question, step, { status: 404, body: fixed('no such file'), framing: 'length' })
   const extra = Object.entries(file.headers ?? {})
   if (step.body !== undefined || (step.status ?? 200) >= 300) {
-    return finish(question, step, step.status ?? 200, extra, fixed(step.body ?? ''), step.framing ?? 'length')
+    const body = fixed(step.body ?? '')
+    return finish(question, step, {
+      status: step.status ?? 200,
+      fields: extra,
+      body,
+      framing: step.framing ?? 'length',
+    })
   }
 
-  const size = step.size ?? file.size
   const etag = 'etag' in step ? step.etag : file.etag
   const lastModified = 'lastModified' in step ? step.lastModified : file.lastModified
-  const fields: (readonly [string, string])[] = [['Content-Type', 'application/octet-stream']]
+  const whole = representationOf(pattern(step.seed ?? file.seed), step.size ?? file.size, step.coding)
+  const fields: Fields = [['Content-Type', 'application/octet-stream']]
   if (file.ranges !== false) fields.push(['Accept-Ranges', 'bytes'])
   if (etag !== undefined) fields.push(['ETag', etag])
   if (lastModified !== undefined) fields.push(['Last-Modified', lastModified])
+  if (step.coding !== undefined) fields.push(['Content-Encoding', step.coding])
   fields.push(...extra)
 
-  const source = pattern(step.seed ?? file.seed)
   const framing = step.framing ?? file.framing ?? 'length'
-  const part = (from: number, to: number): Body => ({
-    size: to - from,
-    bytes: (at, count) => source.bytes(from + at, count),
-  })
-  if (etag !== undefined && question.headers['if-none-match'] === etag) {
-    return finish(question, step, 304, fields, part(0, 0), framing)
+  if (isKnown(question, etag, lastModified)) {
+    return finish(question, step, { status: 304, fields, body: fixed(''), framing })
   }
   const ifRange = question.headers['if-range']
   const sameAsAsked =
-    ifRange === undefined || ifRange === lastModified || (ifRange === etag && !ifRange.startsWith('W/'))
-  const range =
-    file.ranges !== false && step.ignoreRange !== true && sameAsAsked
-      ? rangeOf(question.headers['range'], size)
-      : undefined
-  if (range === undefined) return finish(question, step, step.status ?? 200, fields, part(0, size), framing)
-  if (range === 'unsatisfiable') {
-    return finish(question, step, 416, [...fields, ['Content-Range', `bytes */${size}`]], fixed(''), 'length')
+    step.ignoreIfRange === true ||
+    ifRange === undefined ||
+    ifRange === lastModified ||
+    (ifRange === etag && !ifRange.startsWith('W/'))
+  const mayAnswerRange = file.ranges !== false && step.ignoreRange !== true && sameAsAsked
+  const asked = mayAnswerRange ? rangeOf(question.headers['range'], whole.size) : undefined
+  const { serveRange } = step
+  const range = serveRange === undefined ? asked : { from: serveRange.from, to: serveRange.to ?? whole.size }
+  if (range === undefined) return finish(question, step, { status: 200, fields, body: whole, whole, framing })
+  if (range === 'unsatisfiable' || step.unsatisfiable !== undefined) {
+    fields.push(['Content-Range', `bytes */${step.unsatisfiable?.total ?? whole.size}`])
+    return finish(question, step, { status: 416, fields, body: fixed(''), framing: 'length' })
   }
-  const said = { start: range.from, end: range.to - 1, total: size, ...step.contentRange }
+  if (step.multipart !== undefined) {
+    fields[0] = ['Content-Type', `multipart/byteranges; boundary=${boundary}`]
+    const body = multipartOf(whole, range, step.multipart.parts)
+    return finish(question, step, { status: 206, fields, body, whole, framing })
+  }
+  const said = { start: range.from, end: range.to - 1, total: whole.size, ...step.contentRange }
   fields.push(['Content-Range', `bytes ${said.start}-${said.end}/${said.total}`])
-  return finish(question, step, step.status ?? 206, fields, part(range.from, range.to), framing)
+  return finish(question, step, { status: 206, fields, body: partOf(whole, range.from, range.to), whole, framing })
 }
 
 /** The text of a head, its empty line included. */
@@ -97,39 +121,52 @@ export function headText(
   return `${lines.join('\r\n')}\r\n\r\n`
 }
 
-type Body = Pick<AnswerPlan, 'size' | 'bytes'>
-
-function fixed(content: string | Uint8Array): Body {
-  const all = Buffer.from(content)
-  return { size: all.length, bytes: (from, size) => all.subarray(from, from + size) }
+/** Whether the client says that it has this one already. */
+function isKnown({ headers }: Question, etag: string | undefined, lastModified: string | undefined): boolean {
+  const ifNoneMatch = headers['if-none-match']
+  if (ifNoneMatch !== undefined) return etag !== undefined && ifNoneMatch === etag
+  return lastModified !== undefined && headers['if-modified-since'] === lastModified
 }
 
-function finish(
-  question: Question,
-  step: Behaviour,
-  status: number,
-  fields: readonly (readonly [string, string])[],
-  body: Body,
-  framing: Framing,
-): AnswerPlan {
+interface Answer {
+  /** Unless the step says another one. */
+  readonly status: number
+  readonly fields?: Fields
+  readonly body: Representation
+  /** That the body is, or is a part of; where there is none, there is no digest. */
+  readonly whole?: Representation
+  readonly framing: Framing
+}
+
+function finish(question: Question, step: Behaviour, answer: Answer): AnswerPlan {
+  const { framing, body, whole } = answer
+  const status = step.status ?? answer.status
   const bodiless = question.method === 'HEAD' || status === 204 || status === 304
   const closes = (framing === 'close' && !bodiless) || step.closes !== undefined
+  const trailers: Record<string, string> = { ...step.trailers }
   const all = new Map<string, readonly [string, string]>()
   const put = (name: string, value: string | undefined): void => {
     if (value === undefined) all.delete(name.toLowerCase())
     else all.set(name.toLowerCase(), [name, value])
   }
   put('Date', new Date().toUTCString())
-  for (const [name, value] of fields) put(name, value)
+  for (const [name, value] of answer.fields ?? []) put(name, value)
+  if (step.digest !== undefined && whole !== undefined) {
+    const value = digestField(step.digest.field === 'Repr-Digest' ? whole : body, step.digest)
+    if (step.digest.where === 'trailer') trailers[step.digest.field] = value
+    else put(step.digest.field, value)
+  }
   if (framing === 'chunked' && status !== 204) put('Transfer-Encoding', 'chunked')
   if (framing === 'length' && status !== 204) put('Content-Length', String(body.size))
   if (closes && step.closes !== 'silently') put('Connection', 'close')
   for (const [name, value] of Object.entries(step.headers ?? {})) put(name, value)
   return {
+    status,
     head: headText(status, step.reason ?? reasons[status] ?? '', all.values(), step.rawHeaderLines),
     framing,
     size: bodiless ? 0 : body.size,
     bytes: body.bytes,
+    trailers,
     bodiless,
     closes,
   }
@@ -142,19 +179,6 @@ const reasons: Readonly<Record<number, string>> = {
   304: 'Not Modified',
   404: 'Not Found',
   416: 'Range Not Satisfiable',
+  429: 'Too Many Requests',
   503: 'Service Unavailable',
-}
-
-/** One range; `undefined` where the field is absent or of a kind that may be ignored. */
-function rangeOf(
-  field: string | undefined,
-  size: number,
-): { readonly from: number; readonly to: number } | 'unsatisfiable' | undefined {
-  const match = /^bytes=(\d*)-(\d*)$/.exec(field ?? '')
-  if (match === null || (match[1] === '' && match[2] === '')) return undefined
-  const [, first = '', last = ''] = match
-  const from = first === '' ? Math.max(0, size - Number(last)) : Number(first)
-  const to = first === '' || last === '' ? size : Math.min(size, Number(last) + 1)
-  if (from >= size || from >= to) return 'unsatisfiable'
-  return { from, to }
 }

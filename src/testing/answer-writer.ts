@@ -2,7 +2,7 @@
 import { type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { type AnswerPlan, headText } from './answer-plan.ts'
-import { type Behaviour } from './behaviours.ts'
+import type { Behaviour } from './behaviour.ts'
 
 export interface Line {
   readonly tcp: Socket
@@ -57,7 +57,7 @@ export class AnswerWriter {
         for (const { status, headers = {} } of interim) {
           await this.#frame(headText(status, 'Interim', Object.entries(headers)))
         }
-        await this.#frame(plan.head)
+        await this.#head(plan.head)
         await this.#body(plan)
         await this.#breakIfDue()
         if (!plan.closes) return { ended: 'as planned', state: 'open' }
@@ -70,8 +70,18 @@ export class AnswerWriter {
     }
   }
 
+  async #head(text: string): Promise<void> {
+    const { headPieceBytes } = this.#step
+    if (headPieceBytes === undefined) return this.#frame(text)
+    for (let at = 0; at < text.length; at += headPieceBytes) {
+      await this.#frame(text.slice(at, at + headPieceBytes))
+      // A turn of the loop, so that the system gets each by itself (there is no Nagle on this socket).
+      await pause(0)
+    }
+  }
+
   async #body(plan: AnswerPlan): Promise<void> {
-    const { badChunkAfter, excess = 0, trailers = {} } = this.#step
+    const { badChunkAfter, excess = 0 } = this.#step
     const chunked = plan.framing === 'chunked'
     const most = chunked ? (this.#step.chunkBytes ?? pieceBytes) : pieceBytes
     for (let at = 0; at < plan.size;) {
@@ -86,7 +96,7 @@ export class AnswerWriter {
     if (chunked && !plan.bodiless) {
       await this.#breakIfDue()
       await this.#frame(
-        `0\r\n${Object.entries(trailers)
+        `0\r\n${Object.entries(plan.trailers)
           .map(([name, value]) => `${name}: ${value}\r\n`)
           .join('')}\r\n`,
       )

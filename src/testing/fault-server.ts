@@ -9,37 +9,21 @@
  *     const second = await server.received(2)
  *     assert.equal(second.headers.range, 'bytes=1000000-')
  *
- * Each request for a file takes the next step of its script (see `behaviours.ts`); after the last one it is served well.
- * Good service means ranges, If-Range, HEAD, keep-alive. Requests must have no body.
+ * Each request for a file takes the next step of its script (see `behaviours.ts`); after the last one it is served well, or
+ * as `afterwards` says. Good service means ranges, If-Range, conditional requests, HEAD, keep-alive. Requests must have no body.
  */
 import { once } from 'node:events'
 import { type AddressInfo, type Server, type Socket, createServer } from 'node:net'
 import { type SecureContext, TLSSocket, createSecureContext } from 'node:tls'
 import { type FileOptions, planAnswer } from './answer-plan.ts'
 import { AnswerWriter, type Line } from './answer-writer.ts'
-import { type Behaviour } from './behaviours.ts'
+import type { Behaviour, Step } from './behaviour.ts'
+import { busy } from './behaviours.ts'
 import { type Pattern, createPattern } from './pattern.ts'
+import { type PathTraffic, type ReceivedRequest, recordOf, type RequestRecord } from './request-record.ts'
 
 export type { FileOptions } from './answer-plan.ts'
-export * from './behaviours.ts'
-
-export interface ReceivedRequest {
-  /** From 1, over all paths. */
-  readonly number: number
-  readonly method: string
-  /** Path and query. */
-  readonly path: string
-  /** Names in lower case; of repeated ones the last. */
-  readonly headers: Readonly<Record<string, string>>
-  /** As they came. */
-  readonly rawHeaders: readonly (readonly [string, string])[]
-  /** From 1; equal for requests on one connection. */
-  readonly connection: number
-  /** Bytes of the body that the system took from us so far. */
-  readonly bytesSent: number
-  /** Whether the answer was written to its planned end, or the client went away before. */
-  readonly ended: 'no' | 'as planned' | 'client left'
-}
+export type { PathTraffic, ReceivedRequest } from './request-record.ts'
 
 export interface FaultServerOptions {
   /** @default '127.0.0.1' */
@@ -60,10 +44,16 @@ export interface ServerTls {
 }
 
 interface Resource extends FileOptions {
+  /** Requests that took a step. */
   asked: number
 }
 
-type MutableRequest = { -readonly [F in keyof ReceivedRequest]: ReceivedRequest[F] }
+/** What is counted for a path, also for one that has no file. */
+interface Count {
+  atOnce: number
+  mostAtOnce: number
+  turnedAway: number
+}
 
 /** A test that waits for what does not come should say so before the runner kills it. */
 const patienceMs = 20_000
@@ -71,8 +61,9 @@ const patienceMs = 20_000
 export class FaultServer {
   readonly #options: FaultServerOptions
   readonly #resources = new Map<string, Resource>()
+  readonly #counts = new Map<string, Count>()
   readonly #patterns = new Map<string, Pattern>()
-  readonly #requests: MutableRequest[] = []
+  readonly #requests: RequestRecord[] = []
   readonly #sockets = new Set<Socket>()
   readonly #watchers = new Set<() => void>()
   #server: Server | undefined
@@ -102,16 +93,20 @@ export class FaultServer {
   }
 
   /** Answers every request for this path by the steps of the script, and after the last one by that again. */
-  answers(path: string, ...script: readonly [Behaviour, ...Behaviour[]]): string {
-    const last = script.at(-1)!
-    return this.file(path, { size: 0, script: [...script, ...Array.from({ length: 10_000 }, () => last)] })
+  answers(path: string, ...script: readonly [Step, ...Step[]]): string {
+    return this.file(path, { size: 0, script, afterwards: script.at(-1)! })
   }
 
   /** From now on the path has these options instead; its script, if none is given, goes on. */
   change(path: string, options: Partial<FileOptions>): void {
     const resource = this.#resource(path)
-    const asked = options.script === undefined ? resource.asked : 0
-    this.#resources.set(path, { ...resource, ...options, asked })
+    const { size = resource.size } = options
+    this.#resources.set(path, {
+      ...resource,
+      ...options,
+      size,
+      asked: options.script === undefined ? resource.asked : 0,
+    })
   }
 
   url(path: string): string {
@@ -124,12 +119,13 @@ export class FaultServer {
     return this.#port
   }
 
-  /** SHA-256, lower-case hex, of the whole file as it is now. */
+  /** SHA-256, lower-case hex, of the whole file as its options say. */
   digest(path: string): string {
     const { seed, size } = this.#resource(path)
     return this.#pattern(seed ?? path).digest(size)
   }
 
+  /** Its bytes, or some of them. */
   bytes(path: string, from = 0, size?: number): Buffer {
     const resource = this.#resource(path)
     return this.#pattern(resource.seed ?? path).bytes(from, size ?? resource.size - from)
@@ -148,6 +144,20 @@ export class FaultServer {
   /** Bytes of bodies that left for this path, over all requests. */
   bytesSent(path: string): number {
     return this.requestsFor(path).reduce((sum, request) => sum + request.bytesSent, 0)
+  }
+
+  /** What went on for this path so far; addresses with a query count for the file that serves them. */
+  traffic(path: string): PathTraffic {
+    const { atOnce, mostAtOnce, turnedAway } = this.#count(path)
+    const requests = this.#requests.filter((request) => this.#pathOf(request) === path)
+    return {
+      requests: requests.length,
+      atOnce,
+      mostAtOnce,
+      bytesSent: requests.reduce((sum, request) => sum + request.bytesSent, 0),
+      ranges: requests.flatMap(({ headers: { range } }) => (range === undefined ? [] : [range])),
+      turnedAway,
+    }
   }
 
   get openConnections(): number {
@@ -283,28 +293,24 @@ export class FaultServer {
     })
   }
 
-  #record(head: string, connection: number): MutableRequest {
-    const [first = '', ...lines] = head.split('\r\n')
-    const [method = '', path = ''] = first.split(' ')
-    const rawHeaders = lines.map((line) => {
-      const colon = line.indexOf(':')
-      return [line.slice(0, colon), line.slice(colon + 1).trim()] as const
-    })
-    const headers = Object.fromEntries(rawHeaders.map(([name, value]) => [name.toLowerCase(), value]))
-    const number = this.#requests.length + 1
-    const request: MutableRequest = { number, method, path, headers, rawHeaders, connection, bytesSent: 0, ended: 'no' }
+  #record(head: string, connection: number): RequestRecord {
+    const request = recordOf(head, this.#requests.length + 1, connection)
     this.#requests.push(request)
     this.#happened()
     return request
   }
 
-  async #answer(request: MutableRequest, line: Line): Promise<'open' | 'closed'> {
+  async #answer(request: RequestRecord, line: Line): Promise<'open' | 'closed'> {
     await this.#held?.promise
-    const path = request.path.split('?')[0] ?? ''
-    const resource = this.#resources.get(request.path) ?? this.#resources.get(path)
-    const step = resource?.script?.[resource.asked] ?? {}
-    if (resource !== undefined) resource.asked++
+    const path = this.#pathOf(request)
+    const resource = this.#resources.get(path)
+    const count = this.#count(path)
+    const isFull = count.atOnce >= (resource?.maximumAtOnce ?? Infinity)
+    if (isFull) count.turnedAway++
+    else count.mostAtOnce = Math.max(count.mostAtOnce, ++count.atOnce)
+    const step = isFull ? chosen(resource?.whenBusy ?? busy(), request) : nextStep(resource, request)
     const plan = planAnswer(request, resource, step, (seed) => this.#pattern(seed ?? path))
+    if (step.raw === undefined) request.status = plan.status
     const writer = new AnswerWriter(line, step, {
       released: () => this.#released.promise,
       bodySent: (bytes) => {
@@ -314,8 +320,20 @@ export class FaultServer {
     })
     const { ended, state } = await writer.write(plan)
     request.ended = ended
+    if (!isFull) count.atOnce--
     this.#happened()
     return state
+  }
+
+  /** The file's path: with the query where there is a file of that name. */
+  #pathOf({ path }: ReceivedRequest): string {
+    return this.#resources.has(path) ? path : (path.split('?')[0] ?? '')
+  }
+
+  #count(path: string): Count {
+    let count = this.#counts.get(path)
+    if (count === undefined) this.#counts.set(path, (count = { atOnce: 0, mostAtOnce: 0, turnedAway: 0 }))
+    return count
   }
 
   #resource(path: string): Resource {
@@ -333,4 +351,15 @@ export class FaultServer {
   #happened(): void {
     for (const watcher of this.#watchers) watcher()
   }
+}
+
+/** A request that is turned away takes no step of the script. */
+function nextStep(resource: Resource | undefined, request: ReceivedRequest): Behaviour {
+  if (resource === undefined) return {}
+  const { script = [], afterwards = {} } = resource
+  return chosen(script[resource.asked++] ?? afterwards, request)
+}
+
+function chosen(step: Step, request: ReceivedRequest): Behaviour {
+  return typeof step === 'function' ? step(request) : step
 }

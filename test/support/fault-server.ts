@@ -6,8 +6,9 @@ import {
 } from '../../src/testing/fault-server.ts'
 import { type CertificateKind, testAuthority, testCertificate } from './certificates.ts'
 
+export * from '../../src/testing/behaviour.ts'
 export * from '../../src/testing/behaviours.ts'
-export type { FileOptions, ReceivedRequest } from '../../src/testing/fault-server.ts'
+export type { FileOptions, PathTraffic, ReceivedRequest } from '../../src/testing/fault-server.ts'
 
 export interface FaultServerOptions extends Omit<PlainOptions, 'tls'> {
   /** TLS with a certificate of this kind by the test authority. */

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { createTransport } from '../../src/network/transport.ts'
 import { type Transport } from '../../src/world/transport.ts'
-import { ask } from './ask.ts'
+import { ask } from '../support/ask.ts'
 import {
   FaultServer,
   drip,
@@ -16,7 +16,7 @@ import {
   status,
   withEtag,
   wrongContentRange,
-} from './fault-server.ts'
+} from '../support/fault-server.ts'
 
 const size = 100_000
 
