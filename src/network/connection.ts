@@ -66,7 +66,7 @@ export class Connection {
 
   /** What ended it, if that was an error. */
   get error(): Error | undefined {
-    return this.#line.socket.errored ?? this.#line.tcp.errored ?? undefined
+    return this.#line.failure() ?? this.#line.socket.errored ?? this.#line.tcp.errored ?? undefined
   }
 
   /** An error after the farewell may have taken bytes with it that nobody had read yet. */

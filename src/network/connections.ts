@@ -1,16 +1,33 @@
 /** Connections by origin and TLS wishes: idle ones wait here for the next request, and all of them can be ended. */
-import { type Connection } from './connection.ts'
+
+/** What all connections have, whatever is spoken on them. */
+export interface Kept {
+  /** Resolves when the connection is closed on our side. */
+  readonly gone: Promise<void>
+  /** True while another request may be sent. */
+  readonly usable: boolean
+  ref(): void
+  /** While idle it must not keep the process alive. */
+  unref(): void
+  /** Idempotent. */
+  destroy(): void
+}
 
 /** More than a browser keeps; the scheduler above decides how many are in use. */
 const maximumIdle = 8
 
-export class Connections {
-  readonly #all = new Set<Connection>()
-  readonly #idle = new Map<string, Connection[]>()
+export class Connections<C extends Kept> {
+  readonly #all = new Set<C>()
+  readonly #idle = new Map<string, C[]>()
   #closed = false
 
+  /** Used and idle ones. */
+  get size(): number {
+    return this.#all.size
+  }
+
   /** Watches a new connection until it is gone. */
-  adopt(key: string, connection: Connection): void {
+  adopt(key: string, connection: C): void {
     if (this.#closed) {
       connection.destroy()
       return
@@ -23,7 +40,7 @@ export class Connections {
   }
 
   /** The one that was used last: the likeliest to be alive. It is the caller's alone. */
-  take(key: string): Connection | undefined {
+  take(key: string): C | undefined {
     const idle = this.#idle.get(key) ?? []
     for (let connection = idle.pop(); connection !== undefined; connection = idle.pop()) {
       if (connection.usable) {
@@ -37,7 +54,7 @@ export class Connections {
   }
 
   /** For the next one. The body of its last answer must be whole, and nothing may have come behind it. */
-  give(key: string, connection: Connection): void {
+  give(key: string, connection: C): void {
     if (this.#closed) {
       connection.destroy()
       return
@@ -58,7 +75,7 @@ export class Connections {
     await Promise.all(all.map((connection) => connection.gone))
   }
 
-  #forget(key: string, connection: Connection): void {
+  #forget(key: string, connection: C): void {
     const idle = this.#idle.get(key)
     const at = idle?.indexOf(connection) ?? -1
     if (idle === undefined || at < 0) return

@@ -4,18 +4,23 @@
  */
 import { once } from 'node:events'
 import { type LookupFunction, type Socket, connect as connectTcp, isIP } from 'node:net'
-import type { SecureContext } from 'node:tls'
 import { type ConnectionFacts, NetworkFailure, type NetworkPhase } from '../world/transport.ts'
 import { failureOf } from './failures.ts'
 import { failureOnTheWay, nameOf, open, type Way } from './proxy/through.ts'
-import { type Layer, plain, secured } from './secure.ts'
+import { type Layer, plain, type Protocol, secured } from './secure.ts'
+import { requirePin } from './pins.ts'
+import { type Trusted } from './trust.ts'
+
+export type { Protocol } from './secure.ts'
 
 export interface DialTarget {
   /** A name or an address; IPv6 without brackets. */
   readonly host: string
   readonly port: number
   /** `undefined`: no TLS. */
-  readonly trust: SecureContext | undefined
+  readonly trust: Trusted | undefined
+  /** Of TLS; without it there is HTTP/1.1 alone. */
+  readonly protocol: Protocol
   /** By way of a proxy; undefined: straight. */
   readonly way?: Way | undefined
   /** @default the system's */
@@ -48,6 +53,8 @@ export interface Line {
   readonly facts: DialFacts
   /** True once the peer has ended its side in good order: by FIN without TLS, by close_notify with it. */
   endedInGoodOrder(): boolean
+  /** What TLS said when it broke; `socket.errored` does not know all of that. */
+  failure(): Error | undefined
 }
 
 /** How long one address may keep the others waiting. */
@@ -58,7 +65,7 @@ const keepAliveProbeMs = 60_000
 
 /** @throws NetworkFailure; its reason is `aborted` when `signal` fired */
 export async function dial(target: DialTarget, timeoutMs: number, signal: AbortSignal): Promise<Line> {
-  const { host, port, trust, way, lookup } = target
+  const { host, port, trust, protocol, way, lookup } = target
   const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
   const peer = way === undefined ? address : `${address} by way of ${nameOf(way.proxy)}`
   if (signal.aborted) throw abortedAt('connect', peer)
@@ -105,8 +112,9 @@ export async function dial(target: DialTarget, timeoutMs: number, signal: AbortS
     if (trust !== undefined) {
       phase = 'tls'
       facts.secureConnectionStartMs = Date.now()
-      const secure = await secured(layer.socket, { host, trust }, stop)
+      const secure = await secured(layer.socket, { host, trust, protocol }, stop)
       layer = secure
+      if (trust.pins.length > 0) requirePin(secure.socket, trust.pins, peer)
       facts.secureConnectionEndMs = Date.now()
       facts.tlsVersion = secure.socket.getProtocol() ?? 'unknown'
       facts.tlsCipher = secure.socket.getCipher().standardName

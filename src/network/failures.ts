@@ -36,8 +36,25 @@ const causes: Readonly<Record<string, NetworkFailureCause>> = {
   PATH_LENGTH_EXCEEDED: 'certificate untrusted',
   // TLS 1.3 refuses a missing client certificate only after the handshake: it meets the first read.
   ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: 'client certificate required',
+  HANDSHAKE_FAILURE_AFTER_CERTIFICATE: 'client certificate rejected',
+  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: 'client certificate rejected',
+  ERR_SSL_TLSV1_ALERT_ACCESS_DENIED: 'client certificate rejected',
+  ...certificateAlerts(),
 
   UND_ERR_HEADERS_OVERFLOW: 'malformed answer',
+}
+
+/** A server sends them about a certificate of ours, and OpenSSL 3.5 names them otherwise than those before. */
+function certificateAlerts(): Record<string, NetworkFailureCause> {
+  const alerts = [
+    'BAD_CERTIFICATE',
+    'UNSUPPORTED_CERTIFICATE',
+    'CERTIFICATE_REVOKED',
+    'CERTIFICATE_EXPIRED',
+    'CERTIFICATE_UNKNOWN',
+  ]
+  const codes = alerts.flatMap((alert) => [`ERR_SSL_SSL/TLS_ALERT_${alert}`, `ERR_SSL_SSLV3_ALERT_${alert}`])
+  return Object.fromEntries(codes.map((code) => [code, 'client certificate rejected']))
 }
 
 /** Sorts an error that ended a connection or an attempt to make one. `peer` is `host:port`. */

@@ -3,27 +3,18 @@
  * in `conversation.ts`. No redirect is followed, nothing is decoded, no failure is retried, and no header is added but
  * Host and Connection.
  */
-import { type LookupFunction } from 'node:net'
-import { type SecureContext } from 'node:tls'
+import { type TLSSocket } from 'node:tls'
 import { type Dispatcher } from 'undici'
-import { type ProxyAddress } from '../contract/proxy.ts'
 import { type Exchange, NetworkFailure, type Outgoing } from '../world/transport.ts'
 import { Connection } from './connection.ts'
 import { type Connections } from './connections.ts'
 import { Conversation } from './conversation.ts'
-import { dial } from './dial.ts'
-import { basic, refusal } from './proxy/connect.ts'
-import { nameOf } from './proxy/through.ts'
-import { type ProxySettings, routeKey, routeOf } from './route.ts'
-import { type Trust, trustKey } from './trust.ts'
+import { Unanswered } from './h2/choice.ts'
+import { Challenged, introduced } from './proxy/identity.ts'
+import { type Reach, reachOf, type Reaching } from './reach.ts'
 
-export interface GeneralLane {
+export interface GeneralLane extends Reaching {
   readonly connections: Connections<Connection>
-  readonly trust: Trust
-  /** What the environment says about proxies. */
-  readonly proxies: ProxySettings
-  readonly lookup: LookupFunction | undefined
-  readonly connectTimeoutMs: number
   readonly maximumHeadBytes: number
   readonly idleMs: number
 }
@@ -35,15 +26,29 @@ export async function openGeneral(
   url: URL,
   signal: AbortSignal,
 ): Promise<Exchange> {
+  const reach = reachOf(lane, request, url)
+  const path = url.pathname + url.search
+  if (reach.forwarding === undefined) return openOnce(lane, request, { url, reach, path }, signal)
+  // The proxy itself is asked, with the whole address.
+  const whole = url.origin + path
+  return introduced(reach.forwarding, { method: request.method, uri: whole }, (authorization) =>
+    openOnce(lane, request, { url, reach, path: whole, authorization }, signal),
+  )
+}
+
+interface Asking {
+  readonly url: URL
+  readonly reach: Reach
+  readonly path: string
+  /** Of Proxy-Authorization. */
+  readonly authorization?: string | undefined
+}
+
+async function openOnce(lane: GeneralLane, request: Outgoing, asking: Asking, signal: AbortSignal): Promise<Exchange> {
   const fetchStartMs = Date.now()
+  const { url, reach } = asking
+  const { host, key, forwarding, dial } = reach
   const secure = url.protocol === 'https:'
-  const host = url.hostname.replace(/^\[|\]$/g, '')
-  const port = Number(url.port === '' ? (secure ? 443 : 80) : url.port)
-  const proxy = routeOf(url, request.proxy ?? 'system', lane.proxies)
-  // To an http address there is no tunnel: the proxy itself is asked, with the whole address.
-  const forwarding = !secure && proxy !== undefined && proxy.kind !== 'socks5' ? proxy : undefined
-  const trusting = secure || proxy?.kind === 'https' ? trustKey(request.tls) : ''
-  const key = `${url.origin} ${trusting} ${routeKey(proxy)}`
 
   const converse = (connection: Connection): Conversation => {
     const abort = (): void => conversation.abort()
@@ -55,17 +60,19 @@ export async function openGeneral(
       over: () => signal.removeEventListener('abort', abort),
     })
     signal.addEventListener('abort', abort, { once: true })
-    connection.dispatch(
-      dispatchOptions(request, url, { serverName: secure ? host : undefined, forwarding }),
-      conversation,
-    )
+    connection.dispatch(dispatchOptions(request, asking, secure ? host : undefined), conversation)
     return conversation
   }
   const answered = async (conversation: Conversation): Promise<Exchange> => {
     await conversation.opened
-    if (forwarding === undefined || conversation.head.status !== 407) return conversation
+    if (forwarding === undefined) return conversation
+    const { status, headers } = conversation.head
+    if (status !== 407) {
+      forwarding.identity.told(headers)
+      return conversation
+    }
     conversation.close()
-    throw refusal(nameOf(forwarding), conversation.head, forwarding.credential)
+    throw new Challenged(forwarding.name, headers)
   }
 
   const kept = lane.connections.take(key)
@@ -77,13 +84,16 @@ export async function openGeneral(
       if (!mayAskAgain(request, conversation, error)) throw error
     }
   }
-  const trust = (needed: boolean): SecureContext | undefined => (needed ? lane.trust(request.tls) : undefined)
-  const way = proxy && { proxy, trust: trust(proxy.kind === 'https'), tunnel: forwarding === undefined }
-  const target = { host, port, trust: trust(secure), way, lookup: lane.lookup }
-  const line = await dial(target, lane.connectTimeoutMs, signal)
+  const line = await dial('http/1.1', signal)
   const connection = new Connection(url.origin, line, lane)
   lane.connections.adopt(key, connection)
-  return answered(converse(connection))
+  const conversation = converse(connection)
+  try {
+    return await answered(conversation)
+  } catch (error) {
+    const agreed = !secure || (line.socket as TLSSocket).alpnProtocol === 'http/1.1'
+    throw !agreed && conversation.unanswered ? Unanswered.from(error) : error
+  }
 }
 
 /**
@@ -97,18 +107,15 @@ function mayAskAgain(request: Outgoing, conversation: Conversation, error: unkno
 
 function dispatchOptions(
   request: Outgoing,
-  url: URL,
-  how: { readonly serverName: string | undefined; readonly forwarding: ProxyAddress | undefined },
+  { path, authorization }: Asking,
+  serverName: string | undefined,
 ): Dispatcher.DispatchOptions {
-  const { serverName, forwarding } = how
-  const path = url.pathname + url.search
-  const credential = forwarding?.credential
   return {
-    path: forwarding === undefined ? path : url.origin + path,
+    path,
     method: request.method,
     headers: [
       ...request.headers.flat(),
-      ...(credential === undefined ? [] : ['proxy-authorization', basic(credential)]),
+      ...(authorization === undefined ? [] : ['proxy-authorization', authorization]),
     ],
     // Else undici takes it from a Host header, and drops the connection when that changes.
     ...(serverName === undefined ? {} : { servername: serverName }),

@@ -1,10 +1,19 @@
-/** The real {@link Transport}: looks at the address and picks the lane. There is one lane so far, the general one. */
+/**
+ * The real {@link Transport}: looks at the address and picks the lane: the general one (HTTP/1.1), or that of HTTP/2 for
+ * servers that speak nothing else.
+ */
+import { randomBytes } from 'node:crypto'
 import { type LookupFunction } from 'node:net'
 import { LonghaulError } from '../contract/errors.ts'
-import { type Exchange, type Outgoing, type Transport } from '../world/transport.ts'
+import { type Exchange, NetworkFailure, type Outgoing, type Transport } from '../world/transport.ts'
 import { Connections } from './connections.ts'
 import { abortedAt } from './dial.ts'
 import { type GeneralLane, openGeneral } from './general.ts'
+import { Choice } from './h2/choice.ts'
+import { openHttp2 } from './h2/lane.ts'
+import { type Session } from './h2/session.ts'
+import { reachOf } from './reach.ts'
+import { Identities } from './proxy/identity.ts'
 import { proxySettings } from './route.ts'
 import { createTrust } from './trust.ts'
 
@@ -27,25 +36,44 @@ export interface TransportOptions {
  */
 export function createTransport(options: TransportOptions = {}): Transport {
   const closing = new AbortController()
-  const lane: GeneralLane = {
+  const lane: GeneralLane & { readonly sessions: Connections<Session> } = {
     connections: new Connections(),
+    sessions: new Connections(),
     trust: createTrust(),
     proxies: proxySettings(options.environment ?? {}),
+    identities: new Identities(randomBytes),
     lookup: options.lookup,
     connectTimeoutMs: options.connectTimeoutMs ?? 30_000,
     maximumHeadBytes: options.maximumHeadBytes ?? 64 * 1024,
     idleMs: options.idleMs ?? 4_000,
+  }
+  const choice = new Choice()
+  const http1 = (request: Outgoing, url: URL, stop: AbortSignal): Promise<Exchange> =>
+    openGeneral(lane, request, url, stop)
+  const http2 = (request: Outgoing, url: URL, stop: AbortSignal): Promise<Exchange> => {
+    const { key, dial } = reachOf(lane, request, url)
+    return openHttp2(lane, request, { url, key, dial: () => dial('h2', stop) }, stop)
   }
   return {
     async open(request: Outgoing, signal: AbortSignal): Promise<Exchange> {
       const url = addressOf(request)
       const stop = AbortSignal.any([signal, closing.signal])
       if (stop.aborted) throw abortedAt('connect', url.host)
-      return openGeneral(lane, request, url, stop)
+      try {
+        if (url.protocol === 'https:')
+          return await choice.open(url.origin, {
+            http1: () => http1(request, url, stop),
+            http2: () => http2(request, url, stop),
+          })
+        if (request.tls?.pins !== undefined) throw nothingToPin(url)
+        return await http1(request, url, stop)
+      } catch (error) {
+        throw request.tls?.clientCertificate === undefined ? missing(error) : error
+      }
     },
     async close(): Promise<void> {
       closing.abort()
-      await lane.connections.close()
+      await Promise.all([lane.connections.close(), lane.sessions.close()])
     },
   }
 }
@@ -58,4 +86,17 @@ function addressOf(request: Outgoing): URL {
     throw new LonghaulError('UNSUPPORTED_URL', `The scheme ${url.protocol} is not supported; http: and https: are.`)
   }
   return url
+}
+
+/** Whoever pins a key will not have it that a link without TLS leads round it. */
+function nothingToPin(url: URL): NetworkFailure {
+  const message = `${url.host}: certificate untrusted (the address is not https, so there is no key to compare with tls.pins)`
+  return new NetworkFailure('certificate untrusted', 'connect', message)
+}
+
+/** The same alerts of servers mean that a certificate was refused, or that there was none. */
+function missing(error: unknown): unknown {
+  if (!(error instanceof NetworkFailure) || error.reason !== 'client certificate rejected') return error
+  const message = error.message.replace(error.reason, 'client certificate required')
+  return new NetworkFailure('client certificate required', error.phase, message, { cause: error.cause })
 }

@@ -1,10 +1,10 @@
 /** The part of a connection that belongs to a proxy: from its socket to the way that it opens. */
 import type { Socket } from 'node:net'
-import type { SecureContext } from 'node:tls'
 import { type ProxyAddress, proxyUrl } from '../../contract/proxy.ts'
 import { NetworkFailure, type NetworkPhase } from '../../world/transport.ts'
 import { failureOf } from '../failures.ts'
 import { type Layer, plain, secured } from '../secure.ts'
+import { type Trusted } from '../trust.ts'
 import { connectParley } from './connect.ts'
 import { hold, type Parley } from './parley.ts'
 import { socks5Parley } from './socks5.ts'
@@ -13,9 +13,11 @@ import { socks5Parley } from './socks5.ts'
 export interface Way {
   readonly proxy: ProxyAddress
   /** Of the proxy itself; undefined: no TLS to it. */
-  readonly trust: SecureContext | undefined
+  readonly trust: Trusted | undefined
   /** False: requests are given to the proxy as they are, with their whole address. */
   readonly tunnel: boolean
+  /** Of Proxy-Authorization, with the question for a tunnel. */
+  readonly authorization: string | undefined
 }
 
 /** How a proxy is called in messages; credentials are not in it. */
@@ -38,7 +40,7 @@ export async function open(
   let layer = plain(socket)
   if (trust !== undefined) {
     entered('tls')
-    layer = await secured(socket, { host: proxy.host, trust }, stop)
+    layer = await secured(socket, { host: proxy.host, trust, protocol: 'http/1.1' }, stop)
   }
   const parley = parleyFor(way, target)
   if (parley === undefined) return layer
@@ -48,12 +50,12 @@ export async function open(
 }
 
 function parleyFor(
-  { proxy, tunnel }: Way,
+  { proxy, tunnel, authorization }: Way,
   target: { readonly host: string; readonly port: number; readonly peer: string },
 ): Parley | undefined {
   const name = nameOf(proxy)
   if (proxy.kind === 'socks5') return socks5Parley(proxy, name, target)
-  return tunnel ? connectParley(proxy, name, target.peer) : undefined
+  return tunnel ? connectParley(name, target.peer, authorization) : undefined
 }
 
 /** What befell us between here and the proxy. It is said as such: to look at the server would lead nowhere. */

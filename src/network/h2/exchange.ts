@@ -1,0 +1,359 @@
+/**
+ * One request and its answer over HTTP/2: the {@link Exchange} that stands above, node:http2 below.
+ *
+ * node:http2 has traps, found by trying, and here is the defence against each:
+ *
+ * - It ends a stream that the server gave up with NO_ERROR or CANCEL, or whose connection was closed, by a plain 'end', as
+ *   if the body were whole (and undici hands that on). `aborted` is not told either, for our side of the stream has ended.
+ *   The difference shows where the end is pushed into the stream: END_STREAM does that while the stream is open, all else
+ *   closes the stream first. So the pushing is watched; an end that is not END_STREAM's is a cut.
+ * - An error throws away what was not read yet, though those bytes are good. They are taken in the moment of the end.
+ * - Interim answers (1xx) are unlimited. They are counted.
+ * - The size of a head is advertised but not enforced: it is measured. Its number of fields is, but that looks as if the
+ *   server had reset the stream (ENHANCE_YOUR_CALM). Before the head that code is taken for a broken rule; a server that
+ *   wants calm says so by GOAWAY.
+ * - `pause()` is advice: what the window allows comes nevertheless, and queues in the stream. The window bounds it.
+ *
+ * Its HTTP/2 library (nghttp2) refuses by itself: a body of another length than its content-length, forbidden and malformed
+ * fields, a trailer without END_STREAM, frames out of place.
+ */
+import { constants, type ClientHttp2Stream } from 'node:http2'
+import { LonghaulError } from '../../contract/errors.ts'
+import {
+  type BodyEnd,
+  type BodySink,
+  type ConnectionFacts,
+  type Exchange,
+  type HeaderList,
+  NetworkFailure,
+  type NetworkFailureCause,
+  type NetworkPhase,
+  type ResponseHead,
+} from '../../world/transport.ts'
+import { failureOf } from '../failures.ts'
+import { type Framing, framingOf, headerList, headSize } from '../framing.ts'
+import type { Session } from './session.ts'
+
+/** Far more than any honest server sends. */
+const maximumInterimAnswers = 50
+
+/** By them a server, or our side on its behalf, says that the other one broke a rule. */
+const brokenRules: ReadonlySet<number> = new Set([
+  constants.NGHTTP2_PROTOCOL_ERROR,
+  constants.NGHTTP2_FLOW_CONTROL_ERROR,
+  constants.NGHTTP2_FRAME_SIZE_ERROR,
+  constants.NGHTTP2_COMPRESSION_ERROR,
+])
+
+/** RFC 9113 §7. */
+const codeNames: readonly string[] = [
+  'NO_ERROR',
+  'PROTOCOL_ERROR',
+  'INTERNAL_ERROR',
+  'FLOW_CONTROL_ERROR',
+  'SETTINGS_TIMEOUT',
+  'STREAM_CLOSED',
+  'FRAME_SIZE_ERROR',
+  'REFUSED_STREAM',
+  'CANCEL',
+  'COMPRESSION_ERROR',
+  'CONNECT_ERROR',
+  'ENHANCE_YOUR_CALM',
+  'INADEQUATE_SECURITY',
+  'HTTP_1_1_REQUIRED',
+]
+
+type Outcome = { readonly end: BodyEnd } | { readonly error: unknown }
+
+export interface Http2ExchangeOptions {
+  readonly session: Session
+  readonly method: string
+  readonly headers: readonly string[]
+  readonly fetchStartMs: number
+  readonly maximumHeadBytes: number
+  /** The session may serve someone else. Called at most once; without it the session was destroyed. */
+  readonly release: () => void
+  /** Called once, when nothing more will be asked of the network. */
+  readonly over: () => void
+}
+
+export class Http2Exchange implements Exchange {
+  /** Resolves when the head is there. */
+  readonly opened: Promise<void>
+  readonly #options: Http2ExchangeOptions
+  readonly #session: Session
+  readonly #stream: ClientHttp2Stream
+  readonly #headArrived: PromiseWithResolvers<void> = Promise.withResolvers()
+  readonly #bodyEnded: PromiseWithResolvers<BodyEnd> = Promise.withResolvers()
+  readonly #queue: Uint8Array[] = []
+  readonly #requestStartMs: number = Date.now()
+  #requestEndMs: number | undefined
+  #responseStartMs: number | undefined
+  #interim = 0
+  #head: ResponseHead | undefined
+  #facts: ConnectionFacts | undefined
+  #framing: Framing | undefined
+  #trailers: HeaderList = []
+  #bytes = 0
+  #sink: BodySink | undefined
+  #sinkIsBusy = false
+  /** The stream has ended; how, is told one turn of the event loop later. */
+  #ending = false
+  #draining = false
+  #outcome: Outcome | undefined
+  #settled = false
+
+  constructor(options: Http2ExchangeOptions) {
+    this.#options = options
+    this.#session = options.session
+    // Either may fail when nobody looks yet, or ever: an exchange may be closed without being received.
+    this.#headArrived.promise.catch(() => {})
+    this.#bodyEnded.promise.catch(() => {})
+    this.opened = this.#headArrived.promise
+    this.#stream = options.session.request(options.headers)
+    this.#watchTheEnd()
+    this.#stream.on('ready', () => {
+      this.#requestEndMs = Date.now()
+    })
+    this.#stream.on('headers', () => this.#interimAnswer())
+    this.#stream.on('response', (fields, _flags, raw) => this.#answer(Number(fields[':status']), raw))
+    this.#stream.on('trailers', (_fields, _flags, raw: readonly string[]) => {
+      this.#trailers = headerList([...raw])
+    })
+    this.#stream.on('data', (bytes: Uint8Array) => this.#draining || this.#arrived(bytes))
+    this.#stream.pause()
+    this.#stream.on('error', () => this.#ended({ proven: false }))
+    this.#stream.on('close', () => this.#ended({ proven: false }))
+  }
+
+  // -------------------------------------------------------------------------------------------------- for those above
+
+  get head(): ResponseHead {
+    return this.#head!
+  }
+
+  get facts(): ConnectionFacts {
+    return this.#facts!
+  }
+
+  /** True if the server has not begun to answer. */
+  get unanswered(): boolean {
+    return this.#responseStartMs === undefined
+  }
+
+  /** The server wants to be spoken to by HTTP/1.1. */
+  get refusesHttp2(): boolean {
+    return this.#stream.rstCode === constants.NGHTTP2_HTTP_1_1_REQUIRED
+  }
+
+  /** The bytes are lent until the sink's promise settles, and so this promise settles only after that one, even when aborted. */
+  async receive(sink: BodySink): Promise<BodyEnd> {
+    if (this.#sink !== undefined) {
+      throw new LonghaulError('INVALID_ARGUMENT', 'receive() was called twice; the bytes of a body are given once.')
+    }
+    this.#sink = sink
+    this.#advance()
+    return this.#bodyEnded.promise
+  }
+
+  close(): void {
+    this.abort()
+  }
+
+  /** Fails whatever is not complete yet with reason `aborted`. */
+  abort(): void {
+    this.#stop(this.#failure('aborted', 'the request was given up'))
+  }
+
+  // ------------------------------------------------------------------------------------------------- from the stream
+
+  #watchTheEnd(): void {
+    const stream = this.#stream
+    const push = stream.push.bind(stream)
+    stream.push = (chunk: unknown, encoding?: BufferEncoding): boolean => {
+      if (chunk === null) this.#ended({ proven: !stream.closed })
+      return push(chunk, encoding)
+    }
+  }
+
+  #interimAnswer(): void {
+    this.#responseStartMs ??= Date.now()
+    this.#interim++
+    if (this.#interim > maximumInterimAnswers)
+      this.#stop(this.#failure('malformed answer', `more than ${maximumInterimAnswers} interim answers`))
+  }
+
+  #answer(status: number, raw: readonly string[]): void {
+    this.#responseStartMs ??= Date.now()
+    if (this.#outcome !== undefined || this.#head !== undefined) return
+    const fields = raw.slice(raw.findLastIndex((name, i) => i % 2 === 0 && name.startsWith(':')) + 2)
+    const headers = headerList(fields)
+    const framing = framingOf(this.#options.method, status, headers)
+    if (typeof framing === 'string') {
+      this.#stop(this.#failure('malformed answer', framing))
+      return
+    }
+    const bytes = headSize('', fields)
+    if (bytes > this.#options.maximumHeadBytes) {
+      this.#stop(this.#failure('malformed answer', `a head of ${bytes} bytes`))
+      return
+    }
+    this.#framing = framing
+    this.#head = { status, headers }
+    this.#facts = this.#gatherFacts(bytes)
+    this.#headArrived.resolve()
+  }
+
+  #arrived(bytes: Uint8Array): void {
+    if (this.#outcome !== undefined) return
+    this.#bytes += bytes.length
+    this.#queue.push(bytes)
+    this.#advance()
+  }
+
+  /** The first one to say it is right: what comes behind END_STREAM cannot take the end back. */
+  #ended(end: { readonly proven: boolean }): void {
+    if (this.#ending) return
+    this.#ending = true
+    // What lies in the stream would be lost with it. Once there is an error, reading no longer gives it to 'data'.
+    this.#draining = true
+    for (let rest: unknown = this.#stream.read(); rest !== null; rest = this.#stream.read())
+      this.#arrived(rest as Buffer)
+    // Trailers, and the error that ended the session, are told in this turn of the event loop, but later.
+    setImmediate(() => (end.proven ? this.#conclude() : this.#stopAfterQueue(this.#whatCutIt())))
+  }
+
+  // ------------------------------------------------------------------------------------------------------------- inside
+
+  #conclude(): void {
+    if (this.#outcome !== undefined) return
+    if (this.#head === undefined || this.#framing === undefined) {
+      this.#stop(this.#failure('malformed answer', 'the stream ended without an answer'))
+      return
+    }
+    const { proof, length } = this.#framing
+    if (proof === 'length' && length !== this.#bytes) {
+      this.#stopAfterQueue(this.#failure('connection lost', `${this.#bytes} of ${length} bytes came`))
+      return
+    }
+    this.#outcome = {
+      end: { proof: proof === 'length' ? 'length' : 'last chunk', bytes: this.#bytes, trailers: this.#trailers },
+    }
+    if (this.#session.usable) this.#options.release()
+    else this.#session.destroy()
+    this.#advance()
+  }
+
+  #whatCutIt(): NetworkFailure {
+    const error = this.#session.error ?? this.#stream.errored ?? undefined
+    const code = this.#stream.rstCode
+    if (error !== undefined && !('code' in error && /^ERR_HTTP2_(SESSION|STREAM)_ERROR$/.test(String(error.code)))) {
+      // node:http2's own word for a peer that does not speak HTTP/2 as it must.
+      if ('code' in error && error.code === 'ERR_HTTP2_ERROR')
+        return this.#failure('malformed answer', error.message, error)
+      return failureOf(error, this.#phase(), this.#session.peer)
+    }
+    const calmed = this.#head === undefined && code === constants.NGHTTP2_ENHANCE_YOUR_CALM
+    const reason = brokenRules.has(code) || calmed ? 'malformed answer' : 'connection lost'
+    return this.#failure(reason, `the stream was ended with ${nameOf(code)} before its end`, error)
+  }
+
+  /** Hands out what is queued; then either all is over, or more may come. */
+  #advance(): void {
+    while (this.#sink !== undefined && !this.#sinkIsBusy && this.#queue.length > 0) {
+      this.#deliver(this.#sink, this.#queue.shift()!)
+    }
+    if (this.#sinkIsBusy || this.#queue.length > 0) {
+      if (!this.#ending) this.#stream.pause()
+      return
+    }
+    if (this.#outcome !== undefined) this.#settle(this.#outcome)
+    else if (this.#sink !== undefined && this.#stream.isPaused()) this.#stream.resume()
+  }
+
+  #deliver(sink: BodySink, bytes: Uint8Array): void {
+    let taken: Promise<void> | undefined
+    try {
+      taken = sink(bytes)
+    } catch (error) {
+      this.#stop(error)
+      return
+    }
+    if (taken === undefined) return
+    this.#sinkIsBusy = true
+    taken.then(
+      () => {
+        this.#sinkIsBusy = false
+        this.#advance()
+      },
+      (error: unknown) => {
+        this.#sinkIsBusy = false
+        this.#stop(error)
+      },
+    )
+  }
+
+  /** Ends at once: what is queued is dropped. */
+  #stop(error: unknown): void {
+    this.#queue.length = 0
+    this.#stopAfterQueue(error)
+  }
+
+  /** The bytes before the break are good ones, and whoever resumes wants them. */
+  #stopAfterQueue(error: unknown): void {
+    // A session whose body is whole has been let go of already, and may serve another request by now.
+    const running = this.#outcome === undefined
+    if (!this.#settled && (running || 'end' in this.#outcome!)) this.#outcome = { error }
+    if (running) this.#session.destroy()
+    this.#advance()
+  }
+
+  #settle(outcome: Outcome): void {
+    if (this.#settled) return
+    this.#settled = true
+    this.#options.over()
+    if ('end' in outcome) {
+      this.#bodyEnded.resolve(outcome.end)
+    } else {
+      this.#headArrived.reject(outcome.error)
+      this.#bodyEnded.reject(outcome.error)
+    }
+  }
+
+  #phase(): NetworkPhase {
+    if (this.#head !== undefined) return 'body'
+    return this.#requestEndMs === undefined ? 'request' : 'head'
+  }
+
+  #failure(reason: NetworkFailureCause, what: string, cause?: unknown): NetworkFailure {
+    return new NetworkFailure(reason, this.#phase(), `${this.#session.peer}: ${reason} (${what})`, { cause })
+  }
+
+  /** The sizes of heads are what they would have in HTTP/1.1: how far they were compressed is not told. */
+  #gatherFacts(headerBytesReceived: number): ConnectionFacts {
+    const reused = this.#session.requests > 1
+    const {
+      connectStartMs: _a,
+      domainLookupStartMs: _b,
+      domainLookupEndMs: _c,
+      connectEndMs: _d,
+      ...later
+    } = this.#session.facts
+    const { secureConnectionStartMs: _e, secureConnectionEndMs: _f, ...lasting } = later
+    return {
+      ...(reused ? lasting : this.#session.facts),
+      protocol: 'h2',
+      reused,
+      fetchStartMs: this.#options.fetchStartMs,
+      requestStartMs: this.#requestStartMs,
+      ...(this.#requestEndMs !== undefined && { requestEndMs: this.#requestEndMs }),
+      ...(this.#responseStartMs !== undefined && { responseStartMs: this.#responseStartMs }),
+      headerBytesSent: this.#options.headers.reduce((size, part) => size + part.length + 2, 0),
+      headerBytesReceived,
+    }
+  }
+}
+
+function nameOf(code: number): string {
+  return codeNames[code] ?? `error ${code}`
+}
