@@ -6,42 +6,41 @@
 import { Client, type Dispatcher } from 'undici'
 import { type DialFacts, type Line } from './dial.ts'
 import { isOfTheParser } from './failures.ts'
+import type { Taker } from './inlet.ts'
+
+interface ConnectionOptions {
+  readonly maximumHeadBytes: number
+  readonly idleMs: number
+}
+
+/** Those of its socket that undici listens to. */
+const events = ['error', 'readable', 'end', 'close'] as const
 
 export class Connection {
   readonly peer: string
   readonly facts: DialFacts
   /** Resolves when the connection is closed on our side. */
   readonly gone: Promise<void>
+  readonly #origin: string
   readonly #line: Line
-  readonly #client: Client
+  readonly #options: ConnectionOptions
+  /** Listeners that are not undici's. */
+  readonly #own = new Map<string, ReadonlySet<unknown>>()
+  /** Undefined after a body that went past it, until the next request. */
+  #client: Client | undefined
+  #broken: (() => void) | undefined
   #requests = 0
   #leftover = 0
 
-  constructor(origin: string, line: Line, options: { readonly maximumHeadBytes: number; readonly idleMs: number }) {
+  constructor(origin: string, line: Line, options: ConnectionOptions) {
+    this.#origin = origin
     this.#line = line
+    this.#options = options
     this.peer = line.peer
     this.facts = line.facts
     this.gone = new Promise((resolve) => {
       if (line.tcp.closed) resolve()
       else line.tcp.once('close', () => resolve())
-    })
-    let handedOver = false
-    this.#client = new Client(origin, {
-      allowH2: false,
-      pipelining: 1,
-      // The stall timer stands above, on the steady clock.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      maxHeaderSize: options.maximumHeadBytes,
-      keepAliveTimeout: options.idleMs,
-      keepAliveMaxTimeout: options.idleMs,
-      connect: (_options, callback) => {
-        // Never in the same tick: the client would miss it and the request would wait for ever.
-        if (!handedOver) queueMicrotask(() => callback(null, line.socket))
-        // It asks again when the socket died before the request was written. To dial is not its business.
-        else queueMicrotask(() => callback(new Error('the connection was closed'), null))
-        handedOver = true
-      },
     })
     // After an answer that does not keep the connection, undici puts what it did not parse back into the socket that it
     // has just destroyed, where nobody sees it. It is the only sign that more came than was announced.
@@ -53,6 +52,55 @@ export class Connection {
     }
   }
 
+  /** True if `takeOver` can be asked for. */
+  get canTakeOver(): boolean {
+    return this.#line.inlet !== undefined && this.usable && this.#client !== undefined
+  }
+
+  /**
+   * Takes the running answer, whose head undici has parsed and which it has paused, out of its hands: the rest of the body
+   * comes to `taker`, and `broken` is called if the socket ends before `bodyTaken`. undici is told that its socket was closed;
+   * the next request gets a new client.
+   */
+  takeOver(taker: Taker, broken: () => void): void {
+    const { socket, inlet } = this.#line
+    const held: Buffer[] = []
+    const read = (): Buffer | null => socket.read() as Buffer | null
+    for (let chunk = read(); chunk !== null; chunk = read()) held.push(chunk)
+    const closing: ((this: unknown) => void)[] = []
+    for (const event of events)
+      for (const listener of socket.rawListeners(event) as ((this: unknown) => void)[]) {
+        if (this.#own.get(event)?.has(listener)) continue
+        socket.removeListener(event, listener)
+        if (event === 'close') closing.push(listener)
+      }
+    for (const listener of closing) listener.call(socket)
+    this.#client = undefined
+    this.markEnd()
+    this.#broken = broken
+    socket.on('end', broken)
+    socket.on('close', broken)
+    inlet?.give(taker)
+    let wantsMore = true
+    for (const chunk of held) wantsMore = taker.bytes(chunk)
+    if (wantsMore) this.flow()
+  }
+
+  /** After a taker answered that it wanted no more. */
+  flow(): void {
+    this.#line.inlet?.flow()
+  }
+
+  /** The body that went past undici is whole. */
+  bodyTaken(): void {
+    const { socket, inlet } = this.#line
+    inlet?.close()
+    if (this.#broken === undefined) return
+    socket.off('end', this.#broken)
+    socket.off('close', this.#broken)
+    this.#broken = undefined
+  }
+
   /** Requests sent on it, the running one included. */
   get requests(): number {
     return this.#requests
@@ -60,8 +108,10 @@ export class Connection {
 
   /** True while another request may be sent. */
   get usable(): boolean {
-    const { socket } = this.#line
-    return !socket.destroyed && socket.errored === null && socket.readable && socket.writable
+    const { socket, inlet } = this.#line
+    return (
+      inlet?.hasExcess !== true && !socket.destroyed && socket.errored === null && socket.readable && socket.writable
+    )
   }
 
   /** What ended it, if that was an error. */
@@ -86,11 +136,12 @@ export class Connection {
   /** True if bytes came after the end of the last answer. They are an answer to nothing: see `markEnd`. */
   get hasExcess(): boolean {
     // Or the parser met the first byte of an answer that nobody had asked for.
-    return this.#leftover > 0 || isOfTheParser(this.error)
+    return this.#leftover > 0 || this.#line.inlet?.hasExcess === true || isOfTheParser(this.error)
   }
 
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
     this.#requests++
+    this.#client ??= this.#makeClient()
     this.#client.dispatch(options, handler)
   }
 
@@ -107,6 +158,33 @@ export class Connection {
   destroy(): void {
     this.#line.socket.destroy()
     this.#line.tcp.destroy()
-    void this.#client.destroy(null)
+    void this.#client?.destroy(null)
+  }
+
+  #makeClient(): Client {
+    const { socket } = this.#line
+    for (const event of events) this.#own.set(event, new Set(socket.rawListeners(event)))
+    let handedOver = false
+    return new Client(this.#origin, {
+      allowH2: false,
+      pipelining: 1,
+      // The stall timer stands above, on the steady clock.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      maxHeaderSize: this.#options.maximumHeadBytes,
+      keepAliveTimeout: this.#options.idleMs,
+      keepAliveMaxTimeout: this.#options.idleMs,
+      connect: (_options, callback) => {
+        // Never in the same tick: the client would miss it and the request would wait for ever.
+        if (!handedOver)
+          queueMicrotask(() => {
+            this.#line.inlet?.open()
+            callback(null, socket)
+          })
+        // It asks again when the socket died before the request was written. To dial is not its business.
+        else queueMicrotask(() => callback(new Error('the connection was closed'), null))
+        handedOver = true
+      },
+    })
   }
 }

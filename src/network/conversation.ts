@@ -17,6 +17,9 @@
  * - An unsolicited `100 Continue` fails the request. That stays so: it fails cleanly, as a malformed answer.
  * - The parser keeps no bytes for us once it runs on: it is paused with the head and waits for `receive`.
  * - A handler must have `onRequestStart`, and must not throw.
+ *
+ * A large body of known length for a sink that lends memory goes past undici, once the head is parsed: each of its reads
+ * would make a fresh buffer, and the copy from it costs as much as the network. See `inlet.ts`.
  */
 import { type Dispatcher } from 'undici'
 import { LonghaulError } from '../contract/errors.ts'
@@ -32,8 +35,11 @@ import {
 } from '../world/transport.ts'
 import { type Connection } from './connection.ts'
 import { failureOf } from './failures.ts'
+import type { Taker } from './inlet.ts'
 import { type Framing, framingOf, headSize, headerList } from './framing.ts'
 
+/** Below this, a body is there before going past undici would have paid. */
+const worthGoingPast = 256 * 1024
 /** Far more than any honest server sends. */
 const maximumInterimAnswers = 50
 
@@ -49,7 +55,7 @@ export interface ConversationOptions {
   readonly over: () => void
 }
 
-export class Conversation implements Dispatcher.DispatchHandler, Exchange {
+export class Conversation implements Dispatcher.DispatchHandler, Exchange, Taker {
   /** Resolves when the head is there. */
   readonly opened: Promise<void>
   readonly #options: ConversationOptions
@@ -74,6 +80,8 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange {
   #ending = false
   #outcome: Outcome | undefined
   #settled = false
+  /** The body goes past undici. */
+  #past = false
 
   constructor(options: ConversationOptions) {
     this.#options = options
@@ -109,6 +117,7 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange {
       throw new LonghaulError('INVALID_ARGUMENT', 'receive() was called twice; the bytes of a body are given once.')
     }
     this.#sink = sink
+    if (this.#goesPast(sink)) this.#takeOver()
     this.#advance()
     return this.#bodyEnded.promise
   }
@@ -161,7 +170,7 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#outcome !== undefined || chunk.length === 0) return
+    if (this.#outcome !== undefined || this.#past || chunk.length === 0) return
     this.#bytes += chunk.length
     // `chunk` is a piece of what the socket read, not of the parser's memory: it stays ours.
     if (this.#sink === undefined || this.#sinkIsBusy || this.#queue.length > 0) this.#queue.push(chunk)
@@ -170,7 +179,7 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange {
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
-    if (this.#outcome !== undefined || this.#framing === undefined) return
+    if (this.#outcome !== undefined || this.#past || this.#framing === undefined) return
     // Said now, and not a turn later, as the connection may be reset in between; that would not matter any more.
     const wrong = this.#whatIsWrongWithTheEnd(this.#framing)
     if (wrong !== undefined) {
@@ -188,7 +197,7 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    if (this.#outcome !== undefined || this.#ending) return
+    if (this.#outcome !== undefined || this.#ending || this.#past) return
     const code = 'code' in error ? error.code : undefined
     if (code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_NOT_SUPPORTED') {
       this.#stop(
@@ -199,6 +208,59 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange {
     // undici often says only "closed"; the socket knows why.
     const told = code === 'UND_ERR_SOCKET' ? (this.#connection.error ?? error) : error
     this.#stopAfterQueue(failureOf(told, this.#phase(), this.#connection.peer))
+  }
+
+  // ---------------------------------------------------------------------------------------- for a body that goes past undici
+
+  room(): Uint8Array | undefined {
+    if (this.#sinkIsBusy || this.#queue.length > 0 || this.#outcome !== undefined) return undefined
+    // Whatever comes behind the body must not be written over what the sink takes next.
+    return this.#sink?.room?.()?.subarray(0, this.#left)
+  }
+
+  bytes(bytes: Uint8Array): boolean {
+    if (this.#outcome !== undefined || this.#ending) return false
+    const ours = bytes.subarray(0, this.#left)
+    const excess = bytes.byteLength - ours.byteLength
+    this.#bytes += ours.byteLength
+    if (this.#sink === undefined || this.#sinkIsBusy || this.#queue.length > 0) this.#queue.push(Buffer.from(ours))
+    else this.#deliver(this.#sink, ours)
+    if (this.#left === 0) this.#pastEnded(excess)
+    return this.#outcome === undefined && !this.#sinkIsBusy && this.#queue.length === 0
+  }
+
+  /** Large bodies of known length, for a sink that lends memory. */
+  #goesPast(sink: BodySink): boolean {
+    const length = this.#framing?.length ?? 0
+    return (
+      sink.room !== undefined && length >= worthGoingPast && this.#outcome === undefined && this.#connection.canTakeOver
+    )
+  }
+
+  #takeOver(): void {
+    this.#past = true
+    this.#connection.takeOver(this, () => {
+      if (this.#outcome !== undefined || this.#ending) return
+      const came = `${this.#bytes} of ${this.#framing?.length} bytes came`
+      const { error } = this.#connection
+      this.#stopAfterQueue(
+        error === undefined ? this.#failure('connection lost', came) : failureOf(error, 'body', this.#connection.peer),
+      )
+    })
+  }
+
+  #pastEnded(excess: number): void {
+    this.#ending = true
+    this.#connection.bodyTaken()
+    const end: BodyEnd = { proof: 'length', bytes: this.#bytes, trailers: [] }
+    setImmediate(() => {
+      if (excess > 0) this.#tooLong()
+      else this.#concludeWith(end)
+    })
+  }
+
+  get #left(): number {
+    return (this.#framing?.length ?? 0) - this.#bytes
   }
 
   // ------------------------------------------------------------------------------------------------------------- inside
@@ -216,13 +278,17 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange {
   #concludeWith(end: BodyEnd): void {
     if (this.#outcome !== undefined) return
     if (this.#connection.hasExcess) {
-      this.#stopAfterQueue(this.#failure('body too long', 'more bytes came than the answer announced'))
+      this.#tooLong()
       return
     }
     this.#outcome = { end }
     if (this.#connection.usable) this.#options.release()
     else this.#connection.destroy()
     this.#advance()
+  }
+
+  #tooLong(): void {
+    this.#stopAfterQueue(this.#failure('body too long', 'more bytes came than the answer announced'))
   }
 
   /** Hands out what is queued; then either all is over, or more may come. */
@@ -232,6 +298,7 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange {
     }
     if (this.#sinkIsBusy || this.#queue.length > 0) return
     if (this.#outcome !== undefined) this.#settle(this.#outcome)
+    else if (this.#past) this.#connection.flow()
     else if (this.#sink !== undefined) this.#controller?.resume()
   }
 

@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { type LookupFunction, type Socket, connect as connectTcp, isIP } from 'node:net'
 import { type ConnectionFacts, NetworkFailure, type NetworkPhase } from '../world/transport.ts'
 import { failureOf } from './failures.ts'
+import { Inlet } from './inlet.ts'
 import { failureOnTheWay, nameOf, open, type Way } from './proxy/through.ts'
 import { type Layer, plain, type Protocol, secured } from './secure.ts'
 import { requirePin } from './pins.ts'
@@ -51,6 +52,8 @@ export interface Line {
   /** `host:port`, for messages. */
   readonly peer: string
   readonly facts: DialFacts
+  /** Where the clear text comes in, if it can be led past the stream of `socket`. */
+  readonly inlet: Inlet | undefined
   /** True once the peer has ended its side in good order: by FIN without TLS, by close_notify with it. */
   endedInGoodOrder(): boolean
   /** What TLS said when it broke; `socket.errored` does not know all of that. */
@@ -78,7 +81,9 @@ export async function dial(target: DialTarget, timeoutMs: number, signal: AbortS
   facts[named ? 'domainLookupStartMs' : 'connectStartMs'] = Date.now()
   let onTheWay = way
 
+  const inlet = new Inlet()
   const tcp = connectTcp({
+    onread: inlet.onread,
     host: next.host,
     port: next.port,
     autoSelectFamily: true,
@@ -88,6 +93,7 @@ export async function dial(target: DialTarget, timeoutMs: number, signal: AbortS
     keepAliveInitialDelay: keepAliveProbeMs,
     ...(lookup !== undefined && { lookup }),
   })
+  inlet.attach(tcp)
   // Stays for life: a reset while nobody listens (idle, or given up) would otherwise end the process.
   tcp.on('error', ignored)
   tcp.on('lookup', () => {
@@ -120,7 +126,7 @@ export async function dial(target: DialTarget, timeoutMs: number, signal: AbortS
       facts.tlsCipher = secure.socket.getCipher().standardName
     }
     facts.connectEndMs = Date.now()
-    return { ...layer, tcp, peer, facts }
+    return { ...layer, tcp, peer, facts, inlet: layer.socket === tcp ? inlet : undefined }
   } catch (error) {
     layer.socket.destroy()
     tcp.destroy()

@@ -1,19 +1,21 @@
 /** Runs attempts: each is one async function whose end is always exactly one outcome. Knows no journal and no session. */
 import type { Access } from './access.ts'
 import type { Assignment, Engine, Outcome, Report } from './assignment.ts'
+import { Buffers } from './download/buffers.ts'
 import { download } from './download/download.ts'
 import type { TransferWorld } from './download/attempt.ts'
 import { RateTree } from './rates/rate-tree.ts'
 
 export function createEngine(world: TransferWorld): Engine {
   const rates = new RateTree(world.clock)
+  const buffers = new Buffers()
   return {
     async run(assignment: Assignment, report: Report, signal: AbortSignal, access?: Access): Promise<Outcome> {
       const facts = { task: assignment.task, attempt: assignment.attempt }
       world.log.debug('attempt begins', facts)
       const { task, session, policy } = assignment
       const throttle = rates.open({ task, session, bytesPerSecond: policy.bandwidthLimit })
-      const here = { ...world, throttle, ...(access !== undefined && { access }) }
+      const here = { ...world, buffers, throttle, ...(access !== undefined && { access }) }
       const outcome = await download(assignment, report, here, signal).finally(() => throttle.close())
       if (outcome.kind === 'failed')
         world.log.info('attempt failed', { ...facts, code: outcome.error.code, failure: outcome.failure.kind })

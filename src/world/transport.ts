@@ -3,6 +3,7 @@
  * parsing, TLS, proxies and pools.
  */
 import type { ProxyJson } from '../contract/proxy.ts'
+import type { ClientCertificate } from '../contract/secret-reference.ts'
 
 export type HeaderList = readonly (readonly [name: string, value: string])[]
 
@@ -15,6 +16,10 @@ export interface Outgoing {
     readonly ca?: readonly string[]
     readonly minimumVersion?: 'TLSv1.2' | 'TLSv1.3'
     readonly maximumVersion?: 'TLSv1.2' | 'TLSv1.3'
+    /** Read at each connection that is made; the same reference may lead to another key by then. */
+    readonly clientCertificate?: ClientCertificate
+    /** `sha256/BASE64`; none: every chain that is trusted will do. */
+    readonly pins?: readonly string[]
   }
   /** @default 'system' */
   readonly proxy?: ProxyJson
@@ -66,6 +71,7 @@ export type NetworkFailureCause =
   | 'certificate untrusted'
   | 'certificate has unknown root'
   | 'client certificate required'
+  | 'client certificate rejected'
   /** It may go better the next time. */
   | 'proxy failed'
   /** It would not. */
@@ -101,8 +107,16 @@ export interface BodyEnd {
   readonly trailers: HeaderList
 }
 
-/** `bytes` are lent until the promise settles: that is all the back-pressure there is. `undefined` = taken at once. */
-export type BodySink = (bytes: Uint8Array) => Promise<void> | undefined
+/** Where the bytes of a body go. */
+export interface BodySink {
+  /** `bytes` are lent until the promise settles: that is all the back-pressure there is. `undefined` = taken at once. */
+  (bytes: Uint8Array): Promise<void> | undefined
+  /**
+   * Memory that the next bytes may be put into before they are handed over as a view of it, which then costs no copy. It is
+   * lent until the sink is given other bytes, or `receive` has settled. Undefined: there is none now.
+   */
+  readonly room?: () => Uint8Array | undefined
+}
 
 export interface Exchange {
   readonly head: ResponseHead

@@ -10,6 +10,7 @@ import type { Assignment, Report } from '../assignment.ts'
 import { unfenced } from '../endings.ts'
 import type { Measures } from '../measures.ts'
 import type { Throttle } from '../rates/throttle.ts'
+import type { Buffers } from './buffers.ts'
 
 /** The parts of the world that a transfer touches. */
 export interface TransferWorld {
@@ -24,13 +25,18 @@ export interface TransferWorld {
   readonly access?: Access
 }
 
+/** What is shared by all attempts of an engine besides. */
+export interface AttemptWorld extends TransferWorld {
+  readonly buffers: Buffers
+}
+
 export interface Attempt {
   /** Its `ifExists` is what holds for the file that is in the place; see `ownFile`. */
   readonly assignment: Assignment
   /** As the user gave it. */
   readonly asked: Assignment['ifExists']
   readonly report: Report
-  readonly world: TransferWorld
+  readonly world: AttemptWorld
   readonly measures: Measures
   readonly progress: Progress
   readonly folder: Folder

@@ -13,7 +13,7 @@ import { PartFile } from '../files/part-file.ts'
 import { ask } from '../http/request.ts'
 import { Measures } from '../measures.ts'
 import { countBytes, prefixLength, withoutRange } from '../ranges.ts'
-import { type Attempt, Progress, restart, type TransferWorld } from './attempt.ts'
+import { type Attempt, type AttemptWorld, Progress, restart } from './attempt.ts'
 import { deliver, type Finished, finishPublishing, notModified, skipped } from './delivery.ts'
 import { isStillDelivered, type Kept, keptPart, knownName, named, ownFile, revalidation } from './kept.ts'
 import type { JoiningFacts } from './joining.ts'
@@ -28,7 +28,7 @@ type Ending = Outcome extends infer O ? (O extends Outcome ? Omit<O, 'measure'> 
 export async function download(
   assignment: Assignment,
   report: Report,
-  world: TransferWorld,
+  world: AttemptWorld,
   signal: AbortSignal,
 ): Promise<Outcome> {
   const measures = new Measures()

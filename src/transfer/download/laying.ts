@@ -11,7 +11,7 @@
 import type { ByteRanges, Representation } from '../../contract/bytes.ts'
 import { LonghaulError } from '../../contract/errors.ts'
 import { maskUrl } from '../../contract/task.ts'
-import type { BodyEnd, HeaderList } from '../../world/transport.ts'
+import type { BodyEnd, BodySink, HeaderList } from '../../world/transport.ts'
 import { asEnding, asError, AttemptFailed, AttemptStopped } from '../endings.ts'
 import type { PartFile } from '../files/part-file.ts'
 import type { Answer } from '../http/request.ts'
@@ -268,13 +268,17 @@ export class Laying {
 
   async #lay(giving: Giving): Promise<void> {
     const { answer, claim } = giving
-    const segment = new Segment(this.#facts.part, claim.from, finite(claim.to), (from, to) => {
+    const { buffers } = this.#attempt.world
+    const segment = new Segment(this.#facts.part, claim.from, finite(claim.to), buffers, (from, to) => {
       this.#ranges = withRange(this.#ranges, from, to)
       this.#facts.verification.advance(prefixLength(this.#ranges))
     })
     this.#segments.add(segment)
     try {
-      const end = await answer.receive((bytes) => this.#take(giving, segment, bytes))
+      const sink: BodySink = Object.assign((bytes: Uint8Array) => this.#take(giving, segment, bytes), {
+        room: () => segment.room(),
+      })
+      const end = await answer.receive(sink)
       await segment.flush()
       this.#concluded(giving, end)
     } catch (thrown) {
@@ -283,6 +287,7 @@ export class Laying {
     } finally {
       answer.close()
       this.#segments.delete(segment)
+      await segment.close()
       this.#pieces.release(claim)
     }
   }

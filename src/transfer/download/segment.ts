@@ -1,16 +1,16 @@
 /**
- * One connection lays its bytes: strictly one after another from a position of the part file. Small chunks are gathered, so
- * that a fast server costs a write a mebibyte; while one buffer is being written the other fills, and when both are full the
- * sender waits.
+ * One connection lays its bytes: strictly one after another from a position of the part file. They are gathered, so that a fast
+ * server costs a write a mebibyte; while one buffer is being written the other fills, and when both are full the sender waits.
+ *
+ * The buffer that fills is lent to who receives (`room`): bytes that were put there come back by `take` and are not copied.
  */
 import { asError } from '../endings.ts'
 import type { PartFile } from '../files/part-file.ts'
-
-const bufferBytes = 1024 * 1024
-const smallestBuffer = 64 * 1024
+import type { Buffers } from './buffers.ts'
 
 export class Segment {
   readonly #part: PartFile
+  readonly #buffers: Buffers
   /** Exclusive, if known: a small file needs no large buffer. */
   readonly #until: number | undefined
   readonly #written: (from: number, to: number) => void
@@ -20,6 +20,10 @@ export class Segment {
   #landed: number
   #filling: Buffer | undefined
   #filled = 0
+  /**
+   * Written, to be filled again. It stays here: whoever receives may still put the next bytes into room of it that was lent
+   * before a flush sent it off, and in another's hands these would overwrite what that one has taken.
+   */
   #spare: Buffer | undefined
   /** Never rejects: a failure waits in `#failure` for the next who asks. */
   #writing: Promise<void> | undefined
@@ -29,29 +33,43 @@ export class Segment {
     part: PartFile,
     from: number,
     until: number | undefined,
+    buffers: Buffers,
     /** Called when the write of a stretch returned. */
     written: (from: number, to: number) => void,
   ) {
     this.#part = part
+    this.#buffers = buffers
     this.#until = until
     this.#written = written
     this.#position = from
     this.#landed = from
+    buffers.enter()
   }
 
   get position(): number {
     return this.#position
   }
 
-  /** `bytes` are lent until the promise settles; `undefined` = taken. @throws FileFailure */
+  /** Where the next bytes may be put before they are given to `take`; undefined while both buffers are in use. */
+  room(): Uint8Array | undefined {
+    if (this.#failure !== undefined) return undefined
+    const filling = this.#buffer()
+    return this.#filled < filling.byteLength ? filling.subarray(this.#filled) : undefined
+  }
+
+  /** `bytes` are lent until the promise settles; `undefined` = taken, and more may come. @throws FileFailure */
   take(bytes: Uint8Array): Promise<void> | undefined {
     if (this.#failure !== undefined) throw this.#failure
-    const filling = this.#buffer()
-    if (bytes.byteLength < filling.byteLength - this.#filled) {
-      this.#copy(filling, bytes)
-      return undefined
+    let rest = bytes
+    while (rest.byteLength > 0) {
+      const filling = this.#buffer()
+      if (this.#filled === filling.byteLength) return this.#takeLater(rest)
+      const piece = rest.subarray(0, filling.byteLength - this.#filled)
+      this.#put(filling, piece)
+      rest = rest.subarray(piece.byteLength)
+      if (this.#filled === filling.byteLength && this.#writing === undefined) this.#write()
     }
-    return this.#takeAndWrite(bytes)
+    return this.#filling !== undefined && this.#filled === this.#filling.byteLength ? this.#writing : undefined
   }
 
   /** Everything taken before the call is written when it returns. @throws FileFailure */
@@ -65,30 +83,35 @@ export class Segment {
     if (this.#failure !== undefined) throw this.#failure
   }
 
-  async #takeAndWrite(bytes: Uint8Array): Promise<void> {
-    for (let done = 0; done < bytes.byteLength;) {
-      const filling = this.#buffer()
-      const piece = bytes.subarray(done, done + filling.byteLength - this.#filled)
-      this.#copy(filling, piece)
-      done += piece.byteLength
-      if (this.#filled < filling.byteLength) continue
-      while (this.#writing !== undefined) await this.#writing
-      if (this.#failure !== undefined) throw this.#failure
-      // A flush may have sent it off while we waited.
-      if (this.#filling === filling && this.#filled === filling.byteLength) this.#write()
-    }
+  /** Gives the memory back. Nothing is taken any more, and nobody puts bytes into the room that was lent. */
+  async close(): Promise<void> {
+    await this.#writing
+    for (const buffer of [this.#filling, this.#spare]) if (buffer !== undefined) this.#buffers.give(buffer)
+    this.#filling = undefined
+    this.#spare = undefined
+    this.#filled = 0
+    this.#buffers.leave()
   }
 
-  #copy(into: Buffer, bytes: Uint8Array): void {
-    into.set(bytes, this.#filled)
+  async #takeLater(bytes: Uint8Array): Promise<void> {
+    await this.#writing
+    await this.take(bytes)
+  }
+
+  #put(into: Buffer, bytes: Uint8Array): void {
+    const isThere = bytes.buffer === into.buffer && bytes.byteOffset === into.byteOffset + this.#filled
+    if (!isThere) into.set(bytes, this.#filled)
     this.#filled += bytes.byteLength
     this.#position += bytes.byteLength
   }
 
   #buffer(): Buffer {
     if (this.#filling !== undefined) return this.#filling
-    const left = this.#until === undefined ? bufferBytes : this.#until - this.#position
-    this.#filling = this.#spare ?? Buffer.allocUnsafeSlow(Math.min(bufferBytes, Math.max(smallestBuffer, left + 1)))
+    // One more than the file needs: it is not full before the end, and the end is written by `flush`.
+    const left = this.#until === undefined ? Infinity : this.#until - this.#position + 1
+    // Where many connections have begun meanwhile, a large one is exchanged.
+    const spare = this.#spare !== undefined && this.#spare.byteLength <= this.#buffers.size ? this.#spare : undefined
+    this.#filling = spare ?? this.#buffers.take(left)
     this.#spare = undefined
     return this.#filling
   }
@@ -108,6 +131,7 @@ export class Segment {
         this.#landed = to
         this.#spare = full
         this.#written(from, to)
+        if (this.#filling !== undefined && this.#filled === this.#filling.byteLength) this.#write()
       },
       (error: unknown) => {
         this.#writing = undefined

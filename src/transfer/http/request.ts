@@ -66,12 +66,13 @@ export async function ask(
   signal: AbortSignal,
 ): Promise<Answer> {
   let next = withDefaults(request)
+  let here = policy
   let site: SiteContext = 'strict'
   let previous: { readonly url: string; readonly remoteAddress: string | undefined } | undefined
   for (let hops = 0; ; hops++) {
     const from = next
     const who = { access: world.access, cookies: policy.cookies, site }
-    const answer = await introduced(from, who, (headers) => askOnce(from, headers, policy, world, signal))
+    const answer = await introduced(from, who, (headers) => askOnce(from, headers, here, world, signal))
     const remoteAddress = answer.facts.proxied ? undefined : answer.facts.remoteAddress
     try {
       if (previous !== undefined && remoteAddress !== undefined && isPrivateAddress(remoteAddress))
@@ -88,6 +89,7 @@ export async function ask(
         )
       previous = { url: next.url, remoteAddress }
       next = redirected(next, answer.status, location, remoteAddress, policy)
+      if (new URL(next.url).origin !== new URL(previous.url).origin) here = nameless(here)
       if (site !== 'strict' || !isSameSite(previous.url, next.url))
         site = next.method === 'GET' || next.method === 'HEAD' ? 'lax' : 'none'
     } catch (error) {
@@ -98,6 +100,12 @@ export async function ask(
     answer.close()
     world.measures.redirected()
   }
+}
+
+/** To another origin the client does not tell who it is, by header or by certificate. */
+function nameless(policy: RequestPolicy): RequestPolicy {
+  const { clientCertificate: _ours, ...tls } = policy.tls
+  return { ...policy, tls }
 }
 
 type RawAnswer = Answer & { readonly facts: Exchange['facts'] }
@@ -151,7 +159,7 @@ async function askOnce(
 }
 
 function guarded(sink: BodySink, guard: Guard, transaction: OpenTransaction): BodySink {
-  return (bytes) => {
+  return lending(sink, guard, (bytes) => {
     // The exchange may still hand out what it had when we let go of it; nobody is there to take it.
     if (guard.over) return undefined
     transaction.received(bytes.byteLength)
@@ -162,7 +170,13 @@ function guarded(sink: BodySink, guard: Guard, transaction: OpenTransaction): Bo
     }
     guard.busy()
     return taken.then(() => guard.heard())
-  }
+  })
+}
+
+/** `take` with the room of `sink`, as long as somebody is there. */
+function lending(sink: BodySink, guard: Guard, take: (bytes: Uint8Array) => Promise<void> | undefined): BodySink {
+  const { room } = sink
+  return room === undefined ? take : Object.assign(take, { room: () => (guard.over ? undefined : room()) })
 }
 
 /**
@@ -171,13 +185,13 @@ function guarded(sink: BodySink, guard: Guard, transaction: OpenTransaction): Bo
  */
 function throttled(sink: BodySink, guard: Guard, throttle: Throttle | undefined): BodySink {
   if (throttle === undefined) return sink
-  return (bytes) => {
+  return lending(sink, guard, (bytes) => {
     const { step } = throttle
     if (step === undefined) return sink(bytes)
     if (bytes.byteLength > step) return inPieces(bytes, sink, guard, throttle)
     const paid = throttle.take(bytes.byteLength)
     return paid === undefined ? sink(bytes) : paid.then(() => (guard.over ? undefined : sink(bytes)))
-  }
+  })
 }
 
 async function inPieces(bytes: Uint8Array, sink: BodySink, guard: Guard, throttle: Throttle): Promise<void> {
@@ -325,7 +339,7 @@ function decoded(text: string): string {
 }
 
 function outgoing(request: RequestFacts, { tls, proxy }: RequestPolicy): Outgoing {
-  const { ca, minimumVersion, maximumVersion } = tls
+  const { ca, minimumVersion, maximumVersion, clientCertificate, pins } = tls
   return {
     ...request,
     proxy,
@@ -333,6 +347,8 @@ function outgoing(request: RequestFacts, { tls, proxy }: RequestPolicy): Outgoin
       ...(ca !== undefined && { ca }),
       ...(minimumVersion !== undefined && { minimumVersion }),
       ...(maximumVersion !== undefined && { maximumVersion }),
+      ...(clientCertificate !== undefined && { clientCertificate }),
+      ...(pins !== undefined && { pins }),
     },
   }
 }

@@ -1,0 +1,47 @@
+/**
+ * Memory in which bytes wait to be written, for all transfers together: two buffers a connection, large while there are few
+ * connections, smaller when there are many, so that the sum stays below 32 MiB. What is given back is used again, and let go of
+ * when the last connection has ended.
+ */
+
+const budgetBytes = 32 * 1024 * 1024
+const largest = 1024 * 1024
+const smallest = 64 * 1024
+/** Of each connection: one fills while the other is written. */
+const each = 2
+
+export class Buffers {
+  #users = 0
+  readonly #free: Buffer[] = []
+
+  /** A connection begins. Its end is told by {@link leave}. */
+  enter(): void {
+    this.#users++
+  }
+
+  leave(): void {
+    this.#users--
+    if (this.#users === 0) this.#free.length = 0
+  }
+
+  /** Bytes of a buffer, as many connections as there are. */
+  get size(): number {
+    let size = largest
+    while (size > smallest && size * each * this.#users > budgetBytes) size /= 2
+    return size
+  }
+
+  /** @param atMost bytes that are still to come, if that is known: a small file needs no large buffer */
+  take(atMost: number): Buffer {
+    const { size } = this
+    if (atMost < size) return Buffer.allocUnsafeSlow(Math.max(1, Math.min(size, atMost)))
+    const index = this.#free.findLastIndex((buffer) => buffer.byteLength === size)
+    return index < 0 ? Buffer.allocUnsafeSlow(size) : this.#free.splice(index, 1)[0]!
+  }
+
+  /** Nobody may hold a view of it any more. */
+  give(buffer: Buffer): void {
+    const { size } = this
+    if (buffer.byteLength === size && this.#free.length * size < budgetBytes) this.#free.push(buffer)
+  }
+}
