@@ -44,7 +44,7 @@ const failed = 'proxy failed'
 const refused = 'proxy refused'
 const secure = 'https://files.example/a?token=1'
 
-const answers: readonly (readonly [said: string, answer: string, expected: Expected])[] = [
+const answers: readonly (readonly [said: string, answer: string, expected: Expected, given?: typeof secret])[] = [
   [
     'wants credentials that were not given',
     'HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm="x"\r\n\r\n',
@@ -52,11 +52,12 @@ const answers: readonly (readonly [said: string, answer: string, expected: Expec
   ],
   [
     'wants credentials of another kind',
-    'HTTP/1.1 407 No\r\nProxy-Authenticate: Negotiate\r\nProxy-Authenticate: Digest realm="a, Basic b", nonce="c", NTLM\r\n\r\n',
+    'HTTP/1.1 407 No\r\nProxy-Authenticate: Negotiate\r\nProxy-Authenticate: Digest realm="a, Basic b", nonce="c", algorithm=SHA-512-256, NTLM\r\n\r\n',
     {
       reason: refused,
-      says: /wants authentication by Negotiate or Digest or NTLM \(407\), and only Basic is supported$/,
+      says: /wants authentication by Negotiate or Digest or Ntlm \(407\), and what we have is Basic and Digest by MD5/,
     },
+    secret,
   ],
   ['does not allow the address', 'HTTP/1.1 403 No\r\n\r\n', { reason: refused, says: /403: it does not allow/ }],
   [
@@ -92,10 +93,10 @@ const answers: readonly (readonly [said: string, answer: string, expected: Expec
     { reason: failed, says: /sent more than its answer before anything was asked$/ },
   ],
 ]
-for (const [said, answer, expected] of answers) {
+for (const [said, answer, expected, given] of answers) {
   test(`a proxy that ${said} in answer to CONNECT: ${expected.reason}`, async () => {
     await using proxy = await ProxyServer.start({ instead: (socket) => socket.write(answer) })
-    await fails(by(proxy), secure, expected)
+    await fails(by(proxy, given), secure, expected)
   })
 }
 
@@ -105,7 +106,8 @@ test('a proxy that does not accept the credentials is not asked again', async ()
   await fails(by(proxy, secret), secure, expected)
   await fails(by(proxy, secret), 'http://files.example/a', expected)
   await fails(by(proxy), 'http://files.example/a', { reason: refused, says: /wants a user and a password \(407\)$/ })
-  assert.equal(proxy.told.length, 3)
+  // Asked twice each with something to show, once without.
+  assert.equal(proxy.told.length, 5)
 })
 
 test('a 407 of a server is no word of a proxy', async () => {

@@ -34,9 +34,11 @@ test('an http address is asked of an HTTP proxy with its whole address, whose cr
     proxy: by(proxy, { user: 'me', password: 'sécret: 1' }),
   })
   assert.equal(digest, server.digest('/a'))
-  assert.match(proxy.told[0] ?? '', new RegExp(`^GET ${url.replace('?', '\\?')} HTTP/1.1\r\n`))
-  assert.match(proxy.told[0] ?? '', new RegExp(`^host: ${new URL(url).host}\r$`, 'm'))
-  assert.match(proxy.told[0] ?? '', /^proxy-authorization: Basic bWU6c8OpY3JldDogMQ==\r$/m)
+  assert.equal(proxy.told.length, 2, 'the first one learnt what is wanted')
+  assert.doesNotMatch(proxy.told[0] ?? '', /authorization/i)
+  assert.match(proxy.told[1] ?? '', new RegExp(`^GET ${url.replace('?', '\\?')} HTTP/1.1\r\n`))
+  assert.match(proxy.told[1] ?? '', new RegExp(`^host: ${new URL(url).host}\r$`, 'm'))
+  assert.match(proxy.told[1] ?? '', /^proxy-authorization: Basic bWU6c8OpY3JldDogMQ==\r$/m)
   assert.equal(server.requests[0]?.headers['proxy-authorization'], undefined)
   assert.equal(exchange.facts.proxied, true)
   assert.equal(exchange.facts.remoteAddress, '127.0.0.1')
@@ -54,10 +56,10 @@ test('an https address goes through a tunnel, and the proxy sees nothing but its
     proxy: by(proxy, { user: 'me', password: 'secret' }),
   })
   assert.equal(digest, server.digest('/hidden'))
-  assert.equal(proxy.told.length, 1)
+  assert.equal(proxy.told.length, 2)
   const { host } = new URL(url)
   assert.equal(
-    proxy.told[0],
+    proxy.told[1],
     `CONNECT ${host} HTTP/1.1\r\nHost: ${host}\r\nUser-Agent: longhaul\r\nProxy-Authorization: Basic bWU6c2VjcmV0\r\n\r\n`,
   )
   assert.equal(server.requests[0]?.headers['proxy-authorization'], undefined)
@@ -65,6 +67,26 @@ test('an https address goes through a tunnel, and the proxy sees nothing but its
   assert.match(exchange.facts.tlsVersion ?? '', /^TLSv1/)
   await transport.close()
 })
+
+for (const secure of [false, true]) {
+  test(
+    `a proxy on the way to ${secure ? 'https' : 'http'} that takes Digest never hears the password, and is asked once only`,
+    withOpenssl,
+    async () => {
+      await using server = secure ? await secureServer() : await plainServer()
+      await using proxy = await ProxyServer.start({ credential: 'me:secret', scheme: 'Digest' })
+      const transport = createTransport()
+      const url = server.file('/a', { size: 1000, script: Array.from({ length: 4 }, () => ({ closes: 'announced' })) })
+      const options = { tls: { ca: [testAuthority()] }, proxy: by(proxy, { user: 'me', password: 'secret' }) }
+      await ask(transport, url, options)
+      await Promise.all([ask(transport, url, options), ask(transport, url, options), ask(transport, url, options)])
+      assert.equal(server.requests.length, 4)
+      assert.equal(proxy.told.filter((head) => !/^proxy-authorization: Digest /im.test(head)).length, 1)
+      assert.equal(proxy.told.length, 5)
+      await transport.close()
+    },
+  )
+}
 
 test('the certificate of a server behind a tunnel is checked against the name of the server', withOpenssl, async () => {
   await using server = await FaultServer.start({ name, certificate: 'good' })
@@ -213,16 +235,15 @@ test('requests to many origins at once by way of one proxy each get their own by
 
 test('what the environment says is followed, and what the request says instead of it', async () => {
   await using server = await FaultServer.start()
-  await using proxy = await ProxyServer.start()
+  await using proxy = await ProxyServer.start({ credential: 'me:secret' })
   const transport = createTransport({
     environment: { http_proxy: `http://me:secret@127.0.0.1:${proxy.port}`, no_proxy: '<-loopback>,.example' },
   })
   const url = server.file('/a', { size: 10 })
   await ask(transport, url)
-  assert.equal(proxy.told.length, 1)
-  assert.match(proxy.told[0] ?? '', /^proxy-authorization: Basic bWU6c2VjcmV0\r$/m)
+  assert.match(proxy.told[1] ?? '', /^proxy-authorization: Basic bWU6c2VjcmV0\r$/m)
   const { exchange } = await ask(transport, url, { proxy: 'none' })
   assert.equal(exchange.facts.proxied, false)
-  assert.equal(proxy.told.length, 1)
+  assert.equal(proxy.told.length, 2)
   await transport.close()
 })

@@ -14,7 +14,7 @@ function proxyOf(url: string): ProxyAddress {
   return proxy
 }
 
-const connect = (): Parley => connectParley(proxyOf('http://u:p@proxy.example'), 'the proxy', 'a.example:443')
+const connect = (): Parley => connectParley('the proxy', 'a.example:443', 'Basic dTpw')
 const socks = (): Parley =>
   socks5Parley(proxyOf('socks5://u:p@proxy.example'), 'the proxy', { host: 'a.example', port: 443 })
 

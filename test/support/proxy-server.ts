@@ -2,6 +2,7 @@
  * A proxy on raw sockets that keeps a record of all that it was told: an honest one for HTTP and CONNECT or for SOCKS5, or
  * one that says what a test wants. Every name that it is asked for is this machine.
  */
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { createSecureContext, TLSSocket } from 'node:tls'
@@ -11,6 +12,8 @@ export interface ProxyServerOptions {
   readonly kind?: 'http' | 'socks5'
   /** `user:password`; without it nobody is asked. */
   readonly credential?: string
+  /** How it is to be proved over HTTP. @default 'Basic' */
+  readonly scheme?: 'Basic' | 'Digest'
   /** TLS to the proxy itself. */
   readonly certificate?: KeyAndCertificate
   /** Its own words come in pieces of one byte. */
@@ -27,6 +30,7 @@ export class ProxyServer implements AsyncDisposable {
   readonly #options: ProxyServerOptions
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
+  readonly #counts = new Set<string>()
   #connections = 0
 
   static async start(options: ProxyServerOptions = {}): Promise<ProxyServer> {
@@ -80,18 +84,13 @@ export class ProxyServer implements AsyncDisposable {
   }
 
   async #http(client: Reader): Promise<void> {
-    const { credential } = this.#options
-    const expected = credential === undefined ? undefined : `Basic ${Buffer.from(credential).toString('base64')}`
     for (;;) {
       const head = (await client.until('\r\n\r\n')).toString('latin1')
       this.told.push(head)
       const [method = '', target = ''] = head.split(' ')
-      const given = /^proxy-authorization: (.*)\r$/im.exec(head)?.[1]
-      if (expected !== undefined && given !== expected) {
-        await this.#say(
-          client.socket,
-          'HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm="a, Digest b"\r\nContent-Length: 0\r\n\r\n',
-        )
+      const refusal = this.#refusal(head)
+      if (refusal !== undefined) {
+        await this.#say(client.socket, refusal)
         continue
       }
       const url = new URL(method === 'CONNECT' ? `http://${target}` : target)
@@ -107,6 +106,34 @@ export class ProxyServer implements AsyncDisposable {
       server.pipe(client.socket, { end: false })
       server.on('close', () => server.readableAborted && client.socket.destroy())
     }
+  }
+
+  /** The whole answer to who does not prove who he is. */
+  #refusal(head: string): string | undefined {
+    const { credential, scheme = 'Basic' } = this.#options
+    if (credential === undefined) return undefined
+    const given = /^proxy-authorization: (.*)\r$/im.exec(head)?.[1] ?? ''
+    const right =
+      scheme === 'Basic'
+        ? given === `Basic ${Buffer.from(credential).toString('base64')}`
+        : this.#provesDigest(head, given, credential)
+    if (right) return undefined
+    const challenge =
+      scheme === 'Basic' ? 'Basic realm="a, Digest b"' : 'Digest realm="r", nonce="n", qop="auth", algorithm=SHA-256'
+    return `HTTP/1.1 407 No\r\nProxy-Authenticate: ${challenge}\r\nContent-Length: 0\r\n\r\n`
+  }
+
+  #provesDigest(head: string, given: string, credential: string): boolean {
+    const [method = '', target = ''] = head.split(' ')
+    const field = (name: string): string => new RegExp(`\\b${name}="?([^",]*)`).exec(given)?.[1] ?? ''
+    const hash = (text: string): string => createHash('sha256').update(text).digest('hex')
+    const [user = '', password = ''] = credential.split(':')
+    const [count, cnonce] = [field('nc'), field('cnonce')]
+    const key = hash(`${user}:r:${password}`)
+    const expected = hash(`${key}:n:${count}:${cnonce}:auth:${hash(`${method}:${target}`)}`)
+    const isNew = !this.#counts.has(count)
+    this.#counts.add(count)
+    return field('uri') === target && field('response') === expected && isNew
   }
 
   async #socks(client: Reader): Promise<void> {

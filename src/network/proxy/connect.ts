@@ -1,6 +1,6 @@
 /** A tunnel by CONNECT (RFC 9110 §9.3.6), and what a proxy's refusals mean. Strict: what is not HTTP/1 is not guessed at. */
-import type { ProxyAddress, ProxyCredential } from '../../contract/proxy.ts'
-import type { HeaderList, NetworkFailure } from '../../world/transport.ts'
+import type { NetworkFailure } from '../../world/transport.ts'
+import { Challenged } from './identity.ts'
 import { failed, type Parley, refused } from './parley.ts'
 
 /** Names and values of the answer; more than any honest proxy sends. */
@@ -11,14 +11,16 @@ const statusLine = /^HTTP\/1\.[01] ([1-5]\d\d)(?: [^\r\n]*)?$/
 // RFC 9112 §5: a name is a token, and nothing stands between it and the colon.
 const fieldLine = /^([!#$%&'*+\-.^_`|~\dA-Za-z]+):[\t ]*([^\r\n]*?)[\t ]*$/
 
-/** @param target `host:port`, IPv6 in brackets */
-export function connectParley(proxy: ProxyAddress, name: string, target: string): Parley {
-  const { credential } = proxy
+/**
+ * @param target `host:port`, IPv6 in brackets
+ * @param authorization the value of Proxy-Authorization
+ */
+export function connectParley(name: string, target: string, authorization: string | undefined): Parley {
   const lines = [
     `CONNECT ${target} HTTP/1.1`,
     `Host: ${target}`,
     'User-Agent: longhaul',
-    ...(credential === undefined ? [] : [`Proxy-Authorization: ${basic(credential)}`]),
+    ...(authorization === undefined ? [] : [`Proxy-Authorization: ${authorization}`]),
   ]
   let interim = 0
   return {
@@ -48,24 +50,13 @@ export function connectParley(proxy: ProxyAddress, name: string, target: string)
       }
       // A successful answer has no body, whatever its head says.
       if (status < 300) return { used, open: true }
-      throw refusal(name, { status, headers }, credential)
+      throw status === 407 ? new Challenged(name, headers) : refusal(name, status)
     },
   }
 }
 
-/** RFC 7617, in UTF-8. */
-export function basic({ user, password }: ProxyCredential): string {
-  return `Basic ${Buffer.from(`${user}:${password}`, 'utf8').toString('base64')}`
-}
-
 /** Another status than 2xx, in words, with whether it is worth another try. */
-export function refusal(
-  name: string,
-  answer: { readonly status: number; readonly headers: HeaderList },
-  credential: ProxyCredential | undefined,
-): NetworkFailure {
-  const { status } = answer
-  if (status === 407) return refused(name, unauthorised(answer.headers, credential))
+function refusal(name: string, status: number): NetworkFailure {
   const passing = status >= 500 || status === 408 || status === 425 || status === 429
   return (passing ? failed : refused)(name, `answered with status ${status}${meanings[status] ?? ''}`)
 }
@@ -75,21 +66,4 @@ const meanings: Readonly<Record<number, string>> = {
   502: ': it cannot reach the server',
   503: ': it cannot serve now',
   504: ': the server did not answer it in time',
-}
-
-function unauthorised(headers: HeaderList, credential: ProxyCredential | undefined): string {
-  const offered = headers.filter(([key]) => key === 'proxy-authenticate').flatMap(([, value]) => schemesOf(value))
-  if (offered.length > 0 && !offered.some((scheme) => /^basic$/i.test(scheme)))
-    return `wants authentication by ${offered.join(' or ')} (407), and only Basic is supported`
-  return credential === undefined
-    ? 'wants a user and a password (407)'
-    : 'did not accept the user and the password (407)'
-}
-
-/** The schemes of a challenge, without their parameters (RFC 9110 §11.6.1). */
-function schemesOf(challenges: string): readonly string[] {
-  const parts = challenges.replace(/"(?:[^"\\]|\\.)*"/g, '""').split(',')
-  return parts
-    .map((part) => /^\s*([A-Za-z][\w-]*)(?:\s+\S.*)?\s*$/.exec(part)?.[1])
-    .filter((each) => each !== undefined)
 }
