@@ -32,6 +32,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     'scheduler',
     'transfer/engine',
     'transfer/assignment',
+    'transfer/access',
     'type journal/journal',
     'world',
     'contract',
@@ -86,7 +87,22 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   index: ['client', 'contract'],
 
   // `longhaul/testing`, an entrance of its own: nobody imports it.
-  testing: ['contract'],
+  testing: [
+    'platform/daemon-environment',
+    'platform/find-node',
+    'platform/instance-lock',
+    'platform/paths',
+    'contract',
+  ],
+  // A daemon in a thread of somebody's test is made as the one in a process.
+  'testing/daemon-thread': [
+    'daemon/life',
+    'platform/lock-file',
+    'platform/log',
+    'platform/paths',
+    'type platform/instance-lock',
+    'contract',
+  ],
 }
 
 /**

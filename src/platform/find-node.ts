@@ -7,6 +7,8 @@ import type { RunShort } from './short-command.ts'
 
 /** The first version whose node:sqlite is no experiment any more. */
 const needed = { major: 24, minor: 15 } as const
+/** As a person writes it. */
+export const oldestNode: string = `${needed.major}.${needed.minor}`
 const askMs = 5000
 
 export interface NodeQuestion {
@@ -55,19 +57,19 @@ export async function findNode(question: NodeQuestion): Promise<string> {
   throw unavailable(found)
 }
 
-function isNewEnough(version: string): boolean {
+/** @param version of `process.versions.node` */
+export function isNewEnough(version: string): boolean {
   const [major = Number.NaN, minor = Number.NaN] = version.split('.').map(Number)
   return major > needed.major || (major === needed.major && minor >= needed.minor)
 }
 
 function unavailable(found: readonly string[]): LonghaulError {
-  const least = `${needed.major}.${needed.minor}`
   return new LonghaulError(
     'DAEMON_UNAVAILABLE',
-    `The daemon needs Node ${least} or newer, and none was found. ${found.join('; ')}.`,
+    `The daemon needs Node ${oldestNode} or newer, and none was found. ${found.join('; ')}.`,
     {
       retryable: false,
-      hint: `Install Node ${least} or newer, and name it by LONGHAUL_NODE or daemon.execPath.`,
+      hint: `Install Node ${oldestNode} or newer, and name it by LONGHAUL_NODE or daemon.execPath.`,
     },
   )
 }

@@ -165,7 +165,7 @@ function finish(question: Question, step: Behaviour, answer: Answer): AnswerPlan
     head: headText(status, step.reason ?? reasons[status] ?? '', all.values(), step.rawHeaderLines),
     framing,
     size: bodiless ? 0 : body.size,
-    bytes: body.bytes,
+    bytes: (from, count) => body.bytes(from, count),
     trailers,
     bodiless,
     closes,
