@@ -17,13 +17,20 @@ export interface OpensslServer extends AsyncDisposable {
   readonly authority: string
 }
 
-/** A server that demands a client certificate by the test authority. */
-export async function demandingServer(version: 'TLSv1.2' | 'TLSv1.3'): Promise<OpensslServer> {
+/** A server that demands a client certificate by the test authority. With `alpn`, one that speaks nothing else. */
+export async function demandingServer(version: 'TLSv1.2' | 'TLSv1.3', alpn?: string): Promise<OpensslServer> {
   const folder = await mkdtemp(join(tmpdir(), 'longhaul-s-server-'))
   const { cert, key } = testCertificate()
   await writeFile(join(folder, 'server.pem'), cert + key, { mode: 0o600 })
   await writeFile(join(folder, 'ca.pem'), testAuthority())
-  const demand = ['-Verify', '2', '-verify_return_error', '-CAfile', 'ca.pem']
+  const demand = [
+    '-Verify',
+    '2',
+    '-verify_return_error',
+    '-CAfile',
+    'ca.pem',
+    ...(alpn === undefined ? [] : ['-alpn', alpn]),
+  ]
   const options = ['-accept', '127.0.0.1:0', '-cert', 'server.pem', '-www', version.replace('TLSv1.', '-tls1_')]
   const child = spawn('openssl', ['s_server', ...options, ...demand], {
     cwd: folder,

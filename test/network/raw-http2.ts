@@ -107,23 +107,39 @@ export interface RawHttp2 extends AsyncDisposable {
   readonly refused: number
 }
 
-/** `answer` is called for each request; the server speaks nothing but HTTP/2. */
-export async function rawHttp2(answer: (wire: Wire) => void): Promise<RawHttp2> {
+/**
+ * `answer` is called for each request; the server speaks nothing but HTTP/2. Whoever does not offer it in the handshake gets
+ * an alert, or, of one that is `silent` as nghttpd is, a connection that closes at the first byte.
+ */
+export async function rawHttp2(
+  answer: (wire: Wire) => void,
+  how: { readonly silent?: boolean } = {},
+): Promise<RawHttp2> {
   const context = createSecureContext(testCertificate())
   const sockets = new Set<Socket>()
   const counts = { connections: 0, refused: 0 }
   const server = createServer((tcp) => {
     sockets.add(tcp)
     tcp.on('error', () => {}).on('close', () => sockets.delete(tcp))
-    const tls = new TLSSocket(tcp, { isServer: true, secureContext: context, ALPNProtocols: ['h2'] })
-    tls.on('error', () => {
-      if (tls.alpnProtocol !== 'h2') counts.refused++
+    // The handshake says in clear text what is offered.
+    tcp.once('data', (hello: Buffer) => {
+      const offered = hello.includes('\u0002h2')
+      tcp.pause()
+      tcp.unshift(hello)
+      const protocols = offered || how.silent !== true ? { ALPNProtocols: ['h2'] } : {}
+      const tls = new TLSSocket(tcp, { isServer: true, secureContext: context, ...protocols })
+      tls.on('error', () => {})
+      if (!offered) {
+        counts.refused++
+        tls.once('data', () => tls.end())
+        return
+      }
+      tls.on('secure', () => {
+        counts.connections++
+        tls.write(frame(types.SETTINGS, 0, 0, Buffer.alloc(0)))
+      })
+      serve(tls, tcp, answer)
     })
-    tls.on('secure', () => {
-      counts.connections++
-      tls.write(frame(types.SETTINGS, 0, 0, Buffer.alloc(0)))
-    })
-    serve(tls, tcp, answer)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

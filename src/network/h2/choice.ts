@@ -5,7 +5,7 @@
  * - node:http2 without allowHTTP1 ends the handshake with the alert no_application_protocol (RFC 7301 §3.2).
  * - nghttpd agrees on no protocol at all, and closes the connection unanswered.
  * - nginx always accepts; a rule of its operator may answer 505, or 426 with `Upgrade: h2`.
- * - Caddy (and Go's library) cannot be set to HTTP/2 alone; Apache speaks HTTP/1.1 whatever it is told.
+ * - Caddy refuses to be set to HTTP/2 alone.
  *
  * And the other way round: HTTP_1_1_REQUIRED, or no HTTP/2 in the handshake, of a server that was set up anew.
  */

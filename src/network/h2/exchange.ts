@@ -112,9 +112,12 @@ export class Http2Exchange implements Exchange {
     this.opened = this.#headArrived.promise
     this.#stream = options.session.request(options.headers)
     this.#watchTheEnd()
-    this.#stream.on('ready', () => {
+    // There is nothing but a head to send, and that is handed to the system with the stream's number.
+    const sent = (): void => {
       this.#requestEndMs = Date.now()
-    })
+    }
+    if (this.#stream.pending) this.#stream.on('ready', sent)
+    else sent()
     this.#stream.on('headers', () => this.#interimAnswer())
     this.#stream.on('response', (fields, _flags, raw) => this.#answer(Number(fields[':status']), raw))
     this.#stream.on('trailers', (_fields, _flags, raw: readonly string[]) => {

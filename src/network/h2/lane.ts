@@ -10,6 +10,7 @@ import { Session, windowBytes } from './session.ts'
 export interface Http2Lane {
   readonly sessions: Connections<Session>
   readonly maximumHeadBytes: number
+  readonly idleMs: number
 }
 
 /** One exchange with an https server. `signal` governs all of it, the body included. `dial` offers h2 alone. */
@@ -54,6 +55,7 @@ export async function openHttp2(
   const session = new Session(url.origin, await http2Line(where.dial), {
     windowBytes: windowBytes(lane.sessions.size),
     maximumHeadBytes: lane.maximumHeadBytes,
+    idleMs: lane.idleMs,
   })
   lane.sessions.adopt(key, session)
   const exchange = converse(session)

@@ -21,23 +21,28 @@ export function windowBytes(open: number): number {
   return Math.max(smallestWindow, Math.min(largestWindow, Math.floor(windowBudget / (open + 1))))
 }
 
+export interface SessionOptions {
+  readonly windowBytes: number
+  readonly maximumHeadBytes: number
+  /** How long it is kept unused. */
+  readonly idleMs: number
+}
+
 export class Session {
   readonly peer: string
   readonly facts: DialFacts
   /** Resolves when the connection is closed on our side. */
   readonly gone: Promise<void>
   readonly #line: Line
+  readonly #idleMs: number
   readonly #session: ClientHttp2Session
   #requests = 0
   #error: Error | undefined
   #goodbye = false
 
-  constructor(
-    origin: string,
-    line: Line,
-    options: { readonly windowBytes: number; readonly maximumHeadBytes: number },
-  ) {
+  constructor(origin: string, line: Line, options: SessionOptions) {
     this.#line = line
+    this.#idleMs = options.idleMs
     this.peer = line.peer
     this.facts = line.facts
     this.gone = new Promise((resolve) => {
@@ -88,10 +93,12 @@ export class Session {
 
   /** While idle it must not keep the process alive. */
   ref(): void {
+    this.#session.setTimeout(0)
     this.#line.tcp.ref()
   }
 
   unref(): void {
+    this.#session.setTimeout(this.#idleMs, () => this.destroy())
     this.#line.tcp.unref()
   }
 
