@@ -47,11 +47,20 @@ const statusRules: z.ZodType<readonly StatusRule[] | 'any'> = z.union([
   list(z.union([status, z.object({ from: status, to: status })]), 1000),
 ])
 
+const secretReference = z.object({
+  from: z.literal('file', "must be 'file': other places for secrets are not in this version"),
+  name: folder,
+})
+const pin = z.string().regex(/^sha256\/[A-Za-z0-9+/]{43}=$/, 'is not sha256/ and a SHA-256 in Base64')
 const tlsVersion = z.enum(['TLSv1.2', 'TLSv1.3'])
 const tls: z.ZodType<TlsOptions> = z.object({
   minimumVersion: tlsVersion.exactOptional(),
   maximumVersion: tlsVersion.exactOptional(),
   ca: list(text(256 * 1024), 256).exactOptional(),
+  clientCertificate: secretReference
+    .extend({ key: secretReference.exactOptional(), passphrase: secretReference.exactOptional() })
+    .exactOptional(),
+  pins: list(pin, 64).exactOptional(),
 })
 
 const configuration: z.ZodType<ExplicitConfiguration> = z.object({

@@ -98,8 +98,9 @@ export class NetworkFailure extends Error {
 }
 
 /**
- * How the end of a body is known. `length`: exactly Content-Length bytes came. `last chunk`: the chunked body ended as
- * it must. `close`: the connection was closed in good order, which proves nothing (RFC 9112 §8): never "complete" alone.
+ * How the end of a body is known. `length`: exactly Content-Length bytes came. `last chunk`: the framing said that this is
+ * the end: the last chunk of HTTP/1.1, END_STREAM of HTTP/2.
+ * `close`: the connection was closed in good order, which proves nothing (RFC 9112 §8): never "complete" alone.
  */
 export interface BodyEnd {
   readonly proof: 'length' | 'last chunk' | 'close'
