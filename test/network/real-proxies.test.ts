@@ -11,14 +11,13 @@ import { RealProxy } from '../support/real-proxies.ts'
 const name = 'elsewhere.example'
 const credential = { user: 'me', password: 'swordfish' }
 const bypass = ['<-loopback>']
+const bySquid = { skip: needs('squid', 'openssl') }
 
-test(
-  'squid: http and https, ranges, used again, refusals and failures',
-  { skip: needs('squid', 'openssl') },
-  async () => {
+for (const scheme of ['basic', 'digest'] as const) {
+  test(`squid that asks by ${scheme}: http and https, ranges, refusals and failures`, bySquid, async () => {
     await using plain = await FaultServer.start({ name })
     await using secure = await FaultServer.start({ name, certificate: 'other name' })
-    await using squid = await RealProxy.squid({ names: [name], credential: 'me:swordfish' })
+    await using squid = await RealProxy.squid({ names: [name], credential: 'me:swordfish', scheme })
     const transport = createTransport()
     const tls = { ca: [secure.authority] }
     const url = `http://127.0.0.1:${squid.port}`
@@ -45,8 +44,8 @@ test(
     const dead = ask(transport, `https://${name}:1/`, { proxy, tls })
     await assert.rejects(dead, { reason: 'proxy failed', message: /status 503: it cannot serve now$/ })
     await transport.close()
-  },
-)
+  })
+}
 
 test('dante: http and https, used again, refusals and failures', { skip: needs('danted', 'openssl') }, async () => {
   await using plain = await FaultServer.start({ name: 'localhost' })

@@ -17,14 +17,19 @@ export class RealProxy implements AsyncDisposable {
   }
 
   /** Asks for user and password; knows these names for 127.0.0.1, and goes nowhere else. */
-  static async squid(options: { readonly names: readonly string[]; readonly credential: string }): Promise<RealProxy> {
+  static async squid(options: {
+    readonly names: readonly string[]
+    readonly credential: string
+    readonly scheme: 'basic' | 'digest'
+  }): Promise<RealProxy> {
+    const { scheme } = options
     const folder = await temporaryFolder()
     // As root it becomes another user, who has to read these.
     await chmod(folder, 0o755)
     const port = await freePort()
     const [user, password] = options.credential.split(':')
     const hash = createHash('md5').update(password!).digest('hex')
-    await writeFile(join(folder, 'users'), `${user!}:${hash}\n`)
+    await writeFile(join(folder, 'users'), `${user!}:${scheme === 'basic' ? hash : password!}\n`)
     await writeFile(
       join(folder, 'hosts'),
       [...options.names.map((name) => `127.0.0.1 ${name}`), '127.0.0.2 forbidden.example'].join('\n') + '\n',
@@ -43,9 +48,9 @@ pinger_enable off
 cache deny all
 max_filedescriptors 1024
 shutdown_lifetime 0 seconds
-auth_param basic program /usr/lib/squid/basic_ncsa_auth ${folder}/users
-auth_param basic realm Longhaul's tests
-auth_param basic children 1 startup=1 idle=1
+auth_param ${scheme} program /usr/lib/squid/${scheme === 'basic' ? 'basic_ncsa_auth' : 'digest_file_auth'} ${folder}/users
+auth_param ${scheme} realm Longhaul's tests
+auth_param ${scheme} children 1 startup=1 idle=1
 acl here dst 127.0.0.1/32
 acl known proxy_auth REQUIRED
 http_access deny !here
@@ -54,7 +59,8 @@ http_access deny all
 `
     await writeFile(join(folder, 'squid.conf'), configuration)
     const args = ['-N', '-d', '1', '-f', join(folder, 'squid.conf')]
-    return new RealProxy(port, await started('squid', args, /Accepting HTTP Socket connections/))
+    // It says "Accepting HTTP Socket connections" a moment before it listens, and this soon after.
+    return new RealProxy(port, await started('squid', args, /storeLateRelease/))
   }
 
   /** Asks nobody; goes to 127.0.0.1 and refuses 127.0.0.2. */
