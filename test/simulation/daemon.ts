@@ -10,6 +10,7 @@ import type { Journal } from '../../src/journal/journal.ts'
 import type { Limits } from '../../src/scheduler/view.ts'
 import { createService } from '../../src/service/create-service.ts'
 import type { Service } from '../../src/service/service.ts'
+import type { PieceSizes } from '../../src/transfer/download/pieces.ts'
 import { createEngine } from '../../src/transfer/engine.ts'
 import type { Channel } from '../../src/world/channel.ts'
 import type { EnvironmentState } from '../../src/world/environment.ts'
@@ -21,6 +22,7 @@ import type { World } from '../../src/world/world.ts'
 import { simulatedHasher } from './hasher.ts'
 import type { Life, WatchedClock } from './life.ts'
 import type { Seeded } from './seeded.ts'
+import { openVault } from '../support/open-vault.ts'
 
 const home = '/home/longhaul'
 export const spool = '/home/longhaul/spool'
@@ -54,6 +56,14 @@ export interface DaemonSight {
   readonly nextTimerMs: number | undefined
 }
 
+/** Small, as the files here are: so that nearly every one comes over several connections. */
+const pieceSizes: PieceSizes = {
+  worthJoining: 16 * 1024,
+  smallestPiece: 8 * 1024,
+  largestPiece: 32 * 1024,
+  smallestSplit: 4 * 1024,
+}
+
 export class DaemonTwin {
   readonly life: Life
   readonly service: Service
@@ -78,12 +88,13 @@ export class DaemonTwin {
       transport: options.transport,
       launcher: options.launcher,
       hasher: simulatedHasher(),
+      vault: openVault,
       log,
       environment: this.#environmentSeam(),
     }
     this.#watched = life.watchedClock()
     const service = createService({ ...world, clock: this.#watched.clock }, journal, {
-      engine: createEngine(world),
+      engine: createEngine(world, { sizes: pieceSizes }),
       delivery: createDelivery({ world, journal, environment: {}, home }),
       limits: options.limits,
       facts: {

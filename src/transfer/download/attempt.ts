@@ -10,7 +10,9 @@ import type { Assignment, Report } from '../assignment.ts'
 import { unfenced } from '../endings.ts'
 import type { Measures } from '../measures.ts'
 import type { Throttle } from '../rates/throttle.ts'
+import type { Origins } from '../origins.ts'
 import type { Buffers } from './buffers.ts'
+import type { PieceSizes } from './pieces.ts'
 
 /** The parts of the world that a transfer touches. */
 export interface TransferWorld {
@@ -28,6 +30,8 @@ export interface TransferWorld {
 /** What is shared by all attempts of an engine besides. */
 export interface AttemptWorld extends TransferWorld {
   readonly buffers: Buffers
+  readonly origins: Origins
+  readonly sizes: PieceSizes
 }
 
 export interface Attempt {

@@ -14,8 +14,8 @@ export type Joined =
   | { readonly kind: 'joined'; readonly answer: Answer; /** Exclusive end of what it gives. */ readonly to: number }
   /** No more connections for now (429, 503). `failure` is what ends the attempt if this was its last one. */
   | { readonly kind: 'too many'; readonly failure: AttemptFailed }
-  /** It does not give this range of these bytes, and would not the next time. */
-  | { readonly kind: 'no range'; readonly failure: AttemptFailed }
+  /** It does not give this range of these bytes. `lied`: what it sent was not the range that it was asked for. */
+  | { readonly kind: 'no range'; readonly failure: AttemptFailed; readonly lied: boolean }
 
 export interface JoiningFacts {
   readonly request: RequestFacts
@@ -50,16 +50,16 @@ export async function join(
     const judgement = judgePartial(known, from, answer.headers, asked, facts.digest)
     if (judgement.fits) return { kind: 'joined', answer, to: judgement.to }
     answer.close()
-    return { kind: 'no range', failure: noRange(answer, judgement.why) }
+    return { kind: 'no range', failure: noRange(answer, judgement.why), lied: judgement.because === 'cannot go on' }
   }
   if (status < 400) {
     answer.close()
-    return { kind: 'no range', failure: noRange(answer, `it answered a range with status ${status}`) }
+    return { kind: 'no range', failure: noRange(answer, `it answered a range with status ${status}`), lied: false }
   }
   const failure = await refusal(answer, facts.wall())
   if (status === 429 || status === 503) return { kind: 'too many', failure }
   if (failure.failure.kind === 'network') throw failure
-  return { kind: 'no range', failure: noRange(answer, `it answered a range with status ${status}`) }
+  return { kind: 'no range', failure: noRange(answer, `it answered a range with status ${status}`), lied: false }
 }
 
 /** Not final: the next attempt asks for what is missing, and hears for itself what the server has to say. */

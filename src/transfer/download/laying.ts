@@ -13,8 +13,10 @@ import { LonghaulError } from '../../contract/errors.ts'
 import { maskUrl } from '../../contract/task.ts'
 import type { BodyEnd, BodySink, HeaderList } from '../../world/transport.ts'
 import { asEnding, asError, AttemptFailed, AttemptStopped } from '../endings.ts'
+
 import type { PartFile } from '../files/part-file.ts'
 import type { Answer } from '../http/request.ts'
+import type { OriginFact, OriginFacts } from '../origins.ts'
 import { countBytes, prefixLength, withoutRange, withRange } from '../ranges.ts'
 import type { Attempt } from './attempt.ts'
 import { Checkpoints } from './checkpoints.ts'
@@ -59,8 +61,6 @@ interface Giving {
   readonly until: number
 }
 
-/** Below this a second connection would cost more than it brings. */
-const worthJoining = 8 * 1024 * 1024
 /** Restarts without gain after which one connection alone fetches the file. */
 const unstable = 3
 /** Thrown to end an answer whose rest others fetch. */
@@ -77,6 +77,7 @@ export class Laying {
   readonly #continuable: boolean
   /** Whether ranges of it may be asked for. */
   readonly #shared: boolean
+  readonly #origin: string
   readonly #segments = new Set<Segment>()
   readonly #over = Promise.withResolvers<void>()
   /** Ends the connections that joined. */
@@ -101,11 +102,13 @@ export class Laying {
     this.#ranges = facts.ranges
     const { part, representation, offset, joining } = facts
     this.#shared = canBeJoined(representation, joining.request.method)
-    const most = this.#shared && attempt.assignment.restarts < unstable ? attempt.assignment.policy.maximumSegments : 1
-    this.#crew = new Crew(most, undefined)
+    this.#origin = new URL(joining.request.url).origin
+    const known = attempt.world.origins.recall(this.#origin, this.#now())
+    const most = this.#most(known)
+    this.#crew = new Crew(most, known?.connections)
     // Where all was there, its last byte is asked for again as the proof.
     const had = withoutRange(facts.ranges, offset, offset + 1)
-    this.#pieces = new Pieces(had, representation.total, most)
+    this.#pieces = new Pieces(had, representation.total, most, attempt.world.sizes)
     this.#received = countBytes(had)
     this.#continuable = canContinue(representation, joining.digest)
     this.#checkpoints = new Checkpoints(
@@ -160,7 +163,11 @@ export class Laying {
 
   /** Opens further connections while more are wanted, allowed, and of use. */
   #grow(): void {
-    while (this.#fatal === undefined && this.#running < this.#crew.wanted && this.#left() >= worthJoining) {
+    while (
+      this.#fatal === undefined &&
+      this.#running < this.#crew.wanted &&
+      this.#left() >= this.#attempt.world.sizes.worthJoining
+    ) {
       const stop = new AbortController()
       const release = this.#attempt.report.more(() => {
         // The last one is the task's own, whichever it was; it goes on without the permit.
@@ -222,11 +229,20 @@ export class Laying {
     const { joining, representation } = this.#facts
     try {
       const joined = await join(joining, representation, claim.from, claim.to, signal)
-      if (joined.kind === 'joined') return { answer: joined.answer, claim, until: joined.to }
+      if (joined.kind === 'joined') {
+        this.#learn({ kind: 'ranges', ranges: 'yes' })
+        this.#learn({ kind: 'served', connections: this.#running })
+        return { answer: joined.answer, claim, until: joined.to }
+      }
       this.#pieces.release(claim)
       this.#failure = joined.failure
-      if (joined.kind === 'too many') this.#crew.refused(this.#running - 1, this.#now())
-      else this.#crew.alone()
+      if (joined.kind === 'too many') {
+        this.#crew.refused(this.#running - 1, this.#now())
+        this.#learn({ kind: 'refused', above: Math.max(1, this.#running - 1) })
+      } else {
+        this.#crew.alone()
+        if (joined.lied) this.#learn({ kind: 'ranges', ranges: 'lies' })
+      }
       const { task } = this.#attempt.assignment
       this.#attempt.world.log.info('a further connection was refused', { task, why: joined.failure.message })
       return undefined
@@ -262,6 +278,17 @@ export class Laying {
     this.#fatal ??= why ?? new AttemptStopped()
     this.#end.abort()
     this.#facts.answer.close()
+  }
+
+  /** Never more than it is known to want, and one where its ranges are not what they seem. */
+  #most(known: OriginFacts | undefined): number {
+    const { restarts, policy } = this.#attempt.assignment
+    if (!this.#shared || restarts >= unstable || known?.ranges === 'lies') return 1
+    return Math.min(policy.maximumSegments, known?.refusedAbove ?? Infinity)
+  }
+
+  #learn(fact: OriginFact): void {
+    this.#attempt.world.origins.remember(this.#origin, fact, this.#now())
   }
 
   // -------------------------------------------------------------------------------------------------------- bytes

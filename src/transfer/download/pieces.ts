@@ -18,13 +18,27 @@ export interface Claim {
 type Held = { -readonly [F in keyof Claim]: Claim[F] } & { readonly sinceMs: number }
 
 const mebibyte = 1024 * 1024
-const largestPiece = 32 * mebibyte
-const smallestPiece = 4 * mebibyte
-/** A rest below this is fetched by who has it before another could have asked for half of it. */
-const smallestSplit = 2 * mebibyte
+
+/** All in bytes. */
+export interface PieceSizes {
+  /** Of what is missing, below which a second connection would cost more than it brings. */
+  readonly worthJoining: number
+  readonly smallestPiece: number
+  readonly largestPiece: number
+  /** A rest below this is fetched by who has it before another could have asked for half of it. */
+  readonly smallestSplit: number
+}
+
+export const pieceSizes: PieceSizes = {
+  worthJoining: 8 * mebibyte,
+  smallestPiece: 4 * mebibyte,
+  largestPiece: 32 * mebibyte,
+  smallestSplit: 2 * mebibyte,
+}
 
 export class Pieces {
   readonly #pieceBytes: number
+  readonly #smallestSplit: number
   /** Neither there nor claimed. */
   #free: ByteRanges
   readonly #claims = new Set<Held>()
@@ -34,10 +48,12 @@ export class Pieces {
    * @param total of the file; undefined: unknown, then there is one claim and nothing to share
    * @param connections the most that will share it
    */
-  constructor(had: ByteRanges, total: number | undefined, connections: number) {
+  constructor(had: ByteRanges, total: number | undefined, connections: number, sizes: PieceSizes = pieceSizes) {
     this.#free = missing(had, total ?? Infinity)
+    const { largestPiece, smallestPiece, smallestSplit } = sizes
     const each = total === undefined ? largestPiece : Math.ceil(total / (2 * connections))
     this.#pieceBytes = Math.min(largestPiece, Math.max(smallestPiece, each))
+    this.#smallestSplit = smallestSplit
   }
 
   /** Every byte was taken. */
@@ -105,7 +121,7 @@ export class Pieces {
     let longestMs = -1
     for (const claim of this.#claims) {
       const left = claim.to - claim.position
-      if (left < smallestSplit) continue
+      if (left < this.#smallestSplit) continue
       const got = claim.position - claim.from
       const elapsedMs = nowMs - claim.sinceMs
       // Who has had nothing yet may be waiting for its first byte; it is judged as if it had got one byte a ms.
