@@ -24,6 +24,7 @@ export type {
   TlsOptions,
 } from './contract/session.ts'
 
+export type { Credential, CredentialReference } from './contract/credential.ts'
 export type { ProxyChoice, ProxyCredential, ProxyJson, ProxyOptions } from './contract/proxy.ts'
 
 /** One transfer: the handle that acts, and the immutable picture of it at one moment. */

@@ -36,7 +36,9 @@ export async function enqueue(
   const addresses = await addressesOf(input, context)
   const options = await optionsOf(input, context)
   const headers = headersOf(input)
-  const requests = addresses.map((url) => requestFacts({ url, headers }))
+  // As user and password of an address: they answer Digest too.
+  const made = input.has('user') ? { authorization: 'from address' as const } : {}
+  const requests = addresses.map((url) => ({ ...requestFacts({ url, headers }), ...made }))
   warnOfHistory(input, context)
   const umask = currentUmask()
   // What can be wrong without the disk is found before a folder is made.

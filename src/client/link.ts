@@ -69,6 +69,7 @@ const repeatable: Readonly<Record<Verb, boolean>> = {
   'session.finish': true,
   'session.drop': false,
   'session.hold': true,
+  'session.setCredential': true,
   'session.counts': true,
   'session.list': true,
   'session.launchCompleted': true,

@@ -28,14 +28,13 @@ export function requestFacts(request: RequestLike): RequestFacts {
 export function changedRequest(
   url: unknown,
   headers: unknown,
-): { readonly url?: string; readonly headers?: HeaderPairs } {
+): Partial<Pick<RequestFacts, 'url' | 'headers' | 'authorization'>> {
   const nothingChanged = 'Nothing was changed.'
   const pairs = headers === undefined ? undefined : headerPairs(headers, 'headers', 'request', nothingChanged)
   if (url === undefined) return pairs === undefined ? {} : { headers: pairs }
   const address = addressOf(url, nothingChanged)
-  const credentials = address.authorization
-  if (credentials === undefined) return { url: address.url, ...(pairs !== undefined && { headers: pairs }) }
-  return { url: address.url, headers: withAuthorization(pairs ?? [], credentials) }
+  if (address.authorization === undefined) return { url: address.url, ...(pairs !== undefined && { headers: pairs }) }
+  return { url: address.url, ...withAuthorization(pairs ?? [], address.authorization) }
 }
 
 function factsOf(url: unknown, method: unknown, headers: unknown): RequestFacts {
@@ -44,7 +43,7 @@ function factsOf(url: unknown, method: unknown, headers: unknown): RequestFacts 
   return {
     url: address.url,
     method: methodOf(method),
-    headers: address.authorization === undefined ? pairs : withAuthorization(pairs, address.authorization),
+    ...withAuthorization(pairs, address.authorization),
   }
 }
 
@@ -123,7 +122,11 @@ function basicOf(url: URL, consequence: string): string | undefined {
 }
 
 /** A header that was written out says more than the address. */
-function withAuthorization(pairs: HeaderPairs, authorization: string): HeaderPairs {
+function withAuthorization(
+  pairs: HeaderPairs,
+  made: string | undefined,
+): Pick<RequestFacts, 'headers' | 'authorization'> {
   const has = pairs.some(([name]) => name.toLowerCase() === 'authorization')
-  return has ? pairs : [...pairs, ['Authorization', authorization]]
+  if (made === undefined || has) return { headers: pairs }
+  return { headers: [...pairs, ['Authorization', made]], authorization: 'from address' }
 }

@@ -3,12 +3,14 @@
  * and makes tasks; nothing of a transfer lives here. Longer than most files because it is the whole public class, each
  * method a few lines.
  */
+import type { Credential } from '../contract/credential.ts'
 import { LonghaulError } from '../contract/errors.ts'
 import { type DurableEventJson, delegateMethods } from '../contract/events.ts'
 import type { DaemonOptions, ResolvedConfiguration, SessionSummary, SessionSummaryJson } from '../contract/session.ts'
 import type { BatchRow, DownloadOptions, RequestLike, TaskCounts, TaskFilter, WaitOptions } from '../contract/task.ts'
 import type { Change, OpenedSession } from '../contract/verbs.ts'
 import { isTaskId } from '../contract/words.ts'
+import { credentialOf, originOf } from './credentials.ts'
 import { delegateDoor } from './delegate-door.ts'
 import { enqueueRows, makeDownload } from './enqueue.ts'
 import { EventsDoor } from './events-door.ts'
@@ -315,6 +317,23 @@ export class BackgroundSession<M = undefined> implements AsyncDisposable {
   async cancel(filter: TaskFilter): Promise<number> {
     checkFilterGiven(filter, 'Nothing was cancelled.')
     return this.#change(filter, { kind: 'cancel' })
+  }
+
+  /**
+   * Who this session is to one origin, for all its tasks from now on, in later lives too; `null` forgets it. User and password
+   * answer Digest and Basic challenges of that origin and no other; a bearer token goes with every request to it. A request's
+   * own Authorization, and user and password in an address, come first. Resolves when it is on disk, sealed; nothing ever
+   * gives it back.
+   *
+   * @example
+   * const password = { from: 'file', name: '/run/secrets/backup' } as const
+   * await session.setCredential('https://files.example.com', { user: 'backup', password })
+   * @throws INVALID_ARGUMENT; USER_AUTHENTICATION_REQUIRED when a reference leads to nothing: nothing was changed then
+   */
+  async setCredential(origin: string | URL, credential: Credential | null): Promise<void> {
+    this.#requireOpen()
+    const checked = { origin: originOf(origin), credential: credentialOf(credential) }
+    await this.#link.call('session.setCredential', { identifier: this.identifier, ...checked })
   }
 
   /** Of a launched app that needs longer than `launchTimeLimit`: starts it again. */

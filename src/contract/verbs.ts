@@ -4,6 +4,7 @@
  * unknown verbs refused.
  */
 import type { BandwidthChange, BandwidthStatus } from './bandwidth.ts'
+import type { Credential } from './credential.ts'
 import type { ErrorJson } from './errors.ts'
 import type { DurableEventJson, PassingEventJson } from './events.ts'
 import type { ExplanationJson } from './explanation.ts'
@@ -15,7 +16,7 @@ import type {
   ResolvedConfiguration,
   SessionSummaryJson,
 } from './session.ts'
-import type { HeaderPairs, NewTask, ProgressJson, TaskCounts, TaskFilter, TaskRecord } from './task.ts'
+import type { NewTask, ProgressJson, RequestFacts, TaskCounts, TaskFilter, TaskRecord } from './task.ts'
 import type { TaskId } from './words.ts'
 
 /** Versions of the protocol that this build speaks, newest first. */
@@ -24,13 +25,16 @@ export const protocolVersions: readonly number[] = [1]
 /** Some tasks: by id, or by filter within one session or (undefined) all of them. */
 export type Targets = { readonly ids: readonly TaskId[] } | { readonly session?: string; readonly filter: TaskFilter }
 
+/** What of a request is replaced. */
+export type FreshRequest = Partial<Pick<RequestFacts, 'url' | 'headers' | 'authorization'>>
+
 /** What can be done to tasks that exist. `hold`/`release` are a person's, `suspend`/`resume` the app's; both nest apart. */
 export type Change =
   | { readonly kind: 'resume' | 'suspend' | 'hold' | 'release' | 'cancel' | 'tryNow' }
   | { readonly kind: 'priority'; readonly priority: number }
   /** In bytes per second, of the task alone; null: none. Holds at once. */
   | { readonly kind: 'bandwidthLimit'; readonly bytesPerSecond: number | null }
-  | { readonly kind: 'request'; readonly url?: string; readonly headers?: HeaderPairs; readonly restart: boolean }
+  | ({ readonly kind: 'request'; readonly restart: boolean } & FreshRequest)
 
 export interface OpenedSession {
   readonly identifier: string
@@ -107,6 +111,11 @@ export interface Verbs {
     result: { readonly events: number; readonly files: number }
   }
   'session.hold': { params: { readonly identifier: string; readonly held: boolean }; result: null }
+  /** Serves all tasks of the session. Null: forgotten. */
+  'session.setCredential': {
+    params: { readonly identifier: string; readonly origin: string; readonly credential: Credential | null }
+    result: null
+  }
   'session.counts': { params: { readonly identifier?: string; readonly filter?: TaskFilter }; result: TaskCounts }
   'session.list': { params: Record<string, never>; result: readonly SessionSummaryJson[] }
   /** The launched app's last word for this session: it has shown everything. */
@@ -151,11 +160,9 @@ export interface Verbs {
   }
   /** A new task that adopts the bytes of a completed one. */
   'task.retry': {
-    params: {
+    params: FreshRequest & {
       readonly id: TaskId
       readonly newId: TaskId
-      readonly url?: string
-      readonly headers?: HeaderPairs
       readonly destination?: NewTask['destination']
     }
     result: AddedTask

@@ -9,6 +9,7 @@ import { type ErrorCode, LonghaulError } from '../contract/errors.ts'
 import type { ExplicitConfiguration, LaunchCommand, RetryJson, StatusRule, TlsOptions } from '../contract/session.ts'
 import type { Destination, NewTask, TaskFilter, TaskPolicy } from '../contract/task.ts'
 import type { Change, Params, Targets, Verb } from '../contract/verbs.ts'
+import { credential, origin } from './credentials.ts'
 import {
   bytesPerSecond,
   count,
@@ -93,6 +94,8 @@ const launch: z.ZodType<LaunchCommand> = z.object({
 
 // ---------------------------------------------------------------- tasks
 
+const authorization = z.literal('from address')
+
 const destination: z.ZodType<Destination> = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('file'), folder, name: fileName }),
   z.object({ kind: z.literal('folder'), folder }),
@@ -115,7 +118,7 @@ const policy: z.ZodType<TaskPolicy> = z.object({
 const newTask: z.ZodType<NewTask> = z.object({
   id: taskId,
   kind: z.literal('download', 'must be download: uploads are not in this version'),
-  request: z.object({ url, method, headers }),
+  request: z.object({ url, method, headers, authorization: authorization.exactOptional() }),
   destination,
   ifExists: z.enum(['replace', 'keepBoth', 'fail', 'skip', 'revalidate']),
   umask: count(0, 0o777),
@@ -164,6 +167,7 @@ const change: z.ZodType<Change> = z.discriminatedUnion('kind', [
     kind: z.literal('request'),
     url: url.exactOptional(),
     headers: headers.exactOptional(),
+    authorization: authorization.exactOptional(),
     restart: flag,
   }),
 ])
@@ -216,6 +220,7 @@ const checks = {
   'session.finish': z.object({ identifier, how: z.enum(['finish', 'cancel']) }),
   'session.drop': ofSession,
   'session.hold': z.object({ identifier, held: flag }),
+  'session.setCredential': z.object({ identifier, origin, credential: credential.nullable() }),
   'session.counts': z.object({ identifier: identifier.exactOptional(), filter: filter.exactOptional() }),
   'session.list': nothing,
   'session.launchCompleted': z.object({ identifier, launchToken: text(256) }),
@@ -242,6 +247,7 @@ const checks = {
     newId: taskId,
     url: url.exactOptional(),
     headers: headers.exactOptional(),
+    authorization: authorization.exactOptional(),
     destination: destination.exactOptional(),
   }),
   'task.explain': z.object({ id: taskId }),

@@ -24,6 +24,7 @@ import type { FileLog } from '../platform/log.ts'
 import { packageVersion } from '../platform/package-version.ts'
 import { type HomePaths, socketPlaces } from '../platform/paths.ts'
 import { userSecret } from '../platform/secret.ts'
+import { createVault } from '../platform/vault.ts'
 import { createWorld } from '../platform/world.ts'
 import { createService } from '../service/create-service.ts'
 import { limitsOf } from '../service/limits.ts'
@@ -68,7 +69,8 @@ export async function startLife(options: LifeOptions): Promise<Life> {
   const environment = daemonEnvironment(process.env, home)
   const transport = createTransport({ environment })
   const clockAfter = clockMark(home, bootId, journal.savedSteadyMs)
-  const world = createWorld({ transport, log, appOutput: join(paths.log, 'apps.log'), ...clockAfter })
+  const vault = createVault(paths.vaultKey, environment)
+  const world = createWorld({ transport, log, vault, appOutput: join(paths.log, 'apps.log'), ...clockAfter })
   await writeClockMark(home, world.clock.mark())
 
   const facts: DaemonFacts = {

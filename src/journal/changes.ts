@@ -7,7 +7,7 @@ import { laneOf, settle, type TaskChanges } from './lanes.ts'
 import { findTask, maybe, parse, type TaskOptions, textOf } from './records.ts'
 import type { TaskRow } from './rows.ts'
 import { select } from './selection.ts'
-import { originOf } from './tasks.ts'
+import { freshRequest, originOf } from './tasks.ts'
 import { goOn, type GoOn } from './go-on.ts'
 import type { Work } from './work.ts'
 
@@ -105,7 +105,7 @@ function stopped(work: Work, task: TaskRow, at: Moment, why: 'suspended' | 'held
 function changeRequest(work: Work, task: TaskRow, what: Extract<Change, { kind: 'request' }>, at: Moment): boolean {
   const text = textOf(work.store, task.id)
   const current = maybe<RequestFacts>(text.current_request) ?? parse<RequestFacts>(text.request)
-  const next: RequestFacts = { ...current, url: what.url ?? current.url, headers: what.headers ?? current.headers }
+  const next = freshRequest(current, what)
   work.store.run('update task_text set current_request = ? where task = ?', JSON.stringify(next), task.id)
   const ends =
     what.restart && task.intent === null && (task.server_asked === 0 || task.wait === null)

@@ -9,6 +9,7 @@ import { openLife, saveClock } from './life.ts'
 import { acknowledge, flushNumbers, queueDidFinishEvents, takeEvents } from './outbox.ts'
 import * as reads from './reads.ts'
 import { owed, paid, retire } from './retention.ts'
+import { keepSecret, secrets } from './secrets.ts'
 import * as sessions from './sessions.ts'
 import { bandwidth, changeBandwidth } from './settings.ts'
 import type { Store } from './store.ts'
@@ -29,6 +30,8 @@ const commands: { readonly [N in CommandName]: Command<N> } = {
   invalidate: sessions.invalidate,
   dropSession: sessions.dropSession,
   holdSession: sessions.holdSession,
+  secrets,
+  keepSecret,
   addTasks,
   enqueueTasks,
   change,

@@ -27,7 +27,6 @@ import type { TaskMetricsJson, TransactionJson } from '../contract/metrics.ts'
 import type { ExplicitConfiguration, LaunchCommand, LaunchWhen, ResolvedConfiguration } from '../contract/session.ts'
 import type {
   Destination,
-  HeaderPairs,
   NewTask,
   RequestFacts,
   ResponseJson,
@@ -37,7 +36,7 @@ import type {
   TaskRecord,
   TaskResult,
 } from '../contract/task.ts'
-import type { AddedTask, Change } from '../contract/verbs.ts'
+import type { AddedTask, Change, FreshRequest } from '../contract/verbs.ts'
 import type { Gate, Proof, TaskId } from '../contract/words.ts'
 
 /** The time at which a command happens; the journal itself reads no clock. */
@@ -94,6 +93,14 @@ export interface LaunchFacts {
   readonly unfinished: number
   /** Up to 8 of them, for explanations. */
   readonly blocking: readonly { readonly id: TaskId; readonly gate: Gate }[]
+}
+
+/** Of a session; only the service can open it. */
+export interface SealedSecret {
+  readonly kind: 'credential' | 'cookies'
+  /** Of a credential its origin, else empty. */
+  readonly name: string
+  readonly sealed: string
 }
 
 export type Targets =
@@ -309,6 +316,13 @@ export interface Commands {
     output: { readonly events: number; readonly files: number }
   }
   holdSession: { input: { readonly session: SessionId; readonly held: boolean }; output: null }
+  /** What is sealed of a session; it goes with it. */
+  secrets: { input: { readonly session: SessionId }; output: readonly SealedSecret[] }
+  /** `sealed: null`: it is forgotten. */
+  keepSecret: {
+    input: Omit<SealedSecret, 'sealed'> & { readonly session: SessionId; readonly sealed: string | null }
+    output: { readonly found: 'recorded' } | { readonly found: 'gone' }
+  }
 
   /** All or none. @throws with `index`: INVALID_ARGUMENT, DESTINATION_BUSY, SESSION_INVALIDATED */
   addTasks: {
@@ -326,11 +340,9 @@ export interface Commands {
     output: { readonly changed: number }
   }
   retryTask: {
-    input: {
+    input: FreshRequest & {
       readonly id: TaskId
       readonly newId: TaskId
-      readonly url?: string
-      readonly headers?: HeaderPairs
       readonly destination?: Destination
       readonly at: Moment
     }

@@ -196,6 +196,7 @@ export function loseSession(work: Work, session: SessionId): void {
     `update session set identifier = null, state = 'invalid', events = 0, became_invalid = 1 where id = ?`,
     session,
   )
+  store.run('delete from secret where session = ?', session)
   store.run(`insert or ignore into sweep values ('gone', ?)`, session)
   work.sessions.add(session)
 }

@@ -8,7 +8,7 @@
 import type { Store } from './store.ts'
 
 /** Major: an older program must not open the file. Minor: it may. */
-export const schemaVersion: { readonly major: number; readonly minor: number } = { major: 1, minor: 1 }
+export const schemaVersion: { readonly major: number; readonly minor: number } = { major: 1, minor: 2 }
 
 const tables = `
 create table meta(name text primary key, value integer not null) without rowid;
@@ -95,6 +95,10 @@ create table life(
 const additions: readonly string[] = [
   // What a person set for the daemon as a whole, as JSON.
   'create table if not exists setting(name text primary key, body text not null) without rowid;',
+  // What only the daemon can open, of a session and gone with it: credentials (name: the origin), cookies.
+  `create table if not exists secret(
+     session integer not null, kind text not null, name text not null, sealed text not null,
+     primary key(session, kind, name)) without rowid;`,
 ]
 
 /** Brings an empty or older file of this major to {@link schemaVersion}. Call inside a transaction. */

@@ -2,6 +2,7 @@
 import { digestText } from '../contract/digests.ts'
 import { LonghaulError } from '../contract/errors.ts'
 import type { Destination, NewTask, RequestFacts, TaskRecord } from '../contract/task.ts'
+import type { FreshRequest } from '../contract/verbs.ts'
 import type { TaskId } from '../contract/words.ts'
 import type { CommandInput, CommandOutput, Moment } from './journal.ts'
 import { dependencyError, endTask } from './endings.ts'
@@ -253,6 +254,17 @@ function adopt(work: Work, from: TaskRow, to: TaskRow, at: Moment): void {
   settle(work, to, { received: from.received, best: from.best, total: from.total }, at)
 }
 
+/** User and password of an address are not shown to the origin of another one. */
+export function freshRequest(
+  current: RequestFacts,
+  { url = current.url, headers, authorization }: FreshRequest,
+): RequestFacts {
+  const { authorization: made, ...kept } = current
+  if (headers !== undefined) return { ...kept, url, headers, ...(authorization !== undefined && { authorization }) }
+  if (made === undefined || originOf(url) === originOf(current.url)) return { ...current, url }
+  return { ...kept, url, headers: kept.headers.filter(([name]) => name.toLowerCase() !== 'authorization') }
+}
+
 export function retryTask(work: Work, input: CommandInput<'retryTask'>): CommandOutput<'retryTask'> {
   const { store } = work
   const repeated = findRecord(store, 't.uid = ?', input.newId)
@@ -274,7 +286,7 @@ export function retryTask(work: Work, input: CommandInput<'retryTask'>): Command
   const task: NewTask = {
     id: input.newId,
     kind: 'download',
-    request: { ...current, url: input.url ?? current.url, headers: input.headers ?? current.headers },
+    request: freshRequest(current, input),
     ...options,
     destination: input.destination ?? options.destination,
     // The key goes over, unless a newer task has it.

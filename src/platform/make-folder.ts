@@ -50,15 +50,8 @@ const youngMs = 10 * 60_000
  */
 export async function makeFolderDurably(path: string, mode = 0o777): Promise<void> {
   const made = new Set(await makeFolder(path, mode))
-  // Windows has no sync of folders: opening one fails there, and NTFS journals names itself.
-  if (process.platform === 'win32') return
   for (let each = path; each !== dirname(each) && (made.has(each) || (await isYoung(each))); each = dirname(each)) {
-    try {
-      await syncFolder(dirname(each))
-    } catch (error) {
-      // Not ours to read, or of a file system that syncs no folders: then this is all that can be done.
-      if (!(error instanceof Error && 'code' in error && cannotBeSynced.has(String(error.code)))) throw error
-    }
+    await syncFolder(dirname(each))
   }
 }
 
@@ -70,11 +63,19 @@ async function isYoung(path: string): Promise<boolean> {
   return birthtimeMs === 0 || Date.now() - birthtimeMs < youngMs
 }
 
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY)
+/** Makes the names in a folder durable, where that can be done. */
+export async function syncFolder(path: string): Promise<void> {
+  // Windows has no sync of folders: opening one fails there, and NTFS journals names itself.
+  if (process.platform === 'win32') return
   try {
-    await folder.sync()
-  } finally {
-    await folder.close()
+    const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY)
+    try {
+      await folder.sync()
+    } finally {
+      await folder.close()
+    }
+  } catch (error) {
+    // Not ours to read, or of a file system that syncs no folders: then this is all that can be done.
+    if (!(error instanceof Error && 'code' in error && cannotBeSynced.has(String(error.code)))) throw error
   }
 }

@@ -29,6 +29,8 @@ export interface HomePaths {
   /** What really excludes a second daemon. */
   readonly lockDatabase: string
   readonly secret: string
+  /** Opens what the journal holds sealed. */
+  readonly vaultKey: string
   readonly log: string
   /** What daemons said while they started. */
   readonly startLog: string
@@ -66,6 +68,7 @@ export function homePaths(home: string): HomePaths {
     lock: join(home, 'lock'),
     lockDatabase: join(home, 'lock.db'),
     secret: join(home, 'secret'),
+    vaultKey: join(home, 'vault.key'),
     log: join(home, 'log'),
     startLog: join(home, 'log', 'start.log'),
     spool: join(home, 'spool'),

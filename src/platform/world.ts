@@ -1,6 +1,7 @@
 /** The real world in one hand. The transport is handed in: `network` stands beside `platform`, not below it. */
 import type { Log } from '../world/log.ts'
 import type { Transport } from '../world/transport.ts'
+import type { Vault } from '../world/vault.ts'
 import type { World } from '../world/world.ts'
 import { type ClockMark, createClock, random, type RealClock } from './clock.ts'
 import { createEnvironment } from './environment.ts'
@@ -11,6 +12,7 @@ import { createLauncher } from './launcher.ts'
 export interface WorldOptions {
   readonly transport: Transport
   readonly log: Log
+  readonly vault: Vault
   /** What the last life of the daemon saved of its clock (`clock.mark()`). */
   readonly clockAfter?: ClockMark
   /** Takes what launched apps print. @default it is thrown away */
@@ -33,6 +35,7 @@ export function createWorld(options: WorldOptions): RealWorld {
     launcher: createLauncher(options.appOutput === undefined ? {} : { output: options.appOutput }),
     environment: createEnvironment(),
     hasher,
+    vault: options.vault,
     log: options.log,
     close: async () => {
       await Promise.all([hasher.close(), options.transport.close()])

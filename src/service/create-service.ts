@@ -11,6 +11,7 @@ import type { Consequences, Journal } from '../journal/journal.ts'
 import { daemonLimits, type Limits } from '../scheduler/view.ts'
 import type { Engine } from '../transfer/assignment.ts'
 import type { World } from '../world/world.ts'
+import { Accounts } from './accounts.ts'
 import { FurtherConnections } from './further-connections.ts'
 import { Bandwidth } from './bandwidth.ts'
 import { daemonVerbs } from './daemon.ts'
@@ -47,6 +48,7 @@ class Composition implements Service {
   readonly #delivery: Delivery
   readonly #facts: DaemonFacts
   readonly #recording: Recording
+  readonly #accounts: Accounts
   readonly #progress: Progress
   readonly #watching: Watching
   readonly #waiting: Waiting
@@ -67,6 +69,7 @@ class Composition implements Service {
     this.#delivery = delivery
     this.#facts = facts
     this.#recording = new Recording(journal, clock)
+    this.#accounts = new Accounts(world, journal, this.#recording)
     this.#progress = new Progress(clock, delivery, (task, session) => this.#watching.moved(task, session))
     this.#watching = new Watching({
       clock,
@@ -83,6 +86,7 @@ class Composition implements Service {
       delivery,
       progress: this.#progress,
       recording: this.#recording,
+      accounts: this.#accounts,
       connections: new FurtherConnections(limits.maximumConnectionsPerOrigin),
       spool: facts.spool,
       released: () => {
@@ -118,6 +122,7 @@ class Composition implements Service {
       loop: this.#loop,
       housekeeping: this.#housekeeping,
       transfers: this.#transfers,
+      accounts: this.#accounts,
       progress: this.#progress,
       watching: this.#watching,
       waiting: this.#waiting,
@@ -199,6 +204,7 @@ class Composition implements Service {
     this.#unwatch?.()
     await this.#loop.stop()
     await this.#transfers.stopAll()
+    await this.#accounts.stop()
     this.#recording.end()
     await this.#delivery.stop()
     await this.#housekeeping.stop()

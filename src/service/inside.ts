@@ -7,6 +7,7 @@ import type { Journal, SessionFacts } from '../journal/journal.ts'
 import type { Limits } from '../scheduler/view.ts'
 import type { World } from '../world/world.ts'
 import type { Bandwidth } from './bandwidth.ts'
+import type { Accounts } from './accounts.ts'
 import type { Housekeeping } from './housekeeping.ts'
 import type { Loop } from './loop.ts'
 import type { Progress } from './progress.ts'
@@ -25,6 +26,7 @@ export interface Inside {
   readonly loop: Loop
   readonly housekeeping: Housekeeping
   readonly transfers: Transfers
+  readonly accounts: Accounts
   readonly progress: Progress
   readonly watching: Watching
   readonly waiting: Waiting

@@ -13,6 +13,7 @@ export type SessionVerb =
   | 'session.finish'
   | 'session.drop'
   | 'session.hold'
+  | 'session.setCredential'
   | 'session.counts'
   | 'session.list'
   | 'session.launchCompleted'
@@ -22,7 +23,7 @@ export type SessionVerb =
   | 'event.slow'
 
 export function sessionVerbs(inside: Inside): Verbs<SessionVerb> {
-  const { world, journal, delivery, housekeeping, transfers } = inside
+  const { world, journal, delivery, housekeeping, transfers, accounts } = inside
   const named = (identifier: string): Promise<SessionFacts> => sessionNamed(journal, identifier)
   return {
     'session.open': (params, asking) => open(inside, params, asking),
@@ -51,6 +52,7 @@ export function sessionVerbs(inside: Inside): Verbs<SessionVerb> {
           { ownerPid },
         )
       const dropped = await journal.dropSession({ session: session.id, at: now(world.clock) })
+      await accounts.forget(session.id)
       housekeeping.sweep()
       return dropped
     },
@@ -61,6 +63,10 @@ export function sessionVerbs(inside: Inside): Verbs<SessionVerb> {
       await journal.holdSession({ session: id, held })
       // After the commit: nothing of it starts from then on. One that publishes is finished first.
       if (held) transfers.holdSession(id)
+      return null
+    },
+    'session.setCredential': async ({ identifier, origin, credential }) => {
+      await accounts.set((await named(identifier)).id, origin, credential)
       return null
     },
     'session.counts': async ({ identifier, filter }) =>
@@ -96,7 +102,10 @@ export function sessionVerbs(inside: Inside): Verbs<SessionVerb> {
       const facts = await named(session)
       const answer = await delivery.acknowledge(caller, facts, fence, sequences)
       // Its last event may have been among them.
-      if (facts.state !== 'open') housekeeping.sweep()
+      if (facts.state !== 'open') {
+        await accounts.forget(facts.id)
+        housekeeping.sweep()
+      }
       return answer
     },
     'event.refuse': async ({ session, fence, sequence, reason }, { caller }) => {

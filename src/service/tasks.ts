@@ -60,7 +60,7 @@ export function taskVerbs(inside: Inside): Verbs<TaskVerb> {
       }
       return answer
     },
-    'task.retry': async ({ id, newId, url, headers, destination }) => {
+    'task.retry': async ({ id, newId, url, headers, authorization, destination }) => {
       if (destination !== undefined)
         await checkDestinations(world.files, [{ destination, ifExists: 'replace', mayExist: true }])
       return shown(
@@ -70,6 +70,7 @@ export function taskVerbs(inside: Inside): Verbs<TaskVerb> {
           at: now(world.clock),
           ...(url !== undefined && { url }),
           ...(headers !== undefined && { headers }),
+          ...(authorization !== undefined && { authorization }),
           ...(destination !== undefined && { destination }),
         }),
       )

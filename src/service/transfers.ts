@@ -12,6 +12,7 @@ import type { AttemptEnd, Journal, SessionId, StartedAttempt, StopReason } from 
 import { nextAttempt } from '../scheduler/retry.ts'
 import type { Assignment, Engine, Measure, Outcome } from '../transfer/assignment.ts'
 import type { World } from '../world/world.ts'
+import type { Accounts } from './accounts.ts'
 import { assignmentOf } from './assignment-of.ts'
 import type { FurtherConnections, Holder } from './further-connections.ts'
 import { now, toWall } from './moment.ts'
@@ -27,6 +28,7 @@ export interface TransferParts {
   readonly progress: Progress
   readonly recording: Recording
   readonly connections: FurtherConnections
+  readonly accounts: Accounts
   /** Folder of files that have no destination. */
   readonly spool: string
   /** An attempt has ended and closed its files. */
@@ -145,7 +147,7 @@ export class Transfers {
   }
 
   async #attempt(started: StartedAttempt, assignment: Assignment, run: Run, holder: Holder): Promise<Outcome> {
-    const { world, journal, recording, progress, engine, connections } = this.#parts
+    const { world, journal, recording, progress, engine, connections, accounts } = this.#parts
     if (run.stopping.signal.aborted) return { kind: 'stopped', measure: nothingMeasured }
     const report = createReport({
       clock: world.clock,
@@ -163,7 +165,7 @@ export class Transfers {
       },
     })
     try {
-      return await engine.run(assignment, report, run.stopping.signal)
+      return await engine.run(assignment, report, run.stopping.signal, accounts.of(started.session))
     } catch (error) {
       world.log.error('an attempt broke', { task: started.task, error: stackOf(error) })
       return {

@@ -6,6 +6,7 @@ import type { Hasher } from './hasher.ts'
 import type { Launcher } from './launcher.ts'
 import type { Log } from './log.ts'
 import type { Transport } from './transport.ts'
+import type { Vault } from './vault.ts'
 
 export interface World {
   readonly clock: Clock
@@ -15,5 +16,6 @@ export interface World {
   readonly launcher: Launcher
   readonly environment: Environment
   readonly hasher: Hasher
+  readonly vault: Vault
   readonly log: Log
 }

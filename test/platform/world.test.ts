@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { createWorld } from '../../src/platform/world.ts'
 import { silentLog } from '../../src/world/log.ts'
 import type { Transport } from '../../src/world/transport.ts'
+import { openVault } from '../support/open-vault.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
 test('the parts of the real world fit one another, and close together', async () => {
@@ -18,6 +19,7 @@ test('the parts of the real world fit one another, and close together', async ()
   const world = createWorld({
     transport,
     log: silentLog,
+    vault: openVault,
     clockAfter: { steadyMs: 1e12, uptimeMs: 0, bootId: 'another' },
   })
   assert.ok(world.clock.steady() >= 1e12)

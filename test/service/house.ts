@@ -29,6 +29,7 @@ import type { EnvironmentState } from '../../src/world/environment.ts'
 import { silentLog } from '../../src/world/log.ts'
 import type { World } from '../../src/world/world.ts'
 import { settle, VirtualClock } from '../support/virtual-clock.ts'
+import { openVault } from '../support/open-vault.ts'
 
 export const measured: Measure = { bytes: 0, transactions: [], redirects: 0 }
 export const noSignal: AbortSignal = new AbortController().signal
@@ -246,6 +247,7 @@ export class House {
         },
       },
       hasher: { follow: unused },
+      vault: openVault,
       log: silentLog,
     }
     let stops = 0

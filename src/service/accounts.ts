@@ -1,0 +1,204 @@
+/**
+ * Who the sessions are to servers: for each an {@link Access}, shared by all its attempts, with the credentials that were set
+ * for it and its cookies. The journal keeps both sealed; in the clear they are in this process's memory alone, and only of
+ * sessions that have asked for something in this life.
+ *
+ * A credential is on disk before `set` resolves. Cookies change with many answers, so they are gathered: those of the last two
+ * seconds before a crash may be lost, and servers set them anew.
+ */
+import type { Credential, CredentialReference, KnownCredential } from '../contract/credential.ts'
+import { asLonghaulError, LonghaulError } from '../contract/errors.ts'
+import type { Journal, SealedSecret, SessionId } from '../journal/journal.ts'
+import { Access } from '../transfer/access.ts'
+import type { Timer } from '../world/clock.ts'
+import type { World } from '../world/world.ts'
+import type { Recording } from './recording.ts'
+
+const gatherMs = 2000
+
+/** Of one origin. */
+interface Account {
+  readonly credential: Credential
+  /** Read last; a reference is read anew when a server refuses it. */
+  known?: KnownCredential
+}
+
+interface Holder {
+  readonly access: Access
+  /** By origin; an error where what is stored cannot be opened. Read from the journal once. */
+  readonly accounts: () => Promise<Map<string, Account | LonghaulError>>
+  /** Cookies have changed since they were written. */
+  late?: Timer | undefined
+  writing: Promise<void>
+}
+
+export class Accounts {
+  readonly #world: World
+  readonly #journal: Journal
+  readonly #recording: Recording
+  readonly #holders = new Map<SessionId, Holder>()
+  #stopped = false
+
+  constructor(world: World, journal: Journal, recording: Recording) {
+    this.#world = world
+    this.#journal = journal
+    this.#recording = recording
+  }
+
+  /** The same for every attempt of the session. Nothing is read before it is used. */
+  of(session: SessionId): Access {
+    return this.#holder(session).access
+  }
+
+  /**
+   * Null forgets it. Holds for every request that is made from now on.
+   * @throws LonghaulError when a reference leads to nothing, or the key file cannot be used; nothing is changed then
+   */
+  async set(session: SessionId, origin: string, credential: Credential | null): Promise<void> {
+    // What is wrong with it is told to whoever sets it, not to the first task that is refused.
+    if (credential !== null) await this.#read(credential, origin)
+    const sealed =
+      credential === null
+        ? null
+        : await this.#world.vault.seal(JSON.stringify(credential), credentialPlace(session, origin))
+    const { found } = await this.#journal.keepSecret({ session, kind: 'credential', name: origin, sealed })
+    if (found === 'gone')
+      throw new LonghaulError('SESSION_INVALIDATED', 'The session is gone; nothing was changed. Open it anew.')
+    const accounts = await this.#holder(session).accounts()
+    if (credential === null) accounts.delete(origin)
+    else accounts.set(origin, { credential })
+  }
+
+  /** Its session may have ended: what is in memory goes. If it has not, it is read again. */
+  async forget(session: SessionId): Promise<void> {
+    const holder = this.#holders.get(session)
+    if (holder === undefined) return
+    this.#holders.delete(session)
+    await this.#flush(session, holder)
+  }
+
+  /** Writes down what was gathered; later changes are not kept. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    await Promise.all([...this.#holders].map(([session, holder]) => this.#flush(session, holder)))
+  }
+
+  #holder(session: SessionId): Holder {
+    const found = this.#holders.get(session)
+    if (found !== undefined) return found
+    let stored: Promise<readonly SealedSecret[]> | undefined
+    const load = (): Promise<readonly SealedSecret[]> => (stored ??= this.#load(session))
+    let accounts: ReturnType<Holder['accounts']> | undefined
+    const holder: Holder = {
+      accounts: () => (accounts ??= load().then((all) => this.#accountsIn(session, all))),
+      access: new Access(
+        {
+          credential: (origin, how) => this.#credential(holder, origin, how),
+          storedCookies: async () => {
+            const stored = (await load()).find(({ kind }) => kind === 'cookies')
+            return stored === undefined ? undefined : this.#world.vault.open(stored.sealed, cookiesPlace(session))
+          },
+          cookiesChanged: () => this.#gather(session, holder),
+          cookiesLost: (error) => {
+            this.#world.log.warn('the cookies of a session could not be read; it begins without any', {
+              session,
+              error,
+            })
+          },
+        },
+        this.#world,
+      ),
+      writing: Promise.resolve(),
+    }
+    this.#holders.set(session, holder)
+    return holder
+  }
+
+  async #load(session: SessionId): Promise<readonly SealedSecret[]> {
+    // Undefined: the daemon ends, and so do the attempts that ask.
+    return (await this.#recording.record(() => this.#journal.secrets({ session }))) ?? []
+  }
+
+  async #accountsIn(session: SessionId, all: readonly SealedSecret[]): Promise<Map<string, Account | LonghaulError>> {
+    const accounts = new Map<string, Account | LonghaulError>()
+    for (const { kind, name, sealed } of all) {
+      if (kind !== 'credential') continue
+      try {
+        const text = await this.#world.vault.open(sealed, credentialPlace(session, name))
+        accounts.set(name, { credential: JSON.parse(text) as Credential })
+      } catch (error) {
+        this.#world.log.warn('a credential could not be opened', { session, origin: name, error: String(error) })
+        accounts.set(name, asLonghaulError(error, 'USER_AUTHENTICATION_REQUIRED'))
+      }
+    }
+    return accounts
+  }
+
+  async #credential(holder: Holder, origin: string, how: 'known' | 'anew'): Promise<KnownCredential | undefined> {
+    const account = (await holder.accounts()).get(origin)
+    if (account === undefined) return undefined
+    if (account instanceof LonghaulError) throw account
+    if (how === 'anew' || account.known === undefined) account.known = await this.#read(account.credential, origin)
+    return account.known
+  }
+
+  async #read(credential: Credential, origin: string): Promise<KnownCredential> {
+    if ('bearer' in credential) {
+      const bearer = await this.#secret(credential.bearer)
+      if (/^[\x21-\x7e]+$/.test(bearer)) return { bearer }
+      throw unusable(origin, 'the token has blanks, line breaks or other characters that a header cannot carry')
+    }
+    const password = await this.#secret(credential.password)
+    // oxlint-disable-next-line no-control-regex -- these are what is looked for
+    if (/[\x00-\x1f\x7f]/.test(password))
+      throw unusable(origin, 'the password has line breaks or other control characters')
+    return { user: credential.user, password }
+  }
+
+  #secret(secret: string | CredentialReference): Promise<string> {
+    return typeof secret === 'string' ? Promise.resolve(secret) : this.#world.vault.read(secret)
+  }
+
+  #gather(session: SessionId, holder: Holder): void {
+    if (this.#stopped) return
+    const { clock } = this.#world
+    holder.late ??= clock.timer(clock.steady() + gatherMs, () => {
+      holder.late = undefined
+      holder.writing = this.#recording
+        .record(() => this.#write(session, holder))
+        .then(
+          () => undefined,
+          (error: unknown) => this.#unwritten(session, error),
+        )
+    })
+  }
+
+  async #flush(session: SessionId, holder: Holder): Promise<void> {
+    if (holder.late === undefined) return
+    holder.late.cancel()
+    holder.late = undefined
+    // Once: a journal that cannot be written now must not hold up whoever ends.
+    await this.#write(session, holder).catch((error: unknown) => this.#unwritten(session, error))
+  }
+
+  async #write(session: SessionId, { access }: Holder): Promise<void> {
+    const sealed = await this.#world.vault.seal(access.cookiesText(), cookiesPlace(session))
+    await this.#journal.keepSecret({ session, kind: 'cookies', name: '', sealed })
+  }
+
+  #unwritten(session: SessionId, error: unknown): void {
+    this.#world.log.warn('the cookies of a session could not be kept', { session, error: String(error) })
+  }
+}
+
+function credentialPlace(session: SessionId, origin: string): string {
+  return `credential ${session} ${origin}`
+}
+
+function cookiesPlace(session: SessionId): string {
+  return `cookies ${session}`
+}
+
+function unusable(origin: string, why: string): LonghaulError {
+  return new LonghaulError('USER_AUTHENTICATION_REQUIRED', `The credential for ${origin} cannot be used: ${why}.`)
+}

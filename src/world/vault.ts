@@ -1,0 +1,15 @@
+/** Secrets as a seam: how they are kept on a disk, and where they are read that are kept elsewhere. */
+import type { CredentialReference } from '../contract/credential.ts'
+
+export interface Vault {
+  /**
+   * The text for the disk. It opens for the same `place` only, so that one who can write to the disk cannot put a secret
+   * where it would be shown to somebody else.
+   * @throws LonghaulError when there is no key to be had; nothing is sealed then
+   */
+  seal(text: string, place: string): Promise<string>
+  /** @throws LonghaulError when the key is another one or gone, or the text was changed */
+  open(sealed: string, place: string): Promise<string>
+  /** The secret as it is now, without a line break at its end. @throws LonghaulError that names the place and nothing in it */
+  read(reference: CredentialReference): Promise<string>
+}
