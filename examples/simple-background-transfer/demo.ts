@@ -14,9 +14,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
+import { FaultServer, cutAfter, drip, together } from 'longhaul/testing'
 import { encodePng, halfBlocks, paintSunrise } from './paint.ts'
 import { openPage } from './page.ts'
-import { servePicture } from './picture-server.ts'
 import type { Shown } from './screen.ts'
 import { textsOf } from './texts.ts'
 
@@ -26,6 +26,7 @@ let began = performance.now()
 const killAt = 0.4
 const cutAt = 0.7
 const rate = 128 * 1024
+const stepsPerSecond = 20
 /** The whole takes about 22 s; after this something stands still, and the demo says so. */
 const limitMs = 55_000
 
@@ -98,16 +99,23 @@ function wrapped(text: string, columns: number): readonly string[] {
 process.stdout.write(`       ${texts.title}\n       ${texts.otherLanguage}\n\n       ${texts.preparing}\n`)
 const painted = paintSunrise(1920, 1280)
 const source = encodePng(painted)
-const server = await servePicture({
-  bytes: source,
-  rate,
-  cutAt: Math.floor(source.length * cutAt),
-  cut: () => {
-    say(texts.cut(Math.round(cutAt * 100)))
-    say(texts.waits)
-  },
+const server = await FaultServer.start({ patienceMs: limitMs })
+undo.push(() => server.stop())
+const line = drip(Math.ceil(rate / stepsPerSecond), 1000 / stepsPerSecond)
+const url = server.file('/sunrise.png', {
+  content: source,
+  etag: '"9f2c"',
+  headers: { 'Content-Type': 'image/png', 'Content-Disposition': 'attachment; filename="sunrise.png"' },
+  script: [together(line, cutAfter(Math.floor(source.length * cutAt)))],
+  afterwards: line,
 })
-undo.push(() => server.close())
+const cut = async (): Promise<void> => {
+  await server.until(() => server.requests[0]?.ended === 'as planned', 'the cut')
+  say(texts.cut(Math.round(cutAt * 100)))
+  say(texts.waits)
+}
+// On the way out nobody waits for it any more.
+cut().catch(() => {})
 const starting = longhaul('daemon', 'start')
 undo.push(async () => {
   // Half started it could not be asked to stop.
@@ -223,7 +231,7 @@ const app = spawn(
     ...process.execArgv,
     '--disable-warning=LONGHAUL_NOT_INSTALLED',
     new URL('app.ts', import.meta.url).pathname,
-    server.url,
+    url,
     picture,
   ],
   {
@@ -286,9 +294,12 @@ async function verdict(): Promise<number> {
     ],
     [second?.launched === true && second.exitCode === 0, 'the launched app ended by itself with code 0'],
     [sha256(copy) === sha256(source), 'the file equals the source'],
-    [server.sent() <= source.length, `no byte was sent twice (${server.sent()} for ${source.length})`],
     [
-      server.requests.some(({ status: code, ifRange }) => code === 206 && ifRange === '"9f2c"'),
+      server.bytesSent('/sunrise.png') <= source.length,
+      `no byte was sent twice (${server.bytesSent('/sunrise.png')} for ${source.length})`,
+    ],
+    [
+      server.requests.some(({ status: code, headers }) => code === 206 && headers['if-range'] === '"9f2c"'),
       'it went on with proof',
     ],
     [
@@ -300,7 +311,7 @@ async function verdict(): Promise<number> {
   const ok = broken.length === 0
   const numbers = `1–${sequences.length}`
   const text = ok
-    ? `${texts.verdict(`${seconds(alive)} s`, `${seconds(total)} s`, bytes(server.sent()), bytes(source.length), numbers)}      OK`
+    ? `${texts.verdict(`${seconds(alive)} s`, `${seconds(total)} s`, bytes(server.bytesSent('/sunrise.png')), bytes(source.length), numbers)}      OK`
     : texts.broken(broken.join(' · '))
   process.stdout.write(
     `\n${seconds(total).padStart(5)}  ${wrapped(text, 72).join('\n       ')}\n       ${texts.next}\n`,

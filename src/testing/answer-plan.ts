@@ -2,10 +2,13 @@
 import type { Behaviour, Framing, Step } from './behaviour.ts'
 import { boundary, multipartOf, rangeOf } from './byte-ranges.ts'
 import type { Pattern } from './pattern.ts'
-import { digestField, fixed, partOf, type Representation, representationOf } from './representation.ts'
+import { coded, digestField, fixed, partOf, type Representation } from './representation.ts'
 
 export interface FileOptions {
-  readonly size: number
+  /** @default that of the content */
+  readonly size?: number
+  /** Bytes of your own. @default made by the seed, of any size and without taking memory */
+  readonly content?: string | Uint8Array
   /** Names the bytes: equal seeds, equal bytes. @default the path */
   readonly seed?: string
   /** Text of the field, quotes included. */
@@ -69,7 +72,7 @@ export function planAnswer(
 
   const etag = 'etag' in step ? step.etag : file.etag
   const lastModified = 'lastModified' in step ? step.lastModified : file.lastModified
-  const whole = representationOf(pattern(step.seed ?? file.seed), step.size ?? file.size, step.coding)
+  const whole = coded(bytesOf(file, step, pattern), step.coding)
   const fields: Fields = [['Content-Type', 'application/octet-stream']]
   if (file.ranges !== false) fields.push(['Accept-Ranges', 'bytes'])
   if (etag !== undefined) fields.push(['ETag', etag])
@@ -104,6 +107,20 @@ export function planAnswer(
   const said = { start: range.from, end: range.to - 1, total: whole.size, ...step.contentRange }
   fields.push(['Content-Range', `bytes ${said.start}-${said.end}/${said.total}`])
   return finish(question, step, { status: 206, fields, body: partOf(whole, range.from, range.to), whole, framing })
+}
+
+/** What the step serves of a file, before any coding. */
+export function bytesOf(
+  file: FileOptions,
+  step: Pick<Behaviour, 'seed' | 'size'>,
+  pattern: (seed: string | undefined) => Pattern,
+): Representation {
+  if (file.content !== undefined && step.seed === undefined) {
+    const content = fixed(file.content)
+    return partOf(content, 0, Math.min(content.size, step.size ?? file.size ?? content.size))
+  }
+  const source = pattern(step.seed ?? file.seed)
+  return { size: step.size ?? file.size ?? 0, bytes: (from, size) => source.bytes(from, size) }
 }
 
 /** The text of a head, its empty line included. */

@@ -12,10 +12,11 @@
  * Each request for a file takes the next step of its script (see `behaviours.ts`); after the last one it is served well, or
  * as `afterwards` says. Good service means ranges, If-Range, conditional requests, HEAD, keep-alive. Requests must have no body.
  */
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, type Server, type Socket, createServer } from 'node:net'
 import { type SecureContext, TLSSocket, createSecureContext } from 'node:tls'
-import { type FileOptions, planAnswer } from './answer-plan.ts'
+import { bytesOf, type FileOptions, planAnswer } from './answer-plan.ts'
 import { AnswerWriter, type Line } from './answer-writer.ts'
 import type { Behaviour, Step } from './behaviour.ts'
 import { busy } from './behaviours.ts'
@@ -32,6 +33,8 @@ export interface FaultServerOptions {
   readonly port?: number
   /** Serves https with this key and certificate (PEM). @default http */
   readonly tls?: ServerTls
+  /** Ms after which a wait for what does not come (`received`, `sent`, `until` …) rejects. @default 20_000 */
+  readonly patienceMs?: number
   /** Name in the addresses that `file()` gives. @default the host */
   readonly name?: string
 }
@@ -56,7 +59,7 @@ interface Count {
 }
 
 /** A test that waits for what does not come should say so before the runner kills it. */
-const patienceMs = 20_000
+const usualPatienceMs = 20_000
 
 export class FaultServer {
   readonly #options: FaultServerOptions
@@ -100,13 +103,8 @@ export class FaultServer {
   /** From now on the path has these options instead; its script, if none is given, goes on. */
   change(path: string, options: Partial<FileOptions>): void {
     const resource = this.#resource(path)
-    const { size = resource.size } = options
-    this.#resources.set(path, {
-      ...resource,
-      ...options,
-      size,
-      asked: options.script === undefined ? resource.asked : 0,
-    })
+    const asked = options.script === undefined ? resource.asked : 0
+    this.#resources.set(path, { ...resource, ...options, asked })
   }
 
   url(path: string): string {
@@ -121,14 +119,15 @@ export class FaultServer {
 
   /** SHA-256, lower-case hex, of the whole file as its options say. */
   digest(path: string): string {
-    const { seed, size } = this.#resource(path)
-    return this.#pattern(seed ?? path).digest(size)
+    const { content, seed, size = 0 } = this.#resource(path)
+    if (content === undefined) return this.#pattern(seed ?? path).digest(size)
+    return createHash('sha256').update(this.bytes(path)).digest('hex')
   }
 
   /** Its bytes, or some of them. */
   bytes(path: string, from = 0, size?: number): Buffer {
-    const resource = this.#resource(path)
-    return this.#pattern(resource.seed ?? path).bytes(from, size ?? resource.size - from)
+    const whole = bytesOf(this.#resource(path), {}, (seed) => this.#pattern(seed ?? path))
+    return Buffer.from(whole.bytes(from, size ?? whole.size - from))
   }
 
   // ------------------------------------------------------------------------------------------------------- what it saw
@@ -190,6 +189,7 @@ export class FaultServer {
   async until(condition: () => boolean, what: string): Promise<void> {
     if (condition()) return
     const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const { patienceMs = usualPatienceMs } = this.#options
     const watcher = (): void => {
       if (condition()) resolve()
     }

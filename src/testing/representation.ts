@@ -1,8 +1,7 @@
-/** The bytes that an answer is made of: the pattern of its seed, as it is or coded; and their digests. */
+/** The bytes that an answer is made of, as they are or coded, and their digests. */
 import { createHash } from 'node:crypto'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import type { Coding, DigestFields } from './behaviour.ts'
-import type { Pattern } from './pattern.ts'
 
 export interface Representation {
   readonly size: number
@@ -14,9 +13,8 @@ export function fixed(content: string | Uint8Array): Representation {
   return { size: all.length, bytes: (from, size) => all.subarray(from, from + size) }
 }
 
-export function representationOf(pattern: Pattern, size: number, coding?: Coding): Representation {
-  if (coding === undefined) return { size, bytes: (from, count) => pattern.bytes(from, count) }
-  return fixed(encode[coding](pattern.bytes(0, size)))
+export function coded(whole: Representation, coding?: Coding): Representation {
+  return coding === undefined ? whole : fixed(encode[coding](whole.bytes(0, whole.size)))
 }
 
 export function partOf(whole: Representation, from: number, to: number): Representation {

@@ -1,5 +1,6 @@
 // Ranges, redirects and refusals of the fault server, as they stand on the wire.
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import {
   busy,
@@ -146,4 +147,15 @@ test('a step of the fault server can look at the request', async () => {
   server.file('/a', { size, afterwards: ({ headers }) => (headers['x-key'] === 'k' ? ok() : status(403)) })
   assert.equal((await ask(server, '/a')).status, 403)
   assert.equal((await ask(server, '/a', { 'X-Key': 'k' })).status, 200)
+})
+
+test('the fault server serves bytes of one’s own, whole and in parts', async () => {
+  await using server = await FaultServer.start()
+  server.file('/a.json', { content: '{"a":1}', etag: '"1"', headers: { 'Content-Type': 'application/json' } })
+  const whole = await ask(server, '/a.json')
+  assert.deepEqual([whole.headers['content-type'], whole.body.toString()], ['application/json', '{"a":1}'])
+  assert.equal((await ask(server, '/a.json', { Range: 'bytes=1-3' })).body.toString(), '"a"')
+  assert.equal(server.digest('/a.json'), createHash('sha256').update(whole.body).digest('hex'))
+  server.change('/a.json', { size: 1 })
+  assert.equal((await ask(server, '/a.json')).body.toString(), '{')
 })
