@@ -61,7 +61,10 @@ const tls: z.ZodType<TlsOptions> = z.object({
   clientCertificate: secretReference
     .extend({ key: secretReference.exactOptional(), passphrase: secretReference.exactOptional() })
     .exactOptional(),
-  pins: list(pin, 64).exactOptional(),
+  // None would mean that every server is right.
+  pins: list(pin, 64)
+    .refine((pins) => pins.length > 0, 'names no pin')
+    .exactOptional(),
 })
 
 const configuration: z.ZodType<ExplicitConfiguration> = z.object({

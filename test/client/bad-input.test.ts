@@ -215,7 +215,7 @@ test('a value that is not what an option takes is refused by the name of the opt
     [{ acceptableStatusCodes: [] }, 'acceptableStatusCodes'],
     [{ acceptableStatusCodes: [99] }, '99'],
     [{ acceptableStatusCodes: [{ from: 300, to: 200 }] }, 'acceptableStatusCodes'],
-    [{ tls: { pins: [] } }, 'not in this version'],
+    [{ tls: { pins: [] } }, 'tls.pins'],
     [{ tls: { ca: ['/etc/ssl/ca.pem'] } }, 'PEM'],
     [{ tls: { minimumVersion: 'TLSv1' } }, 'TLSv1.2'],
     [{ ifExists: 'overwrite' }, 'keepBoth'],
