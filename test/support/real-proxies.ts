@@ -86,12 +86,19 @@ socks block { from: 0.0.0.0/0 to: 0.0.0.0/0 }
     const ended = once(this.#process, 'exit')
     this.#process.kill('SIGTERM')
     await ended
+    // dante's helpers may go on for a while without it, with our pipe in their hands.
+    try {
+      process.kill(-this.#process.pid!, 'SIGKILL')
+    } catch {
+      // There are none.
+    }
+    this.#process.stderr?.destroy()
   }
 }
 
 async function started(program: string, args: readonly string[], ready: RegExp): Promise<ChildProcess> {
   const PATH = `${process.env['PATH'] ?? ''}${delimiter}/usr/sbin`
-  const child = spawn(program, args, { env: { PATH }, stdio: ['ignore', 'ignore', 'pipe'] })
+  const child = spawn(program, args, { env: { PATH }, stdio: ['ignore', 'ignore', 'pipe'], detached: true })
   let said = ''
   child.stderr.setEncoding('utf8')
   const readyNow = new Promise<void>((resolve, reject) => {
