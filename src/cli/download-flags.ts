@@ -8,6 +8,7 @@ import { durationMs } from '../contract/units.ts'
 import type { DurationLike } from '../contract/units.ts'
 import type { Context, Flag, Input } from './command.ts'
 import { headerOf } from './header.ts'
+import { rateOf } from './rates.ts'
 
 /** Tasks of the command line live in this session. */
 export const cliSession = 'cli'
@@ -55,6 +56,7 @@ export const downloadFlags: readonly Flag[] = [
     help: "connections on one file where the server can, 1 to 64 (default: the session's, 4)",
   },
   { name: 'max-attempts', value: 'N', help: 'at most N tries (default: until the deadline)' },
+  { name: 'limit-rate', value: 'RATE', help: 'at most so many bytes a second: 2MB/s, 500k; none for no limit' },
   { name: 'force', help: 'replace an existing file even where the server names it' },
   { name: 'keep-both', help: 'keep an existing file; the new one gets (1) before its extension' },
   { name: 'skip-existing', help: 'succeed at once where the file exists' },
@@ -73,6 +75,7 @@ export async function optionsOf(
   const attempts = attemptsOf(input.value('max-attempts'))
   const proxy = proxyOf(input)
   const segments = segmentsOf(input.value('segments'))
+  const limit = limitOf(input)
   const [deadline, stall] = [durationOf(input, 'deadline'), durationOf(input, 'stall')]
   return {
     to: targetOf(input),
@@ -85,8 +88,15 @@ export async function optionsOf(
     ...(deadline !== undefined && { timeoutIntervalForResource: deadline }),
     ...(stall !== undefined && { timeoutIntervalForRequest: stall }),
     ...(segments !== undefined && { maximumSegments: segments }),
+    ...(typeof limit === 'number' && { bandwidthLimit: limit }),
     ...(attempts !== undefined && { retry: { maximumAttempts: attempts } }),
   }
+}
+
+/** Bytes per second; null: none; undefined: not said. @throws INVALID_ARGUMENT */
+export function limitOf(input: Input): number | null | undefined {
+  const rate = input.value('limit-rate')
+  return rate === undefined ? undefined : rateOf(rate, '--limit-rate')
 }
 
 /** @throws INVALID_ARGUMENT */

@@ -14,7 +14,7 @@ import { resolveDestination } from '../platform/destination.ts'
 import { currentUmask } from '../platform/this-process.ts'
 import { addressesOf } from './addresses.ts'
 import type { Context, Input } from './command.ts'
-import { cliSession, headersOf, optionsOf } from './download-flags.ts'
+import { cliSession, headersOf, limitOf, optionsOf } from './download-flags.ts'
 import { findTasks } from './selection.ts'
 
 /** The daemon takes at most 1,000 rows and 1 MiB a call. */
@@ -64,7 +64,22 @@ export async function enqueue(
     // The same address twice is one task, and the first answer says whether it is new.
     for (const one of answer.tasks) if (!added.has(one.task.id)) added.set(one.task.id, one)
   }
+  await limitThoseThatRun(link, [...added.values()], limitOf(input))
   return { link, added: [...added.values()] }
+}
+
+/** A transfer that is there already keeps to the limit of this call, at once; a new one has it with it. */
+async function limitThoseThatRun(
+  link: Link,
+  added: readonly AddedTask[],
+  bytesPerSecond: number | null | undefined,
+): Promise<void> {
+  const known = added.filter(({ task, isNew }) => !isNew && task.state !== 'completed').map(({ task }) => task.id)
+  if (bytesPerSecond === undefined) return
+  for (let at = 0; at < known.length; at += batchRows) {
+    const targets = { ids: known.slice(at, at + batchRows) }
+    await link.call('task.change', { targets, change: { kind: 'bandwidthLimit', bytesPerSecond } })
+  }
 }
 
 /** A flag that says what becomes of a file that is there asks for another thing than the command without it. */

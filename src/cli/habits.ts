@@ -61,6 +61,8 @@ export const spellings: ReadonlyMap<string, string> = new Map([
   ['--tries', '--max-attempts'],
   ['--max-tries', '--max-attempts'],
   ['--retry', '--max-attempts'],
+  ['--limit', '--limit-rate'],
+  ['--max-download-limit', '--limit-rate'],
   ['--split', '--segments'],
   ['--max-connection-per-server', '--segments'],
   ['-T', '--stall'],
@@ -85,7 +87,7 @@ export const inSeconds: ReadonlySet<string> = new Set([
 
 const crawler = 'Longhaul fetches the files that you name; it is not a crawler. wget does that.'
 const curl = 'Small requests are a job for curl.'
-const limits = 'Bandwidth limits are not in this version.'
+const limits = 'longhaul daemon limit RATE limits all transfers together; get --limit-rate RATE one of them.'
 const uploads = 'Uploads are not in this version; curl -T does that.'
 
 /** Understood, not done here: the message names what does it. */

@@ -9,6 +9,8 @@ const names: ReadonlySet<string> = new Set([
   'LANG',
   'LANGUAGE',
   'TMPDIR',
+  // Hours of the daemon's timetable are local time.
+  'TZ',
   'DBUS_SESSION_BUS_ADDRESS',
   // Windows cannot start a program, or find a folder of the user, without these.
   'SYSTEMROOT',

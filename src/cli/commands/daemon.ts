@@ -6,29 +6,42 @@ import { nearest } from '../../contract/nearest.ts'
 import { homeFolder } from '../../platform/paths.ts'
 import type { Command, Context } from '../command.ts'
 import { exitCodes } from '../exit-codes.ts'
+import { daemonLimit } from '../daemon-limit.ts'
 import { runForeground } from '../foreground-daemon.ts'
+import { limitNow, timetableLines } from '../render/bandwidth.ts'
 import { jsonLine } from '../render/json-view.ts'
 import { bytes, clockTime } from '../render/numbers.ts'
 import { sheet } from '../render/sheet.ts'
 import type { SheetLine } from '../render/sheet.ts'
 
-const verbs = ['run', 'start', 'stop', 'status']
+const verbs = ['run', 'start', 'stop', 'status', 'limit']
 /** A daemon comes to its checkpoint within 5 s. */
 const stopWithinMs = 10_000
 
 export const daemon: Command = {
   name: 'daemon',
-  usage: 'run [-- COMMAND] | start | stop | status',
+  usage: 'run [-- COMMAND] | start | stop | status | limit [RATE]',
   summary: 'the process that does the work: run it here, start, stop or ask it',
   details: [
     'It starts by itself with the first command that needs it and leaves by itself 10 s after the last work. `stop` ends it at a checkpoint: unfinished transfers go on when it starts again.',
     '`run` keeps it in the foreground, for a container or a service manager; with `-- COMMAND` it also runs that command, ends with it and gives its exit code.',
+    '`limit` shows or sets how many bytes a second all transfers together may take; it holds at once and is kept. With `--when` it holds in some hours of the week, by the local clock, and another limit (or none) otherwise.',
   ],
-  flags: [],
-  examples: ['longhaul daemon status', 'longhaul daemon stop', 'longhaul daemon run -- node app.js'],
+  flags: [
+    { name: 'when', value: 'HOURS', help: "of `limit`: 'Mon-Fri 08:00-18:00', 'sat,sun' or '22:00-06:00'" },
+    { name: 'clear', help: 'of `limit`: no limit, and no hours' },
+  ],
+  examples: [
+    'longhaul daemon status',
+    'longhaul daemon stop',
+    'longhaul daemon run -- node app.js',
+    'longhaul daemon limit 5MB/s',
+    "longhaul daemon limit 1MB/s --when 'Mon-Fri 08:00-18:00'",
+  ],
   run: (input, context) => {
     const [verb = 'status', ...rest] = input.words
     if (verb === 'run') return runForeground(rest, context)
+    if (verb === 'limit') return daemonLimit(rest, input, context)
     if (rest.length > 0 && verbs.includes(verb))
       throw new LonghaulError('INVALID_ARGUMENT', `longhaul daemon ${verb} takes no arguments.`)
     if (verb === 'start') return start(context)
@@ -97,7 +110,7 @@ async function status(context: Context): Promise<number> {
   return exitCodes.done
 }
 
-function linesOf(facts: DaemonStatus, { words }: Context): readonly SheetLine[] {
+function linesOf(facts: DaemonStatus, { words, wallMs }: Context): readonly SheetLine[] {
   const { labels } = words
   const environment = Object.entries(facts.environment)
   return [
@@ -106,6 +119,12 @@ function linesOf(facts: DaemonStatus, { words }: Context): readonly SheetLine[] 
     [labels.work, words.work(facts.counts, facts.sessions)],
     [labels.stays, facts.keptBy.length === 0 ? words.staysForNothing : facts.keptBy.join('; ')],
     ...(facts.journalWritable ? [] : [[labels.journal, words.journalBroken(facts.journalProblem ?? '?')] as const]),
+    ...(facts.bandwidth === undefined
+      ? []
+      : [
+          [labels.bandwidth, limitNow(facts.bandwidth, words, wallMs())] as const,
+          ...timetableLines(facts.bandwidth, words).map(([hours, rate]): SheetLine => ['', `${hours}: ${rate}`]),
+        ]),
     [labels.memory, bytes(facts.rssBytes)],
     [labels.socket, facts.socket],
     ...environment.map(([name, value], index): SheetLine => {

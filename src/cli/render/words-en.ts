@@ -131,6 +131,7 @@ export const en: Words = {
     about: 'About',
     answer: 'Answer',
     ahead: 'Ahead',
+    bandwidth: 'Limit',
     blocked: 'Blocked',
     bytes: 'Bytes',
     cause: 'Cause',
@@ -183,5 +184,11 @@ export const en: Words = {
   work: (c, sessions) =>
     `${c.active} active, ${c.waiting} waiting, ${c.queued} queued, ${c.held} held, ${c.suspended} suspended, ${c.completed} completed; ${plural(sessions, 'session')}`,
   staysForNothing: 'nothing: it leaves 10 s after the last connection',
+  limitNow: (rate, until) =>
+    `${rate === undefined ? 'no bandwidth limit' : `at most ${rate} for all transfers together`}${until === undefined ? '' : `, until ${until}`}`,
+  noLimit: 'no limit',
+  otherwise: 'otherwise',
+  daily: 'daily',
+  days: ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'],
   journalBroken: (why) => `cannot be written: ${why}. Nothing new starts; it is tried again each second.`,
 }

@@ -132,6 +132,7 @@ export const zh: Words = {
     about: '说明',
     answer: '应答',
     ahead: '前面',
+    bandwidth: '限速',
     blocked: '受阻',
     bytes: '字节',
     cause: '起因',
@@ -183,5 +184,11 @@ export const zh: Words = {
   work: (c, sessions) =>
     `${c.active} 个传输中，${c.waiting} 个等待，${c.queued} 个排队，${c.held} 个暂停，${c.suspended} 个挂起，${c.completed} 个完成；${sessions} 个会话`,
   staysForNothing: '没有：最后一个连接断开 10 秒后离开',
+  limitNow: (rate, until) =>
+    `${rate === undefined ? '不限速' : `所有传输合计最多 ${rate}`}${until === undefined ? '' : `，到 ${until} 为止`}`,
+  noLimit: '不限速',
+  otherwise: '其余时间',
+  daily: '每天',
+  days: ['周一', '周二', '周三', '周四', '周五', '周六', '周日'],
   journalBroken: (why) => `无法写入：${why}。不会开始新的传输；每秒重试一次。`,
 }

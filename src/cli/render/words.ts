@@ -22,6 +22,7 @@ export type Label =
   | 'about'
   | 'answer'
   | 'ahead'
+  | 'bandwidth'
   | 'blocked'
   | 'bytes'
   | 'cause'
@@ -123,5 +124,13 @@ export interface Words {
   readonly survives: Readonly<Record<DaemonStatus['survives'], string>>
   readonly work: (counts: DaemonStatus['counts'], sessions: number) => string
   readonly staysForNothing: string
+  /** The daemon's bandwidth limit; `until`: when the timetable changes it. */
+  readonly limitNow: (rate: string | undefined, until: string | undefined) => string
+  readonly noLimit: string
+  /** Outside the hours of the timetable. */
+  readonly otherwise: string
+  readonly daily: string
+  /** Monday first. */
+  readonly days: readonly string[]
   readonly journalBroken: (why: string) => string
 }
