@@ -217,6 +217,23 @@ test('bytes are hashed while they come, and those announced in a trailer only wh
   assert.deepEqual(record.followed, [['sha-256'], ['sha-512']])
 })
 
+test('over several connections the digest follows what is there without a gap, and a wrong one may be the fault of joining', async () => {
+  await using bench = await Bench.open()
+  const large = 20 * 1024 * 1024
+  const url = bench.server.file(path, { size: large, etag: '"v1"' })
+  const hex = bench.server.digest(path)
+  const policy = { maximumSegments: 4 }
+  const record = watched(bench.world.hasher)
+  const right: readonly ExpectedDigest[] = [{ algorithm: 'sha-256', hex }]
+  const options = { world: { hasher: record.hasher } }
+  const { result } = expectKind(await bench.run(url, { policy, expectedDigests: right }, options), 'finished')
+  assert.equal(result.digest, `sha-256:${hex}`)
+  assert.ok(bench.server.requests.length > 1, 'one connection only')
+  assert.deepEqual([record.followed, record.furthest], [[['sha-256']], large])
+  const bad: readonly ExpectedDigest[] = [{ algorithm: 'sha-256', hex: '00'.repeat(32) }]
+  assertMismatch(await bench.run(url, { ...again, policy, expectedDigests: bad }), true, /was expected/)
+})
+
 test('a coded body is stored as it came, and its digests are of just these bytes', async () => {
   const { bench, bytes } = await opened()
   await using _ = bench
