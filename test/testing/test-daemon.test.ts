@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { BackgroundSession, download, isLonghaulError, type SessionDelegate, sessions } from 'longhaul'
-import { FaultServer, TestDaemon, cutAfter, stallAfter } from 'longhaul/testing'
+import { FaultServer, TestDaemon, stallAfter } from 'longhaul/testing'
 
 test('a test’s daemon downloads into the folder that the app names, and leaves nothing behind', async () => {
   await using server = await FaultServer.start()
@@ -18,28 +18,6 @@ test('a test’s daemon downloads into the folder that the app names, and leaves
     assert.match(readFileSync(daemon.logPath, 'utf8'), /the daemon is ready/)
   }
   assert.equal(existsSync(home), false)
-})
-
-test('a download goes on from its checkpoint after the test’s daemon has crashed', async () => {
-  await using server = await FaultServer.start()
-  await using daemon = await TestDaemon.start()
-  // The cut is what makes the checkpoint, and the answer after it stands still.
-  const url = server.file('/a.bin', {
-    size: 3_000_000,
-    etag: '"1"',
-    script: [cutAfter(1_000_000), stallAfter(500_000)],
-  })
-  const to = join(daemon.home, 'a.bin')
-  const finished = download(url, { to, daemon: daemon.options })
-  await server.received(2)
-  await daemon.crash()
-  assert.equal(daemon.isRunning, false)
-  await daemon.restart()
-  assert.equal((await finished).path, to)
-  assert.deepEqual(readFileSync(to), server.bytes('/a.bin'))
-  const third = server.requests[2]!
-  assert.match(third.headers['range'] ?? '', /^bytes=1000000-/)
-  assert.equal(third.headers['if-range'], '"1"')
 })
 
 test('events that an app had not dealt with when the test’s daemon crashed come again and say so', async () => {
