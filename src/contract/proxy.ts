@@ -6,6 +6,12 @@ export interface ProxyCredential {
   readonly password: string
 }
 
+/** As it is stored: only the daemon's vault can open it. */
+export interface SealedProxyCredential {
+  readonly user: string
+  readonly sealed: string
+}
+
 export interface ProxyOptions {
   /**
    * `http://host:port` (https addresses through a tunnel by CONNECT), `https://…` (the same, with TLS to the proxy itself) or
@@ -32,7 +38,7 @@ export type ProxyJson =
       readonly url: string
       readonly bypass: readonly string[]
       /** A secret: it leaves the daemon only towards the proxy. */
-      readonly credential?: ProxyCredential
+      readonly credential?: ProxyCredential | SealedProxyCredential
     }
 
 export interface ProxyAddress {

@@ -47,7 +47,10 @@ export function routeOf(url: URL, choice: ProxyJson, settings: ProxySettings): P
     if (bypassed(url, rules)) return undefined
     const address = proxyAddress(choice.url)
     if (typeof address === 'string') throw notUnderstood('The proxy of the request', address)
-    return { ...address, credential: choice.credential ?? address.credential }
+    const { credential } = choice
+    if (credential !== undefined && 'sealed' in credential)
+      throw notUnderstood('The proxy of the request', 'its password is still sealed')
+    return { ...address, credential: credential ?? address.credential }
   }
   const variable = (url.protocol === 'https:' ? settings.https : settings.http) ?? settings.all
   if (variable === undefined || bypassed(url, settings.bypass)) return undefined

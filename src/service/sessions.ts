@@ -5,6 +5,7 @@ import type { ExplicitConfiguration } from '../contract/session.ts'
 import type { SessionFacts } from '../journal/journal.ts'
 import { type Asking, type Inside, sessionNamed, type Verbs } from './inside.ts'
 import { now } from './moment.ts'
+import { sealedProxy } from './proxy-secrets.ts'
 
 export type SessionVerb =
   | 'session.open'
@@ -26,7 +27,7 @@ export function sessionVerbs(inside: Inside): Verbs<SessionVerb> {
   const { world, journal, delivery, housekeeping, transfers, accounts } = inside
   const named = (identifier: string): Promise<SessionFacts> => sessionNamed(journal, identifier)
   return {
-    'session.open': (params, asking) => open(inside, params, asking),
+    'session.open': async (params, asking) => open(inside, await withSealedProxy(inside, params), asking),
     'session.activate': async ({ identifier, fence }, { caller }) => {
       await delivery.activate(caller, await named(identifier), fence)
       return null
@@ -120,6 +121,18 @@ export function sessionVerbs(inside: Inside): Verbs<SessionVerb> {
 }
 
 type OpenSession = Verbs<'session.open'>['session.open']
+
+async function withSealedProxy(
+  { world, journal }: Inside,
+  params: Parameters<OpenSession>[0],
+): Promise<Parameters<OpenSession>[0]> {
+  const { identifier, configuration } = params
+  const { proxy } = configuration
+  if (typeof proxy !== 'object' || proxy.credential === undefined) return params
+  const stored = await journal.findSession({ identifier })
+  const sealed = await sealedProxy(world.vault, proxy, stored?.configuration.proxy)
+  return { ...params, configuration: { ...configuration, proxy: sealed } }
+}
 
 /**
  * A refused owner must have changed nothing, so the place is taken before the configuration is applied; and a strict opener

@@ -7,6 +7,7 @@ import { Chains } from './chains.ts'
 import { checkDestinations } from './destinations.ts'
 import { type Inside, sessionNamed, type Verbs } from './inside.ts'
 import { now } from './moment.ts'
+import { sealedRows } from './proxy-secrets.ts'
 
 export type TaskVerb =
   | 'task.add'
@@ -28,15 +29,17 @@ export function taskVerbs(inside: Inside): Verbs<TaskVerb> {
     'task.add': async ({ session, tasks }) => {
       const { id } = await sessionNamed(journal, session)
       await checkRows(inside, tasks)
-      const added = await journal.addTasks({ session: id, tasks, at: now(world.clock) })
+      const rows = await sealedRows(world.vault, tasks)
+      const added = await journal.addTasks({ session: id, tasks: rows, at: now(world.clock) })
       return { tasks: added.tasks.map(shown) }
     },
     'task.enqueue': ({ session, tasks, follows }, { caller }) => {
       const enqueue = async (before?: Promise<unknown>): Promise<Result<'task.enqueue'>> => {
         const { id } = await sessionNamed(journal, session)
         await checkRows(inside, tasks)
+        const rows = await sealedRows(world.vault, tasks)
         await before
-        return journal.enqueueTasks({ session: id, tasks, at: now(world.clock) })
+        return journal.enqueueTasks({ session: id, tasks: rows, at: now(world.clock) })
       }
       return follows === undefined ? enqueue() : chains.follow(caller, follows, enqueue)
     },

@@ -5,7 +5,7 @@
  * Two attempts of one task never run at once: a task that was suspended and resumed at once waits until its earlier attempt
  * has closed its files. The fence keeps the earlier one from writing to the journal, this keeps it from writing to the part.
  */
-import { asLonghaulError, LonghaulError } from '../contract/errors.ts'
+import { asLonghaulError, isLonghaulError, LonghaulError } from '../contract/errors.ts'
 import type { TaskId } from '../contract/words.ts'
 import type { Delivery } from '../delivery/delivery.ts'
 import type { AttemptEnd, Journal, SessionId, StartedAttempt, StopReason } from '../journal/journal.ts'
@@ -16,6 +16,7 @@ import type { Accounts } from './accounts.ts'
 import { assignmentOf } from './assignment-of.ts'
 import type { FurtherConnections, Holder } from './further-connections.ts'
 import { now, toWall } from './moment.ts'
+import { isSealed, openedProxy } from './proxy-secrets.ts'
 import type { Progress } from './progress.ts'
 import type { Recording } from './recording.ts'
 import { createReport } from './reports.ts'
@@ -165,8 +166,14 @@ export class Transfers {
       },
     })
     try {
-      return await engine.run(assignment, report, run.stopping.signal, accounts.of(started.session))
+      const { policy } = assignment
+      const opened = isSealed(policy.proxy)
+        ? { ...assignment, policy: { ...policy, proxy: await openedProxy(world.vault, policy.proxy) } }
+        : assignment
+      return await engine.run(opened, report, run.stopping.signal, accounts.of(started.session))
     } catch (error) {
+      if (isLonghaulError(error, 'PROXY_FAILED'))
+        return { kind: 'failed', error, failure: { kind: 'final' }, progressed: false, measure: nothingMeasured }
       world.log.error('an attempt broke', { task: started.task, error: stackOf(error) })
       return {
         kind: 'failed',
