@@ -56,6 +56,14 @@ export async function actOnSession(
       return `${await session.release()} tasks`
     case 'cancel all':
       return `${await session.cancel({})} tasks`
+    case 'try all now': {
+      let count = 0
+      for await (const { id } of session.tasks()) {
+        await (await session.task(id))?.tryNow()
+        count++
+      }
+      return `${count} tasks`
+    }
     case 'counts':
       return JSON.stringify(await session.counts())
     case 'list': {

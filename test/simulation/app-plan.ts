@@ -103,6 +103,7 @@ export type SessionAct =
   | 'hold all'
   | 'release all'
   | 'cancel all'
+  | 'try all now'
   | 'counts'
   | 'list'
   | 'close'

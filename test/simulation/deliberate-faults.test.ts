@@ -16,6 +16,10 @@ const ruleNames: ReadonlySet<string> = new Set([...rules.map((rule) => rule.name
 /** Seeds that found a fault. */
 const needed = new Set<number>()
 
+test('the rules that have to see a deliberate fault are there', () => {
+  for (const { name, by } of deliberateFaults) assert.ok(by === undefined || ruleNames.has(by), `${name}: ${by}`)
+})
+
 describe('the simulator', { concurrency: 2 }, () => {
   for (const { name, says, by, from = firstSeed } of deliberateFaults)
     test(`catches the deliberate fault ${name}`, { timeout: 280_000 }, async (t) => {

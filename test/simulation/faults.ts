@@ -2,8 +2,6 @@
 // simulator does not find is a hole in the simulator (deliberate-faults.test.ts). Long, because it is one table; to add a
 // fault is to add a row. The text must occur exactly once in the file, and what comes out must still be TypeScript.
 
-import { waking } from './rules/waking.ts'
-
 type Replacement = readonly [text: string, by: string]
 
 export interface DeliberateFault {
@@ -15,7 +13,7 @@ export interface DeliberateFault {
   readonly replace: Replacement
   /** Where other guards would make up for the first. */
   readonly also?: readonly Replacement[]
-  /** The rule that has to see it, where others may see what follows from it. @default any */
+  /** Name of the rule that has to see it, where others may see what follows from it. @default any */
   readonly by?: string
   /** Where the search begins, for one that takes hundreds of seeds: near one that finds it. @default 1 */
   readonly from?: number
@@ -73,6 +71,13 @@ export const deliberateFaults: readonly DeliberateFault[] = [
       '    if (recorded || (await recordIntent(attempt, intent))) {',
       '    if (!recorded) await place(folder, part, intent)\n    if (recorded || (await recordIntent(attempt, intent))) {',
     ],
+  },
+  {
+    name: 'another-name-in-the-folder',
+    says: 'A file whose name is taken gets a number, whether its app wanted both or not.',
+    file: 'src/transfer/files/destination.ts',
+    replace: [`if (ifExists !== 'keepBoth') return [name]`, `if (ifExists === 'skip') return [name]`],
+    by: 'bytes at a destination are old, or whole and right',
   },
   {
     name: 'finish-without-folder-sync',
@@ -284,11 +289,8 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     name: 'timer-not-set-again',
     says: 'After a turn no timer is set: what is due by itself waits until something else happens.',
     file: 'src/service/loop.ts',
-    replace: [
-      '    if (busy) this.#arm(Math.min(wakeAtMs ?? Infinity, at.steadyMs + longestSleepMs))\n    else this.#disarm()\n',
-      '    this.#disarm()\n',
-    ],
-    by: waking.name,
+    replace: ['    if (busy) this.#arm(', '    this.#disarm()\n    if (busy && this.#stopped) this.#arm('],
+    by: 'every task has a reason and a next wake-up',
   },
   {
     name: 'later-timer-kept',
@@ -298,7 +300,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
       '    this.#disarm()\n    if (this.#stopped) return\n',
       '    if (this.#stopped || this.#timer !== undefined) return\n',
     ],
-    by: waking.name,
+    by: 'every task has a reason and a next wake-up',
   },
   {
     name: 'wake-up-left-out',
@@ -308,7 +310,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
       `task.gate !== 'disk' && task.gate !== 'destination') return null`,
       `task.gate !== 'publishing') return null`,
     ],
-    by: waking.name,
+    by: 'every task has a reason and a next wake-up',
   },
   {
     name: 'wake-up-without-deadline',
@@ -318,7 +320,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
       '  return Math.min(task.wait_until ?? Infinity, task.deadline_at ?? Infinity)',
       '  return task.wait_until',
     ],
-    by: waking.name,
+    by: 'every task has a reason and a next wake-up',
   },
   {
     name: 'closed-attempt-not-announced',
@@ -328,7 +330,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
       `        // A task that is ready already could not start while its attempt closed.\n        this.#loop.nudge()\n`,
       '',
     ],
-    by: waking.name,
+    by: 'every task has a reason and a next wake-up',
   },
   {
     name: 'ready-not-announced',
@@ -350,6 +352,38 @@ export const deliberateFaults: readonly DeliberateFault[] = [
       `const askedMs = failure.kind === 'network' ? failure.retryAfterMs : undefined`,
       'const askedMs: number | undefined = undefined',
     ],
+  },
+  {
+    name: 'try-now-ignores-server',
+    says: 'Who asks for haste is given it, also where the server asked to wait.',
+    file: 'src/journal/changes.ts',
+    replace: [
+      'if (task.wait === null || (task.server_asked !== 0 && task.parked === 0)) return false',
+      'if (task.wait === null) return false',
+    ],
+    by: 'servers are left in peace',
+  },
+  {
+    name: 'failures-not-counted',
+    says: 'Attempts that failed do not count against the number that a task may have.',
+    from: 250,
+    file: attempts,
+    replace: ['    failed: task.failed + 1,\n', '    failed: task.failed,\n'],
+    by: 'no more attempts than were allowed',
+  },
+  {
+    name: 'suspend-without-mark',
+    says: 'A suspend stops the attempt and leaves nothing that keeps the next one from starting.',
+    file: 'src/journal/changes.ts',
+    replace: ['{ suspends: task.suspends + 1, ', '{ suspends: task.suspends, '],
+    by: 'n suspends want n resumes',
+  },
+  {
+    name: 'one-resume-for-all',
+    says: 'One resume makes up for all suspends.',
+    file: 'src/journal/changes.ts',
+    replace: ['{ suspends: task.suspends - 1 }', '{ suspends: 0 }'],
+    by: 'n suspends want n resumes',
   },
   {
     name: 'deadline-starts-anew',
@@ -405,10 +439,9 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     says: 'A body that breaks off is taken for its end.',
     file: 'src/transfer/download/laying.ts',
     replace: [
-      '    })\n    await this.#segment.flush()\n',
-      `    }).catch((): BodyEnd => ({ proof: 'close', trailers: [] }))\n    await this.#segment.flush()\n`,
+      '      const end = await answer.receive(sink)\n',
+      `      const end = await answer.receive(sink).catch((): BodyEnd => ({ proof: 'close', bytes: 0, trailers: [] }))\n`,
     ],
-    also: [['if (position === total) return true', 'if (position <= total) return true']],
   },
 
   // ---------------------------------------------------------------- launches and owners

@@ -140,6 +140,7 @@ function makeFault(random: Seeded, calmAtMs: number): Fault {
         'cancel all': 4,
         'hold all': 2,
         'release all': 1,
+        'try all now': 0,
         close: 1,
         'take over': 1,
       })

@@ -5,16 +5,42 @@ import type { Fault, Plan } from './plan.ts'
 import type { Seeded } from './seeded.ts'
 
 export function arrangeMeetings(plan: Plan, random: Seeded): Plan {
-  const meeting = random.weighted({ none: 88, rival: 4, deadlines: 4, skips: 4 })
+  const meeting = random.weighted({ none: 84, haste: 4, rival: 4, deadlines: 4, skips: 4 })
   switch (meeting) {
     case 'none':
       return plan
+    case 'haste':
+      return withHaste(plan, random)
     case 'rival':
       return withRival(plan, random)
     case 'deadlines':
       return withDeadlines(plan, random)
     case 'skips':
       return withSkips(plan, random)
+  }
+}
+
+/** Servers ask to be left alone, and users ask for haste just then. */
+function withHaste(plan: Plan, random: Seeded): Plan {
+  const acts = Array.from({ length: random.int(1, 4) }, (): Fault => ({
+    kind: 'users act',
+    act: 'try all now',
+    call: 'commit of endAttempt',
+    nth: random.scale(1, 8),
+  }))
+  return {
+    ...plan,
+    servers: plan.servers.map(({ url, server }) => ({
+      url,
+      server: {
+        ...server,
+        weather: [
+          { kind: 'status', status: random.pick([503, 429, 500, 502]), retryAfterSeconds: random.scale(20, 300) },
+          ...server.weather,
+        ],
+      },
+    })),
+    faults: [...plan.faults, ...acts],
   }
 }
 

@@ -27,7 +27,7 @@ export type Fault =
   | { readonly kind: 'launch fails'; readonly nth: number }
   | { readonly kind: 'daemon does not start'; readonly nth: number }
 
-export type UserAct = 'cancel all' | 'hold all' | 'release all' | 'close' | 'take over'
+export type UserAct = 'cancel all' | 'hold all' | 'release all' | 'try all now' | 'close' | 'take over'
 
 export interface Plan {
   readonly seed: number

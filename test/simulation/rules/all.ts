@@ -1,5 +1,6 @@
 // Every rule that a run is held to.
 import { acknowledgement } from './acknowledgement.ts'
+import { attempts } from './attempts.ts'
 import { bytes } from './bytes.ts'
 import { deadlines } from './deadlines.ts'
 import { endings } from './endings.ts'
@@ -18,6 +19,7 @@ import { promised } from './promised.ts'
 import type { Rule } from './rule.ts'
 import { safe } from './safe.ts'
 import { stopped } from './stopped.ts'
+import { suspends } from './suspends.ts'
 import { waking } from './waking.ts'
 
 export const rules: readonly Rule[] = [
@@ -34,9 +36,11 @@ export const rules: readonly Rule[] = [
   launching,
   fences,
   stopped,
+  suspends,
   waking,
   deadlines,
   patience,
+  attempts,
   kept,
   faultless,
   endings,

@@ -1,6 +1,6 @@
 // What stands at a destination is what stood there before, or the whole of one version that the server gave: never a part,
 // never a mixture, never nothing where there was something. What was reported as finished is on disk, whatever happens next.
-import { join } from 'node:path'
+import { basename, dirname } from 'node:path'
 import type { CommandInput } from '../../../src/journal/journal.ts'
 import type { NewTask } from '../../../src/contract/task.ts'
 import { spool } from '../daemon.ts'
@@ -18,10 +18,19 @@ export const bytes: Rule = {
 
     const isVersion = (url: string, found: Uint8Array): boolean =>
       internet.versions(url).some((version) => same(version, found))
-    const leadsTo = ({ destination }: NewTask, path: string): boolean =>
-      (destination.kind === 'file' && join(destination.folder, destination.name) === path) ||
-      // The server chooses the name, or there is a number in it.
-      (destination.kind !== 'spool' && path.startsWith(`${destination.folder}/`))
+    /** Where its file may be. Not in the spool, whose names are nobody's business. */
+    const leadsTo = (task: NewTask, path: string): boolean => {
+      const { destination } = task
+      if (destination.kind === 'spool' || dirname(path) !== destination.folder) return false
+      const wanted = destination.kind === 'file' ? destination.name : nameAt(task.request.url)
+      const found = basename(path)
+      return found === wanted || (task.ifExists === 'keepBoth' && found.replace(/ \(\d+\)/, '') === wanted)
+    }
+    /** What the server calls it: the last part of the address to which its redirects lead. */
+    const nameAt = (url: string): string => {
+      const redirects = plan.servers.find((each) => each.url === url)?.server.nature.redirects ?? 0
+      return redirects > 0 ? `to-${redirects}` : basename(url)
+    }
     const replaces = (task: NewTask, path: string): boolean =>
       (task.ifExists === 'replace' || task.ifExists === 'revalidate') && leadsTo(task, path)
 
@@ -79,7 +88,10 @@ export const bytes: Rule = {
           const { task, result } = input as CommandInput<'finish'>
           const { path, skipped, notModified } = result
           if (path === undefined || skipped === true) return
-          const { url } = tasks.get(task)!.request
+          const asked = tasks.get(task)!
+          const { url } = asked.request
+          if (!(asked.destination.kind === 'spool' ? path.startsWith(`${spool}/`) : leadsTo(asked, path)))
+            broken(`${task} was reported to be at ${path}, where nobody wanted it`)
           const safe = disk.durableAt(path)
           if (safe === 'uncertain') {
             if (!notModified) broken(`${path} was reported as finished, but a power cut could still undo it`)

@@ -4,6 +4,8 @@ import type { Rule } from './rule.ts'
 
 interface Launched {
   readonly command: string
+  /** Sessions of it that nobody else has opened since. */
+  readonly sessions: Set<string>
   readonly atMs: number
   readonly limitMs: number
 }
@@ -34,6 +36,7 @@ export const owners: Rule = {
           const { fence } = result as { fence?: number }
           // The answer may come when nobody is there any more to get it.
           if (own === undefined || fence === undefined || gone.has(caller)) return
+          for (const [pid, app] of running) if (pid !== caller.pid) app.sessions.delete(identifier)
           const before = owner.get(identifier)
           // One that lost its connection may be back before the daemon has noticed; it knows its fence.
           const isBack = own.fence !== undefined && before?.pid === caller.pid
@@ -66,10 +69,11 @@ export const owners: Rule = {
           if (found !== undefined) broken(`an app was launched for ${identifier}, which process ${found.pid} owns`)
         }
         for (const [other, app] of running)
-          if (app.command === command && nowMs() - app.atMs < app.limitMs)
+          // Where its user has started the app, the one that was launched is not needed, and left alone after that long.
+          if (app.command === command && (app.sessions.size > 0 || nowMs() - app.atMs < app.limitMs))
             broken(`${command} was launched as ${pid} while ${other} still runs`)
-        // Left alone after that long: its user had started it, and this one was not needed.
-        running.set(pid, { command, atMs: nowMs(), limitMs: Math.min(...sessions.map(limitOf)) })
+        const limitMs = Math.min(...sessions.map(limitOf))
+        running.set(pid, { command, sessions: new Set(sessions), atMs: nowMs(), limitMs })
       },
       appEnded: (pid) => {
         running.delete(pid)

@@ -1,5 +1,5 @@
 // Servers are left in peace: one that asked to be left alone for so long is, and one that fails is asked more and more rarely.
-import type { CommandInput } from '../../../src/journal/journal.ts'
+import type { CommandInput, CommandOutput } from '../../../src/journal/journal.ts'
 import type { Rule } from './rule.ts'
 
 /**
@@ -15,6 +15,8 @@ export const patience: Rule = {
     const askedUntil = new Map<string, number>()
     /** By task: when its last attempts failed, without a byte that became safe between them. */
     const failedAt = new Map<string, number[]>()
+    /** Left alone for an hour, as the daemon ended each time that they ran: somebody may take that risk. */
+    const parked = new Set<string>()
     /** By task: when its attempt began. */
     const startedAt = new Map<string, number>()
 
@@ -33,6 +35,16 @@ export const patience: Rule = {
       return text === undefined ? undefined : (JSON.parse(text.request) as { url: string }).url
     }
 
+    /** Somebody asks for haste, for these tasks only. What a server asked for stays, but for one that was parked. */
+    const hurried = ({ targets, change }: CommandInput<'change'>): void => {
+      if (change.kind !== 'tryNow' && change.kind !== 'request') return
+      const ids = 'ids' in targets ? targets.ids : [...failedAt.keys(), ...parked]
+      for (const id of ids) {
+        failedAt.delete(id)
+        if (parked.delete(id)) askedUntil.delete(id)
+      }
+    }
+
     return {
       committed: ({ requests, answers }) => {
         requests.forEach(({ name, input }, i) => {
@@ -40,8 +52,10 @@ export const patience: Rule = {
           if (!('ok' in answer)) return
           const { found } = (answer.ok ?? {}) as { readonly found?: string }
           const { task } = input as { readonly task: string }
+          if (name === 'openLife') for (const each of (answer.ok as CommandOutput<'openLife'>).parked) parked.add(each)
           if (name === 'startAttempt' && found === 'started') {
             startedAt.set(task, nowMs())
+            parked.delete(task)
             const until = askedUntil.get(task) ?? 0
             if (nowMs() < until)
               broken(
@@ -59,11 +73,8 @@ export const patience: Rule = {
             if (times.length === hasty.failures && nowMs() - times[0]! < hasty.withinMs)
               broken(`${task} failed ${hasty.failures} times in ${Math.round((nowMs() - times[0]!) / 1000)} s`)
           }
-          if (name === 'change' || name === 'networkChanged' || name === 'addTasks' || name === 'enqueueTasks') {
-            // Somebody may have asked for haste. What a server asked for stays, but for a task that was parked.
-            failedAt.clear()
-            if (name === 'change' && (input as CommandInput<'change'>).change.kind === 'tryNow') askedUntil.clear()
-          }
+          if (name === 'networkChanged') failedAt.clear()
+          if (name === 'change') hurried(input as CommandInput<'change'>)
         })
       },
     }

@@ -189,7 +189,9 @@ export const waking: Rule = {
         if (sight === undefined) return
         read(sight)
         isFresh = true
-        lookForOverdue(sight)
+        // One that begins or ends is not yet, or no more, at work.
+        if (sight.state === 'ready') lookForOverdue(sight)
+        else overdueAtMs = nowMs()
       },
       stepped: () => {
         if (!isFresh && nowMs() <= overdueAtMs) return
