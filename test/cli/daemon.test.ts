@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { isHeld } from '../../src/platform/instance-lock.ts'
-import { FaultServer, stallAfter } from '../support/fault-server.ts'
+import { FaultServer, stallAfter } from '../../src/testing/index.ts'
 import { needs } from '../support/needs.ts'
 import { CommandLine } from './command-line.ts'
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { FaultServer, drip, stallAfter, status } from '../support/fault-server.ts'
+import { FaultServer, drip, stallAfter, status } from '../../src/testing/index.ts'
 import { CommandLine } from './command-line.ts'
 
 const size = 300_000

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { BandwidthStatus } from '../../src/contract/bandwidth.ts'
 import type { ExplanationJson } from '../../src/contract/explanation.ts'
-import { FaultServer } from '../support/fault-server.ts'
+import { FaultServer } from '../../src/testing/index.ts'
 import { CommandLine } from './command-line.ts'
 
 async function limitOf(cli: CommandLine, ...words: string[]): Promise<BandwidthStatus> {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { width } from '../../src/cli/render/text.ts'
-import { FaultServer, stallAfter, status } from '../support/fault-server.ts'
+import { FaultServer, stallAfter, status } from '../../src/testing/index.ts'
 import { needs } from '../support/needs.ts'
 import { TerminalScreen } from '../support/terminal-screen.ts'
 import { CommandLine } from './command-line.ts'

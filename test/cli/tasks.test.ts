@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { FaultServer, stallAfter, status } from '../support/fault-server.ts'
+import { FaultServer, stallAfter, status } from '../../src/testing/index.ts'
 import { CommandLine } from './command-line.ts'
 
 const cli = await CommandLine.open()

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BackgroundSession } from '../../src/index.ts'
 import { start } from '../daemon/running.ts'
-import { FaultServer, stallAfter } from '../support/fault-server.ts'
+import { FaultServer, stallAfter } from '../../src/testing/index.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
 test('a wait for a download goes on over a clean stop of the daemon', async (t) => {

@@ -7,7 +7,7 @@ import { BackgroundSession, download, sessions } from '../../src/index.ts'
 import { currentUmask } from '../../src/platform/this-process.ts'
 import { type RunningDaemon, start } from '../daemon/running.ts'
 import { runApp } from './child.ts'
-import { FaultServer, stallAfter } from '../support/fault-server.ts'
+import { FaultServer, stallAfter } from '../../src/testing/index.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
 interface Scene {

@@ -7,7 +7,7 @@ import type { LaunchTicket } from '../../src/contract/launch.ts'
 import { makeTaskId } from '../../src/contract/words.ts'
 import { random } from '../../src/platform/clock.ts'
 import { readLock } from '../../src/platform/lock-file.ts'
-import { FaultServer } from '../support/fault-server.ts'
+import { FaultServer } from '../../src/testing/index.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 import { connect, type Client, start } from './running.ts'
 

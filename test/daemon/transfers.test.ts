@@ -6,7 +6,7 @@ import test, { type TestContext } from 'node:test'
 import type { NewTask } from '../../src/contract/task.ts'
 import { makeTaskId } from '../../src/contract/words.ts'
 import { random } from '../../src/platform/clock.ts'
-import { drip, FaultServer } from '../support/fault-server.ts'
+import { drip, FaultServer } from '../../src/testing/index.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 import { type Client, connect, start } from './running.ts'
 

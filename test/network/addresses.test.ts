@@ -6,7 +6,7 @@ import { connect, type LookupFunction, type Socket } from 'node:net'
 import { test } from 'node:test'
 import { createTransport } from '../../src/network/transport.ts'
 import { ask } from '../support/ask.ts'
-import { FaultServer } from '../support/fault-server.ts'
+import { FaultServer } from '../../src/testing/index.ts'
 import { needs } from '../support/needs.ts'
 import { ProxyServer } from '../support/proxy-server.ts'
 

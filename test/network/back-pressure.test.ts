@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { createTransport } from '../../src/network/transport.ts'
 import { ask, open } from '../support/ask.ts'
-import { FaultServer } from '../support/fault-server.ts'
+import { CertifiedServer } from '../support/certified-server.ts'
 import { needs } from '../support/needs.ts'
 
 const mib = 1024 * 1024
@@ -20,7 +20,7 @@ for (const [over, framing] of [
     `64 MiB over ${over} with framing ${framing} arrive whole through a sink that settles late`,
     { skip: over === 'TLS' ? needs('openssl') : false },
     async () => {
-      await using server = await FaultServer.start(over === 'TLS' ? { certificate: 'good' } : {})
+      await using server = await CertifiedServer.start(over === 'TLS' ? { certificate: 'good' } : {})
       const transport = createTransport()
       const url = server.file('/a', { size: 64 * mib, framing })
       let lent = 0
@@ -47,7 +47,7 @@ for (const [over, framing] of [
 }
 
 test('a sink that does not settle stops the server', async () => {
-  await using server = await FaultServer.start()
+  await using server = await CertifiedServer.start()
   const transport = createTransport()
   const url = server.file('/a', { size: 64 * mib })
   const gate = Promise.withResolvers<void>()
@@ -73,7 +73,7 @@ test('a sink that does not settle stops the server', async () => {
 })
 
 test('nothing is lost when receive is called long after the body has arrived', async () => {
-  await using server = await FaultServer.start()
+  await using server = await CertifiedServer.start()
   const transport = createTransport()
   for (const framing of ['length', 'chunked', 'close'] as const) {
     const url = server.file(`/${framing}`, { size: 50_000, framing })
@@ -89,7 +89,7 @@ test('nothing is lost when receive is called long after the body has arrived', a
 })
 
 test('what the sink throws or rejects with is what receive rejects with, and the connection ends', async () => {
-  await using server = await FaultServer.start()
+  await using server = await CertifiedServer.start()
   const transport = createTransport()
   const url = server.file('/a', { size: 64 * mib })
   const full = new Error('the disk is full')
@@ -107,7 +107,7 @@ test('what the sink throws or rejects with is what receive rejects with, and the
 })
 
 test('a body can be received once only', async () => {
-  await using server = await FaultServer.start()
+  await using server = await CertifiedServer.start()
   const transport = createTransport()
   const { exchange } = await ask(transport, server.file('/a', { size: 10 }))
   await assert.rejects(

@@ -8,7 +8,7 @@ import type { ClientCertificate, SecretReference } from '../../src/contract/secr
 import { createTransport } from '../../src/network/transport.ts'
 import { ask } from '../support/ask.ts'
 import { type CertificateKind, testCertificate } from '../support/certificates.ts'
-import { FaultServer } from '../support/fault-server.ts'
+import { CertifiedServer } from '../support/certified-server.ts'
 import { needs } from '../support/needs.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 import { demandingServer } from './openssl-server.ts'
@@ -110,7 +110,7 @@ test('the key may stand in a file of its own, encrypted, and its passphrase in a
 })
 
 test('a key that others may read is not used, and nothing is sent', { skip: posix }, async () => {
-  await using server = await FaultServer.start({ certificate: 'good' })
+  await using server = await CertifiedServer.start({ certificate: 'good' })
   const folder = await temporaryFolder()
   const transport = createTransport()
   const { cert, key } = testCertificate()
@@ -176,7 +176,7 @@ test(
   'a connection that was made with a client certificate is not used for requests without one',
   { skip },
   async () => {
-    await using server = await FaultServer.start({ certificate: 'good' })
+    await using server = await CertifiedServer.start({ certificate: 'good' })
     const folder = await temporaryFolder()
     const transport = createTransport()
     const url = server.file('/a', { size: 1 })

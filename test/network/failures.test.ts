@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { failureOf } from '../../src/network/failures.ts'
 import { createTransport } from '../../src/network/transport.ts'
 import { ask } from '../support/ask.ts'
-import { FaultServer } from '../support/fault-server.ts'
+import { FaultServer } from '../../src/testing/index.ts'
 import { needs } from '../support/needs.ts'
 
 test('a port where nobody listens cannot be connected to', async () => {

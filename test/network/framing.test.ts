@@ -5,7 +5,6 @@ import { createTransport } from '../../src/network/transport.ts'
 import { ask, open } from '../support/ask.ts'
 import {
   type Behaviour,
-  FaultServer,
   badChunk,
   bothLengths,
   excess,
@@ -15,13 +14,14 @@ import {
   raw,
   status,
   trailers,
-} from '../support/fault-server.ts'
+} from '../../src/testing/index.ts'
+import { CertifiedServer } from '../support/certified-server.ts'
 import { needs } from '../support/needs.ts'
 
 const size = 100_000
 
 test('each framing delivers the same bytes and names its proof', async () => {
-  await using server = await FaultServer.start()
+  await using server = await CertifiedServer.start()
   const transport = createTransport()
   for (const [framing, proof] of [
     ['length', 'length'],
@@ -37,7 +37,7 @@ test('each framing delivers the same bytes and names its proof', async () => {
 })
 
 test('HEAD, 204 and 304 have no body whatever their head says', async () => {
-  await using server = await FaultServer.start()
+  await using server = await CertifiedServer.start()
   const transport = createTransport()
   const none = { proof: 'length', bytes: 0, trailers: [] }
   const url = server.file('/a', { size, etag: '"v1"' })
@@ -52,7 +52,7 @@ test('HEAD, 204 and 304 have no body whatever their head says', async () => {
 })
 
 test('an empty body is whole', async () => {
-  await using server = await FaultServer.start()
+  await using server = await CertifiedServer.start()
   const transport = createTransport()
   for (const framing of ['length', 'chunked', 'close'] as const) {
     const { end } = await ask(transport, server.file('/a', { size: 0, framing }))
@@ -62,7 +62,7 @@ test('an empty body is whole', async () => {
 })
 
 test('trailers arrive with the end', async () => {
-  await using server = await FaultServer.start()
+  await using server = await CertifiedServer.start()
   const transport = createTransport()
   const url = server.file('/a', { size, script: [trailers({ 'Repr-Digest': 'sha-256=:AA==:' })] })
   const { end } = await ask(transport, url)
@@ -71,7 +71,7 @@ test('trailers arrive with the end', async () => {
 })
 
 test('a coded body is delivered as it came', async () => {
-  await using server = await FaultServer.start()
+  await using server = await CertifiedServer.start()
   const transport = createTransport()
   const url = server.file('/a', { size, headers: { 'Content-Encoding': 'gzip' } })
   assert.equal((await ask(transport, url)).digest, server.digest('/a'))
@@ -79,7 +79,7 @@ test('a coded body is delivered as it came', async () => {
 })
 
 test('headers keep their order and repetition, with names in lower case', async () => {
-  await using server = await FaultServer.start()
+  await using server = await CertifiedServer.start()
   const transport = createTransport()
   const url = server.answers(
     '/',
@@ -95,7 +95,7 @@ test('headers keep their order and repetition, with names in lower case', async 
 })
 
 test('request headers are sent in the given order and spelling, with nothing added but Host and Connection', async () => {
-  await using server = await FaultServer.start()
+  await using server = await CertifiedServer.start()
   const transport = createTransport()
   const url = server.file('/a', { size: 1 })
   await ask(transport, `${url}?q=1`, {
@@ -121,7 +121,7 @@ test('request headers are sent in the given order and spelling, with nothing add
 })
 
 test('a header that cannot be sent is refused as an invalid argument', async () => {
-  await using server = await FaultServer.start()
+  await using server = await CertifiedServer.start()
   const transport = createTransport()
   const url = server.file('/a', { size: 1 })
   await assert.rejects(ask(transport, url, { headers: [['X-Bad', 'a\r\nInjected: yes']] }), {
@@ -132,7 +132,7 @@ test('a header that cannot be sent is refused as an invalid argument', async () 
 })
 
 test('up to 50 interim answers are passed over', async () => {
-  await using server = await FaultServer.start()
+  await using server = await CertifiedServer.start()
   const transport = createTransport()
   const url = server.file('/a', { size, script: [interim(103, 50, { Link: '</x>; rel=preload' })] })
   assert.equal((await ask(transport, url)).digest, server.digest('/a'))
@@ -162,7 +162,7 @@ const malformed: Readonly<Record<string, readonly [phase: 'head' | 'body', step:
 }
 for (const [what, [phase, step]] of Object.entries(malformed)) {
   test(`${what} is a malformed answer`, async () => {
-    await using server = await FaultServer.start()
+    await using server = await CertifiedServer.start()
     const transport = createTransport()
     await assert.rejects(ask(transport, server.file('/a', { size, script: [step] })), {
       reason: 'malformed answer',
@@ -174,7 +174,7 @@ for (const [what, [phase, step]] of Object.entries(malformed)) {
 }
 
 test('bytes behind the end are a failure over TLS too', { skip: needs('openssl') }, async () => {
-  await using server = await FaultServer.start({ certificate: 'good' })
+  await using server = await CertifiedServer.start({ certificate: 'good' })
   const transport = createTransport()
   const url = server.file('/a', { size: 1000, script: [excess(10)] })
   await assert.rejects(ask(transport, url, { tls: { ca: [server.authority] } }), { reason: 'body too long' })
@@ -187,7 +187,7 @@ for (const step of [
   { ...excess(3), framing: 'chunked' },
 ] as const) {
   test(`bytes behind the end are a failure, and the connection is not used again: ${JSON.stringify(step)}`, async () => {
-    await using server = await FaultServer.start()
+    await using server = await CertifiedServer.start()
     const transport = createTransport()
     const url = server.file('/a', { size: 1000, script: [step] })
     await assert.rejects(ask(transport, url), { reason: 'body too long', phase: 'body' })

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createTransport } from '../../src/network/transport.ts'
 import { ask, open } from '../support/ask.ts'
-import { FaultServer, stallAfter, stallBeforeHead } from '../support/fault-server.ts'
+import { FaultServer, stallAfter, stallBeforeHead } from '../../src/testing/index.ts'
 
 const aborted = { name: 'NetworkFailure', reason: 'aborted' }
 

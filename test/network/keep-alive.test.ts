@@ -3,11 +3,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createTransport } from '../../src/network/transport.ts'
 import { ask, open } from '../support/ask.ts'
-import { FaultServer, cutAfter, framed, ok, redirect, stallAfter, stallBeforeHead } from '../support/fault-server.ts'
+import { cutAfter, framed, ok, redirect, stallAfter, stallBeforeHead } from '../../src/testing/index.ts'
+import { CertifiedServer } from '../support/certified-server.ts'
 import { needs } from '../support/needs.ts'
 
 test('requests one after another share a connection', async () => {
-  await using server = await FaultServer.start()
+  await using server = await CertifiedServer.start()
   const transport = createTransport()
   const url = server.file('/a', { size: 100_000, script: [ok(), framed('chunked'), redirect('/b'), ok()] })
   const reused: boolean[] = []
@@ -18,7 +19,7 @@ test('requests one after another share a connection', async () => {
 })
 
 test('64 requests at once each get their own bytes', async () => {
-  await using server = await FaultServer.start()
+  await using server = await CertifiedServer.start()
   const transport = createTransport()
   const paths = Array.from({ length: 64 }, (_, i) => `/${i}`)
   const urls = paths.map((path, i) => server.file(path, { size: 200_000 + i }))
@@ -37,7 +38,7 @@ test('64 requests at once each get their own bytes', async () => {
 })
 
 test('a connection that closed, or was cut, is not used again', async () => {
-  await using server = await FaultServer.start()
+  await using server = await CertifiedServer.start()
   const transport = createTransport()
   const url = server.file('/a', { size: 1000, script: [{ closes: 'announced' }, framed('close'), cutAfter(10)] })
   await ask(transport, url)
@@ -52,7 +53,7 @@ test('a connection that closed, or was cut, is not used again', async () => {
 })
 
 test('a connection whose body was not received is not used again', async () => {
-  await using server = await FaultServer.start()
+  await using server = await CertifiedServer.start()
   const transport = createTransport()
   const url = server.file('/a', { size: 1000 })
   const exchange = await open(transport, url)
@@ -66,7 +67,7 @@ test('a connection whose body was not received is not used again', async () => {
 })
 
 test('an idle connection that the server closes in silence is replaced without a failure', async () => {
-  await using server = await FaultServer.start()
+  await using server = await CertifiedServer.start()
   const transport = createTransport()
   const url = server.file('/a', { size: 1000, script: [{ closes: 'silently' }, ok()] })
   await ask(transport, url)
@@ -75,7 +76,7 @@ test('an idle connection that the server closes in silence is replaced without a
 })
 
 test('an idle connection that turns out to be dead is replaced without a failure', async () => {
-  await using server = await FaultServer.start()
+  await using server = await CertifiedServer.start()
   const transport = createTransport()
   const url = server.file('/a', { size: 1000, script: [ok(), stallBeforeHead(), ok()] })
   await ask(transport, url)
@@ -91,7 +92,7 @@ test('an idle connection that turns out to be dead is replaced without a failure
 })
 
 test('a request on a new connection that dies is not repeated', async () => {
-  await using server = await FaultServer.start()
+  await using server = await CertifiedServer.start()
   const transport = createTransport()
   const asked = ask(transport, server.file('/a', { size: 1000, script: [stallBeforeHead()] }))
   await server.received(1)
@@ -102,7 +103,7 @@ test('a request on a new connection that dies is not repeated', async () => {
 })
 
 test('a POST on an idle connection that dies is not repeated', async () => {
-  await using server = await FaultServer.start()
+  await using server = await CertifiedServer.start()
   const transport = createTransport()
   const url = server.file('/a', { size: 1000, script: [ok(), stallBeforeHead()] })
   await ask(transport, url)
@@ -115,7 +116,7 @@ test('a POST on an idle connection that dies is not repeated', async () => {
 })
 
 test('the connection is free again when the body is whole, even if the sink is not done', async () => {
-  await using server = await FaultServer.start()
+  await using server = await CertifiedServer.start()
   const transport = createTransport()
   const url = server.file('/a', { size: 1000 })
   const gate = Promise.withResolvers<void>()
@@ -129,7 +130,7 @@ test('the connection is free again when the body is whole, even if the sink is n
 })
 
 test('connections under other TLS options are not shared', { skip: needs('openssl') }, async () => {
-  await using server = await FaultServer.start({ certificate: 'good' })
+  await using server = await CertifiedServer.start({ certificate: 'good' })
   const transport = createTransport()
   const url = server.file('/a', { size: 10 })
   await ask(transport, url, { tls: { ca: [server.authority] } })
@@ -144,7 +145,7 @@ test('connections under other TLS options are not shared', { skip: needs('openss
 })
 
 test('an idle connection does not survive idleMs', async () => {
-  await using server = await FaultServer.start()
+  await using server = await CertifiedServer.start()
   const transport = createTransport({ idleMs: 50 })
   await ask(transport, server.file('/a', { size: 10, script: [ok(), stallAfter(1)] }))
   await server.deserted()

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { createTransport } from '../../src/network/transport.ts'
 import { type BodyEnd, type BodySink, type Exchange, NetworkFailure } from '../../src/world/transport.ts'
-import { type Behaviour, cutAfter, excess, FaultServer, resetAfter } from '../support/fault-server.ts'
+import { type Behaviour, cutAfter, excess, FaultServer, resetAfter } from '../../src/testing/index.ts'
 
 const mib = 1024 * 1024
 

@@ -7,7 +7,7 @@ import { createServer } from 'node:tls'
 import { createTransport } from '../../src/network/transport.ts'
 import { ask } from '../support/ask.ts'
 import { testAuthority, testCertificate } from '../support/certificates.ts'
-import { FaultServer } from '../support/fault-server.ts'
+import { CertifiedServer } from '../support/certified-server.ts'
 import { needs } from '../support/needs.ts'
 
 const skip = needs('openssl')
@@ -20,7 +20,7 @@ function pinOf(certificate: string): string {
 const nobodys = `sha256/${'A'.repeat(43)}=`
 
 test('a pin of the server, or of the root above it that it does not send, lets it through', { skip }, async () => {
-  await using server = await FaultServer.start({ certificate: 'good' })
+  await using server = await CertifiedServer.start({ certificate: 'good' })
   const transport = createTransport()
   const url = server.file('/a', { size: 1000 })
   for (const pins of [[pinOf(testCertificate().cert)], [nobodys, pinOf(testAuthority())]]) {
@@ -34,7 +34,7 @@ test(
   'a server with none of the pins is not trusted, gets no request, and its own pins are told',
   { skip },
   async () => {
-    await using server = await FaultServer.start({ certificate: 'good' })
+    await using server = await CertifiedServer.start({ certificate: 'good' })
     const transport = createTransport()
     const tls = { ca: [server.authority], pins: [nobodys] }
     const found = `${pinOf(testCertificate().cert)}, ${pinOf(testAuthority())}`
@@ -71,7 +71,7 @@ test(
 )
 
 test('a pin does not make up for a certificate that is not trusted otherwise', { skip }, async () => {
-  await using server = await FaultServer.start({ certificate: 'self-signed' })
+  await using server = await CertifiedServer.start({ certificate: 'self-signed' })
   const transport = createTransport()
   const tls = { pins: [pinOf(testCertificate('self-signed').cert)] }
   await assert.rejects(ask(transport, server.file('/a', { size: 1 }), { tls }), {
@@ -81,7 +81,7 @@ test('a pin does not make up for a certificate that is not trusted otherwise', {
 })
 
 test('with pins an address without TLS is refused, for nothing there could be compared', async () => {
-  await using server = await FaultServer.start()
+  await using server = await CertifiedServer.start()
   const transport = createTransport()
   await assert.rejects(ask(transport, server.file('/a', { size: 1 }), { tls: { pins: [nobodys] } }), {
     reason: 'certificate untrusted',
@@ -91,7 +91,7 @@ test('with pins an address without TLS is refused, for nothing there could be co
 })
 
 test('a connection that was made without pins is not used for requests with pins', { skip }, async () => {
-  await using server = await FaultServer.start({ certificate: 'good' })
+  await using server = await CertifiedServer.start({ certificate: 'good' })
   const transport = createTransport()
   const url = server.file('/a', { size: 1 })
   const ca = [server.authority]

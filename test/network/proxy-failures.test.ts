@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import type { ProxyJson } from '../../src/contract/proxy.ts'
 import { createTransport, type TransportOptions } from '../../src/network/transport.ts'
 import { ask } from '../support/ask.ts'
-import { FaultServer } from '../support/fault-server.ts'
+import { FaultServer } from '../../src/testing/index.ts'
 import { needs } from '../support/needs.ts'
 import { ProxyServer, type ProxyServerOptions } from '../support/proxy-server.ts'
 

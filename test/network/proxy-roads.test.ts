@@ -5,7 +5,8 @@ import type { ProxyJson } from '../../src/contract/proxy.ts'
 import { createTransport } from '../../src/network/transport.ts'
 import { ask } from '../support/ask.ts'
 import { testAuthority, testCertificate } from '../support/certificates.ts'
-import { FaultServer, ok } from '../support/fault-server.ts'
+import { ok } from '../../src/testing/index.ts'
+import { CertifiedServer } from '../support/certified-server.ts'
 import { needs } from '../support/needs.ts'
 import { ProxyServer, type ProxyServerOptions } from '../support/proxy-server.ts'
 
@@ -16,12 +17,12 @@ function by(proxy: ProxyServer, credential?: { readonly user: string; readonly p
   return { url: proxy.url, bypass: [], ...(credential !== undefined && { credential }) }
 }
 
-async function plainServer(): Promise<FaultServer> {
-  return FaultServer.start({ name })
+async function plainServer(): Promise<CertifiedServer> {
+  return CertifiedServer.start({ name })
 }
 
-async function secureServer(): Promise<FaultServer> {
-  return FaultServer.start({ name, certificate: 'other name' })
+async function secureServer(): Promise<CertifiedServer> {
+  return CertifiedServer.start({ name, certificate: 'other name' })
 }
 
 test('an http address is asked of an HTTP proxy with its whole address, whose credentials stay with the proxy', async () => {
@@ -89,7 +90,7 @@ for (const secure of [false, true]) {
 }
 
 test('the certificate of a server behind a tunnel is checked against the name of the server', withOpenssl, async () => {
-  await using server = await FaultServer.start({ name, certificate: 'good' })
+  await using server = await CertifiedServer.start({ name, certificate: 'good' })
   await using proxy = await ProxyServer.start()
   const transport = createTransport()
   await assert.rejects(
@@ -157,7 +158,7 @@ for (const [host, told] of [
   ['::1', '00000000000000000000000000000001'],
 ] as const) {
   test(`SOCKS5 is told the address ${host} as an address`, { skip: needs('ipv6') }, async () => {
-    await using server = await FaultServer.start({ host, name: host })
+    await using server = await CertifiedServer.start({ host, name: host })
     await using proxy = await ProxyServer.start({ kind: 'socks5' })
     const transport = createTransport()
     const url = server.file('/a', { size: 1000 })
@@ -234,7 +235,7 @@ test('requests to many origins at once by way of one proxy each get their own by
 })
 
 test('what the environment says is followed, and what the request says instead of it', async () => {
-  await using server = await FaultServer.start()
+  await using server = await CertifiedServer.start()
   await using proxy = await ProxyServer.start({ credential: 'me:secret' })
   const transport = createTransport({
     environment: { http_proxy: `http://me:secret@127.0.0.1:${proxy.port}`, no_proxy: '<-loopback>,.example' },

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import type { ProxyJson } from '../../src/contract/proxy.ts'
 import { createTransport } from '../../src/network/transport.ts'
 import { ask } from '../support/ask.ts'
-import { FaultServer } from '../support/fault-server.ts'
+import { CertifiedServer } from '../support/certified-server.ts'
 import { needs } from '../support/needs.ts'
 import { RealProxy } from '../support/real-proxies.ts'
 
@@ -15,8 +15,8 @@ const bySquid = { skip: needs('squid', 'openssl') }
 
 for (const scheme of ['basic', 'digest'] as const) {
   test(`squid that asks by ${scheme}: http and https, ranges, refusals and failures`, bySquid, async () => {
-    await using plain = await FaultServer.start({ name })
-    await using secure = await FaultServer.start({ name, certificate: 'other name' })
+    await using plain = await CertifiedServer.start({ name })
+    await using secure = await CertifiedServer.start({ name, certificate: 'other name' })
     await using squid = await RealProxy.squid({ names: [name], credential: 'me:swordfish', scheme })
     const transport = createTransport()
     const tls = { ca: [secure.authority] }
@@ -48,8 +48,8 @@ for (const scheme of ['basic', 'digest'] as const) {
 }
 
 test('dante: http and https, used again, refusals and failures', { skip: needs('danted', 'openssl') }, async () => {
-  await using plain = await FaultServer.start({ name: 'localhost' })
-  await using secure = await FaultServer.start({ certificate: 'good' })
+  await using plain = await CertifiedServer.start({ name: 'localhost' })
+  await using secure = await CertifiedServer.start({ certificate: 'good' })
   await using danted = await RealProxy.danted()
   const transport = createTransport()
   const tls = { ca: [secure.authority] }

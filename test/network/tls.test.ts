@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createTransport } from '../../src/network/transport.ts'
 import { ask } from '../support/ask.ts'
-import { FaultServer } from '../support/fault-server.ts'
+import { CertifiedServer } from '../support/certified-server.ts'
 import { needs } from '../support/needs.ts'
 
 const skip = needs('openssl')
@@ -11,7 +11,7 @@ const skip = needs('openssl')
 for (const name of ['localhost', '127.0.0.1']) {
   for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
     test(`an authority in tls.ca is trusted for ${name} over ${version}, and the facts say so`, { skip }, async () => {
-      await using server = await FaultServer.start({ certificate: 'good', name, tls: { maxVersion: version } })
+      await using server = await CertifiedServer.start({ certificate: 'good', name, tls: { maxVersion: version } })
       const transport = createTransport()
       const url = server.file('/a', { size: 1_000_000 })
       const { exchange, digest } = await ask(transport, url, { tls: { ca: [server.authority] } })
@@ -41,7 +41,7 @@ for (const [certificate, reason, trusted] of refusals) {
     `a certificate that is ${certificate}, its authority ${trusted ? '' : 'not '}trusted, is refused: ${reason}`,
     { skip },
     async () => {
-      await using server = await FaultServer.start({ certificate })
+      await using server = await CertifiedServer.start({ certificate })
       const transport = createTransport()
       const tls = { ca: trusted ? [server.authority] : [] }
       await assert.rejects(ask(transport, server.file('/a', { size: 1 }), { tls }), { reason, phase: 'tls' })
@@ -53,7 +53,7 @@ for (const [certificate, reason, trusted] of refusals) {
 }
 
 test('a server that is too old for minimumVersion is refused', { skip }, async () => {
-  await using server = await FaultServer.start({ certificate: 'good', tls: { maxVersion: 'TLSv1.2' } })
+  await using server = await CertifiedServer.start({ certificate: 'good', tls: { maxVersion: 'TLSv1.2' } })
   const transport = createTransport()
   const tls = { ca: [server.authority], minimumVersion: 'TLSv1.3' } as const
   await assert.rejects(ask(transport, server.file('/a', { size: 1 }), { tls }), { reason: 'tls failed' })
@@ -69,7 +69,7 @@ test('an entry of tls.ca that is not PEM is an invalid argument', async () => {
 })
 
 test('many requests at once over TLS each get their own bytes', { skip }, async () => {
-  await using server = await FaultServer.start({ certificate: 'good' })
+  await using server = await CertifiedServer.start({ certificate: 'good' })
   const transport = createTransport()
   const paths = Array.from({ length: 24 }, (_, i) => `/${i}`)
   const tls = { ca: [server.authority] }

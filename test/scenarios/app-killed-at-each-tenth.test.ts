@@ -1,7 +1,7 @@
 /** The app may be killed at any point of a transfer: the transfer does not notice. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { FaultServer, stallAfter } from '../support/fault-server.ts'
+import { FaultServer, stallAfter } from '../../src/testing/index.ts'
 import { Stage } from '../support/stage.ts'
 
 const tenths = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { cutAfter, FaultServer, stallAfter } from '../support/fault-server.ts'
+import { cutAfter, FaultServer, stallAfter } from '../../src/testing/index.ts'
 import { type Report, Stage } from '../support/stage.ts'
 
 const identifier = 'com.example.killed'

@@ -5,7 +5,6 @@ import type { DownloadOptions, DownloadResult } from 'longhaul'
 import {
   bothLengths,
   cutAfter,
-  FaultServer,
   framed,
   ignoreRange,
   lie,
@@ -16,13 +15,14 @@ import {
   resetAfter,
   stallAfter,
   status,
-} from '../support/fault-server.ts'
+} from '../../src/testing/index.ts'
+import { CertifiedServer } from '../support/certified-server.ts'
 import { type Report, Stage } from '../support/stage.ts'
 
 const size = 600_000
 const part = 250_000
 
-const server = await FaultServer.start()
+const server = await CertifiedServer.start()
 const stage = await Stage.open()
 after(() => Promise.all([stage[Symbol.asyncDispose](), server[Symbol.asyncDispose]()]))
 const app = await stage.start({ identifier: 'com.example.networks' })
@@ -247,7 +247,7 @@ test('redirects are followed to the file, in a circle given up', async () => {
 })
 
 test('https with an authority of one’s own works; without it, or towards http, it is refused', async () => {
-  await using secure = await FaultServer.start({ certificate: 'good', name: 'localhost' })
+  await using secure = await CertifiedServer.start({ certificate: 'good', name: 'localhost' })
   const url = secure.file('/secure.bin', { size, etag: '"v1"', script: [ok(), ok()] })
   const unknown = await fetched(url)
   assert.equal(unknown.error?.['code'], 'SERVER_CERTIFICATE_HAS_UNKNOWN_ROOT')

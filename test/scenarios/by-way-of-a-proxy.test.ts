@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { BackgroundSession, isLonghaulError } from 'longhaul'
 import { CommandLine } from '../cli/command-line.ts'
 import { start } from '../daemon/running.ts'
-import { cutAfter, FaultServer, ok } from '../support/fault-server.ts'
+import { cutAfter, FaultServer, ok } from '../../src/testing/index.ts'
 import { ProxyServer } from '../support/proxy-server.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { unlinkSync } from 'node:fs'
 import { test } from 'node:test'
 import type { DownloadTask } from 'longhaul'
-import { FaultServer, stallAfter } from '../support/fault-server.ts'
+import { FaultServer, stallAfter } from '../../src/testing/index.ts'
 import { type App, listens, Stage } from '../support/stage.ts'
 
 const identifier = 'com.example.comes.and.goes'

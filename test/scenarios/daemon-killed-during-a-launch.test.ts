@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { FaultServer, stallAfter } from '../support/fault-server.ts'
+import { FaultServer, stallAfter } from '../../src/testing/index.ts'
 import { Stage } from '../support/stage.ts'
 
 const identifier = 'com.example.launched'

@@ -8,7 +8,7 @@ import { randomInt } from 'node:crypto'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
-import { type Behaviour, cutAfter, drip, FaultServer, resetAfter } from '../support/fault-server.ts'
+import { type Behaviour, cutAfter, drip, FaultServer, resetAfter } from '../../src/testing/index.ts'
 import { type App, Stage } from '../support/stage.ts'
 
 const identifier = 'com.example.killed.daemon'

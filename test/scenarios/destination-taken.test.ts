@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { lstatSync, mkdirSync, readdirSync, readFileSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import type { DownloadOptions } from 'longhaul'
-import { FaultServer, stallAfter } from '../support/fault-server.ts'
+import { FaultServer, stallAfter } from '../../src/testing/index.ts'
 import { type App, Stage, ThrownThere } from '../support/stage.ts'
 
 const identifier = 'com.example.taken'

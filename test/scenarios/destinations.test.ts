@@ -4,7 +4,7 @@ import { chmod, lstat, mkdir, readFile, readlink, rename, rm, stat, symlink, wri
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import type { DownloadOptions, Explanation, TaskCounts } from 'longhaul'
-import { FaultServer, stallAfter } from '../support/fault-server.ts'
+import { FaultServer, stallAfter } from '../../src/testing/index.ts'
 import { needs } from '../support/needs.ts'
 import { Stage } from '../support/stage.ts'
 

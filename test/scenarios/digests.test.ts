@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { after, test } from 'node:test'
 import { crc32 } from 'node:zlib'
-import { cutAfter, FaultServer, lie, stallAfter, trailers, type Behaviour } from '../support/fault-server.ts'
+import { cutAfter, FaultServer, lie, stallAfter, trailers, type Behaviour } from '../../src/testing/index.ts'
 import { Stage } from '../support/stage.ts'
 
 const size = 4_000_000

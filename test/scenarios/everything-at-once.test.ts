@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import { type Behaviour, cutAfter, drip, FaultServer, framed, ok, resetAfter } from '../support/fault-server.ts'
+import { type Behaviour, cutAfter, drip, FaultServer, framed, ok, resetAfter } from '../../src/testing/index.ts'
 import { type App, Stage } from '../support/stage.ts'
 
 const rounds = 40

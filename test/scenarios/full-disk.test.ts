@@ -9,7 +9,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { DurationLike } from 'longhaul'
-import { FaultServer, stallAfter } from '../support/fault-server.ts'
+import { FaultServer, stallAfter } from '../../src/testing/index.ts'
 import { needs } from '../support/needs.ts'
 import { type App, Stage, ThrownThere } from '../support/stage.ts'
 

@@ -10,7 +10,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { pipeline } from 'node:stream/promises'
 import { test } from 'node:test'
 import type { ByteRanges } from '../../src/contract/bytes.ts'
-import { FaultServer, stallAfter } from '../support/fault-server.ts'
+import { FaultServer, stallAfter } from '../../src/testing/index.ts'
 import { Stage } from '../support/stage.ts'
 
 const mebibyte = 1024 * 1024

@@ -10,7 +10,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { ErrorCode } from '../../src/contract/errors.ts'
-import { FaultServer } from '../support/fault-server.ts'
+import { FaultServer } from '../../src/testing/index.ts'
 import { needs } from '../support/needs.ts'
 import { type App, type AppContext, Stage, ThrownThere } from '../support/stage.ts'
 

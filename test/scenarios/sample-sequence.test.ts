@@ -1,7 +1,7 @@
 /** The sequence of Apple's sample, SimpleBackgroundTransfer, from the first line to the last. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { cutAfter, FaultServer, stallAfter } from '../support/fault-server.ts'
+import { cutAfter, FaultServer, stallAfter } from '../../src/testing/index.ts'
 import { Stage } from '../support/stage.ts'
 
 const identifier = 'com.example.SimpleBackgroundTransfer'

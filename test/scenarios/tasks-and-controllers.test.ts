@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { cutAfter, FaultServer, stallAfter, status } from '../support/fault-server.ts'
+import { cutAfter, FaultServer, stallAfter, status } from '../../src/testing/index.ts'
 import { type Report, Stage, type ThrownThere } from '../support/stage.ts'
 
 const identifier = 'com.example.tasks'

@@ -1,7 +1,7 @@
 /** One identifier, two processes: one receives the events, the others may do everything else. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { FaultServer, stallAfter } from '../support/fault-server.ts'
+import { FaultServer, stallAfter } from '../../src/testing/index.ts'
 import { Stage, type ThrownThere } from '../support/stage.ts'
 
 const identifier = 'com.example.two'

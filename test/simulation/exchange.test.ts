@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { createTransport } from '../../src/network/transport.ts'
 import { type Transport } from '../../src/world/transport.ts'
 import { open } from '../support/ask.ts'
-import { FaultServer, stallAfter, stallBeforeHead } from '../support/fault-server.ts'
+import { FaultServer, stallAfter, stallBeforeHead } from '../../src/testing/index.ts'
 import { OneServer, honest, size, url } from './one-server.ts'
 import { type Behaviour } from './server-plan.ts'
 

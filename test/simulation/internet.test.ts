@@ -16,7 +16,7 @@ import {
   resetAfter,
   status,
   wrongContentRange,
-} from '../support/fault-server.ts'
+} from '../../src/testing/index.ts'
 import { OneServer, honest, size, url } from './one-server.ts'
 import { type Behaviour, type ServerNature } from './server-plan.ts'
 

@@ -16,7 +16,7 @@ import {
   status,
   withEtag,
   wrongContentRange,
-} from '../support/fault-server.ts'
+} from '../../src/testing/index.ts'
 
 const size = 100_000
 

@@ -1,5 +1,5 @@
 /** What a row of the matrix is, and what came of it. */
-import type { FaultServer } from '../support/fault-server.ts'
+import { type FaultServer } from '../../src/testing/index.ts'
 import type { Patch } from './patched-source.ts'
 
 export interface Bench {

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import type { NewTask } from '../../src/contract/task.ts'
 import { makeTaskId } from '../../src/contract/words.ts'
 import { random } from '../../src/platform/clock.ts'
-import { cutAfter, type FaultServer } from '../support/fault-server.ts'
+import { cutAfter, type FaultServer } from '../../src/testing/index.ts'
 import { Breach, within } from './breach.ts'
 import type { Facts, Owner } from './owner.ts'
 

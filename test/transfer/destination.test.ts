@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import type { Delivered } from '../../src/contract/bytes.ts'
 import type { Report } from '../../src/transfer/assignment.ts'
 import type { Transport } from '../../src/world/transport.ts'
-import { cutAfter } from '../support/fault-server.ts'
+import { cutAfter } from '../../src/testing/index.ts'
 import { Bench, expectKind, taskId } from './support/bench.ts'
 
 const size = 50_000

@@ -13,7 +13,7 @@ import {
   wrongContentRange,
   type Behaviour,
   type FileOptions,
-} from '../support/fault-server.ts'
+} from '../../src/testing/index.ts'
 import { Bench, expectKind, type Wishes } from './support/bench.ts'
 
 const path = '/a.bin'

@@ -1,7 +1,7 @@
 /** Answers that are not the file, redirects over real sockets, and lengths that do not agree. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { badChunk, excess, redirect, resetAfter, status } from '../support/fault-server.ts'
+import { badChunk, excess, redirect, resetAfter, status } from '../../src/testing/index.ts'
 import { Bench, expectKind } from './support/bench.ts'
 
 test('a status that passes is tried again, and one that does not is final with the beginning of its body', async () => {

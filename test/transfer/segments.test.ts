@@ -10,7 +10,7 @@ import {
   status,
   withEtag,
   wrongContentRange,
-} from '../support/fault-server.ts'
+} from '../../src/testing/index.ts'
 import { Bench, expectKind } from './support/bench.ts'
 
 const mebibyte = 1024 * 1024

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { setImmediate as turn } from 'node:timers/promises'
 import { test } from 'node:test'
 import type { Outcome } from '../../src/transfer/assignment.ts'
-import { cutAfter } from '../support/fault-server.ts'
+import { cutAfter } from '../../src/testing/index.ts'
 import { VirtualClock } from '../support/virtual-clock.ts'
 import { Bench, expectKind } from './support/bench.ts'
 

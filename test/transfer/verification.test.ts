@@ -6,7 +6,7 @@ import { crc32 } from 'node:zlib'
 import { digestAlgorithms, type DigestAlgorithm, type ExpectedDigest } from '../../src/contract/digests.ts'
 import type { Outcome } from '../../src/transfer/assignment.ts'
 import type { Following, Hasher } from '../../src/world/hasher.ts'
-import { cutAfter, lie, status, trailers, type Behaviour, type FileOptions } from '../support/fault-server.ts'
+import { cutAfter, lie, status, trailers, type Behaviour, type FileOptions } from '../../src/testing/index.ts'
 import { Bench, expectKind, type Wishes } from './support/bench.ts'
 import { realFile, watchedFiles } from './support/watched-files.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { stat } from 'node:fs/promises'
 import { test } from 'node:test'
-import { cutAfter, framed } from '../support/fault-server.ts'
+import { cutAfter, framed } from '../../src/testing/index.ts'
 import { Bench, expectKind } from './support/bench.ts'
 
 test('brings a whole file to its place and leaves nothing else', async () => {

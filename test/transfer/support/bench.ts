@@ -19,7 +19,7 @@ import type { TransferWorld } from '../../../src/transfer/download/attempt.ts'
 import { realFile } from './watched-files.ts'
 import type { Transport } from '../../../src/world/transport.ts'
 import { silentLog } from '../../../src/world/log.ts'
-import { FaultServer, type FaultServerOptions } from '../../support/fault-server.ts'
+import { FaultServer, type FaultServerOptions } from '../../../src/testing/index.ts'
 
 export const taskId = '01JDFK3Z8Q0123456789ABCDEF'
 
