@@ -1,6 +1,5 @@
-/** The flags that `get` and `add` share, and what they mean as options of a task. May touch: the files of `--ca`. */
-import { readFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+/** The flags that `get` and `add` share, and what they mean as options of a task. */
+import { join } from 'node:path'
 import { LonghaulError } from '../contract/errors.ts'
 import type { ProxyChoice } from '../contract/proxy.ts'
 import type { DownloadOptions, HeaderPairs, IfExists } from '../contract/task.ts'
@@ -9,6 +8,7 @@ import type { DurationLike } from '../contract/units.ts'
 import type { Context, Flag, Input } from './command.ts'
 import { headerOf } from './header.ts'
 import { rateOf } from './rates.ts'
+import { tlsFlags, tlsOf } from './tls-flags.ts'
 
 /** Tasks of the command line live in this session. */
 export const cliSession = 'cli'
@@ -33,7 +33,7 @@ export const downloadFlags: readonly Flag[] = [
   { name: 'user-agent', value: 'TEXT', help: 'the User-Agent header' },
   { name: 'referer', value: 'URL', help: 'the Referer header' },
   { name: 'user', short: 'u', value: 'USER:PASSWORD', help: 'Basic credentials (they stay in your shell history)' },
-  { name: 'ca', value: 'FILE', many: true, help: 'a PEM file of authorities to trust beside those of the system' },
+  ...tlsFlags,
   {
     name: 'proxy',
     value: 'URL|none|system',
@@ -69,7 +69,7 @@ export async function optionsOf(
   context: Context,
 ): Promise<DownloadOptions<undefined> & { readonly to: string }> {
   const ifExists = ifExistsOf(input)
-  const authorities = await Promise.all(input.values('ca').map((file) => authorityOf(file, context.cwd)))
+  const tls = await tlsOf(input, context.cwd)
   const digests = input.values('digest').map((digest) => digest.replace(/^(sha-?\d+|md5)=(?!:)/i, '$1:'))
   const [priority, at] = [input.value('priority'), input.value('at')]
   const attempts = attemptsOf(input.value('max-attempts'))
@@ -81,7 +81,7 @@ export async function optionsOf(
     to: targetOf(input),
     ...(ifExists !== undefined && { ifExists }),
     ...(digests.length > 0 && { expectedDigest: digests }),
-    ...(authorities.length > 0 && { tls: { ca: authorities } }),
+    ...(tls !== undefined && { tls }),
     ...(proxy !== undefined && { proxy }),
     ...(priority !== undefined && { priority: priorityOf(priority) }),
     ...(at !== undefined && { earliestBeginDate: whenOf(at, context.wallMs()) }),
@@ -125,17 +125,6 @@ function ifExistsOf(input: Input): IfExists | undefined {
   const given = (Object.keys(meanings) as (keyof typeof meanings)[]).filter((flag) => input.has(flag))
   if (given.length > 1) throw refused(`${given.map((flag) => `--${flag}`).join(' and ')} exclude each other.`)
   return given[0] === undefined ? undefined : meanings[given[0]]
-}
-
-async function authorityOf(file: string, cwd: string): Promise<string> {
-  try {
-    return await readFile(resolve(cwd, file), 'utf8')
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause)
-    throw new LonghaulError('FILE_DOES_NOT_EXIST', `--ca ${file} cannot be read: ${why}. Nothing was started.`, {
-      cause,
-    })
-  }
 }
 
 function proxyOf(input: Input): ProxyChoice | undefined {

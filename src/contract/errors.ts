@@ -195,7 +195,7 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
     urlErrorCode: -1202,
     retryable: false,
     meaning: 'The certificate of the server is not trusted, or belongs to another name.',
-    hint: 'Check the address; add the authority with tls.ca if it is yours.',
+    hint: 'Check the address; add the authority with tls.ca if it is yours, and compare tls.pins if there are any.',
   },
   SERVER_CERTIFICATE_HAS_UNKNOWN_ROOT: {
     urlErrorCode: -1203,
@@ -213,13 +213,13 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
     urlErrorCode: -1205,
     retryable: false,
     meaning: 'The server refused the client certificate.',
-    hint: 'Use another certificate.',
+    hint: 'Name another one with tls.clientCertificate (command line: --cert FILE).',
   },
   CLIENT_CERTIFICATE_REQUIRED: {
     urlErrorCode: -1206,
     retryable: false,
     meaning: 'The server wants a client certificate.',
-    hint: 'Configure one.',
+    hint: 'Name one with tls.clientCertificate (command line: --cert FILE).',
   },
   CANNOT_CREATE_FILE: {
     urlErrorCode: -3000,

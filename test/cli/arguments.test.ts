@@ -112,6 +112,9 @@ const works: readonly (readonly [string, Read['flags']])[] = [
   [`get -u me:secret ${url}`, { user: ['me:secret'] }],
   [`get --checksum=sha-256=00 ${url}`, { digest: ['sha-256=00'] }],
   [`get --cacert CA ${url}`, { ca: ['CA'] }],
+  [`get -E C --private-key K ${url}`, { cert: ['C'], key: ['K'] }],
+  [`get --cert C --key K --key-passphrase P ${url}`, { cert: ['C'], key: ['K'], 'key-passphrase': ['P'] }],
+  [`get --pinnedpubkey sha256//AAA= ${url}`, { pin: ['sha256//AAA='] }],
   [`get -O ${url}`, { 'remote-name': [true] }],
   [`get -O NAME ${url}`, { output: ['NAME'] }],
   [`get ${url} -O NAME`, { output: ['NAME'] }],
@@ -170,6 +173,7 @@ test('what was accepted quietly is told to who asks for more words', () => {
 })
 
 const refused: readonly (readonly [string, RegExp])[] = [
+  [`get --pass sesame ${url}`, /--key-passphrase FILE/],
   [`get -k ${url}`, /certificate checks stay on.*--ca FILE/i],
   [`get --insecure ${url}`, /certificate checks stay on/i],
   [`get --no-proxy ${url}`, /Write --proxy none/],

@@ -115,8 +115,7 @@ test('a client certificate is read by the daemon, and its key is in no file of t
 test('a server without a pinned key fails once, with its pins in the message', { skip }, async () => {
   await using server = await FaultServer.start({ certificate: 'good' })
   const url = server.file('/a', { size: 1000 })
-  const spki = new X509Certificate(testCertificate().cert).publicKey.export({ type: 'spki', format: 'der' })
-  const pin = `sha256/${createHash('sha256').update(spki).digest('base64')}`
+  const pin = pinOf(testCertificate().cert)
   const ca = [server.authority]
   const wrong = await ended(url, {
     to: join(stage.files, 'wrong'),
@@ -127,3 +126,33 @@ test('a server without a pinned key fails once, with its pins in the message', {
   const right = await ended(url, { to: join(stage.files, 'right'), tls: { ca, pins: [pin] } })
   assert.equal(right.code, undefined, right.message)
 })
+
+test(
+  'get --cert, --key and --pin do the same from the command line, with paths of its own folder',
+  { skip },
+  async () => {
+    await using server = await demandingServer('TLSv1.3')
+    const { cert, key } = testCertificate()
+    for (const [name, text] of [
+      ['ca.pem', server.authority],
+      ['mine.pem', cert],
+      ['mine.key', key],
+    ] as const)
+      await writeFile(join(stage.files, name), text, { mode: 0o600 })
+    const get = ['get', server.url, '--ca', 'ca.pem', '--cert', 'mine.pem', '--key', 'mine.key', '-o', 'by-get']
+    const got = await stage.longhaul(
+      ...get,
+      '--pinnedpubkey',
+      `sha256//${pinOf(testAuthority()).slice('sha256/'.length)}`,
+    )
+    assert.equal(got.code, 0, got.stderr)
+    const refused = await stage.longhaul(...get.slice(0, -1), 'other', '--pin', `sha256/${'A'.repeat(43)}=`)
+    assert.equal(refused.code, 5)
+    assert.match(refused.stderr, /tls\.pins/)
+  },
+)
+
+function pinOf(certificate: string): string {
+  const spki = new X509Certificate(certificate).publicKey.export({ type: 'spki', format: 'der' })
+  return `sha256/${createHash('sha256').update(spki).digest('base64')}`
+}

@@ -1,0 +1,60 @@
+/** The flags of TLS, and what they mean as options of a task. May touch: the files of `--ca`; those of the others are the daemon's. */
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { LonghaulError } from '../contract/errors.ts'
+import type { ClientCertificate } from '../contract/secret-reference.ts'
+import type { TlsOptions } from '../contract/session.ts'
+import type { Flag, Input } from './command.ts'
+
+export const tlsFlags: readonly Flag[] = [
+  { name: 'ca', value: 'FILE', many: true, help: 'a PEM file of authorities to trust beside those of the system' },
+  { name: 'cert', value: 'FILE', help: 'a PEM file with the client certificate, and its key if --key is not given' },
+  { name: 'key', value: 'FILE', help: 'a PEM file with the key of --cert; nobody else may be allowed to read it' },
+  { name: 'key-passphrase', value: 'FILE', help: 'a file whose first line opens an encrypted key' },
+  {
+    name: 'pin',
+    value: 'sha256/BASE64',
+    many: true,
+    help: 'the SHA-256 of a public key that the chain of the server must have',
+  },
+]
+
+/** @throws INVALID_ARGUMENT; FILE_DOES_NOT_EXIST for a `--ca` that cannot be read */
+export async function tlsOf(input: Input, cwd: string): Promise<TlsOptions | undefined> {
+  const ca = await Promise.all(input.values('ca').map((file) => authorityOf(file, cwd)))
+  const clientCertificate = certificateOf(input, cwd)
+  // curl takes several in one word.
+  const pins = input.values('pin').flatMap((pin) => pin.split(';'))
+  if (ca.length === 0 && clientCertificate === undefined && pins.length === 0) return undefined
+  return {
+    ...(ca.length > 0 && { ca }),
+    ...(clientCertificate !== undefined && { clientCertificate }),
+    ...(pins.length > 0 && { pins }),
+  }
+}
+
+function certificateOf(input: Input, cwd: string): ClientCertificate | undefined {
+  const reference = (flag: string): ClientCertificate | undefined => {
+    const file = input.value(flag)
+    return file === undefined ? undefined : { from: 'file', name: resolve(cwd, file) }
+  }
+  const [certificate, key, passphrase] = ['cert', 'key', 'key-passphrase'].map(reference)
+  if (certificate !== undefined)
+    return { ...certificate, ...(key !== undefined && { key }), ...(passphrase !== undefined && { passphrase }) }
+  if (key === undefined && passphrase === undefined) return undefined
+  throw new LonghaulError(
+    'INVALID_ARGUMENT',
+    `--${key === undefined ? 'key-passphrase' : 'key'} belongs to a certificate: name that with --cert FILE. Nothing was started.`,
+  )
+}
+
+async function authorityOf(file: string, cwd: string): Promise<string> {
+  try {
+    return await readFile(resolve(cwd, file), 'utf8')
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new LonghaulError('FILE_DOES_NOT_EXIST', `--ca ${file} cannot be read: ${why}. Nothing was started.`, {
+      cause,
+    })
+  }
+}
