@@ -1,5 +1,6 @@
 /** Which name a file gets, and what happens to one that is there already. */
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { mkdir, rm } from 'node:fs/promises'
 import { test } from 'node:test'
 import type { Delivered } from '../../src/contract/bytes.ts'
@@ -131,6 +132,30 @@ test('a file delivered before that has changed on the server is fetched into its
   const outcome = expectKind(await bench.run(url, wishes), 'finished')
   assert.equal(outcome.result.notModified, false)
   assert.ok((await bench.read()).equals(bench.server.bytes('/a')))
+})
+
+test('a file delivered before is asked for conditionally only if what was verified of it agrees with what is expected', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file('/a', { size, etag: '"v1"' })
+  const [sha256, md5] = [bench.server.digest('/a'), createHash('md5').update(bench.server.bytes('/a')).digest('hex')]
+  const both = [
+    { algorithm: 'sha-256', hex: sha256 },
+    { algorithm: 'md5', hex: md5 },
+  ] as const
+  for (const [verified, expectedDigests, conditional] of [
+    [`sha-256:${sha256}`, both, true],
+    // The strongest alone is recorded; what the same key expects was verified beside it.
+    [`sha-256:${sha256}`, both.slice(1), true],
+    ['sha-256:aa', both, false],
+    [undefined, both, false],
+    [undefined, [], true],
+  ] as const) {
+    const wishes = await deliveredOnce(bench, url)
+    const { digest: _, ...delivered } = wishes.delivered!
+    const earlier = { ...delivered, ...(verified !== undefined && { digest: verified }) }
+    expectKind(await bench.run(url, { ...wishes, delivered: earlier, expectedDigests }), 'finished')
+    assert.equal(bench.server.requests.at(-1)!.headers['if-none-match'], conditional ? '"v1"' : undefined)
+  }
 })
 
 test('a file delivered before that was changed here is fetched without a condition', async () => {
