@@ -20,10 +20,10 @@ interface Stage {
   readonly journal: Journal
   readonly session: SessionId
   /** A new life on the same journal. */
-  live(vault?: Vault): Accounts
+  readonly live: (vault?: Vault) => Accounts
   /** What goes along with a request unasked. */
-  shown(accounts: Accounts, session?: SessionId): Promise<string | undefined>
-  open(identifier: string): Promise<SessionId>
+  readonly shown: (accounts: Accounts, session?: SessionId) => Promise<string | undefined>
+  readonly open: (identifier: string) => Promise<SessionId>
 }
 
 async function stage(): Promise<Stage> {
