@@ -29,12 +29,7 @@ export function pinsOf(value: unknown, name: string, consequence: string): reado
   })
 }
 
-function referenceOf(
-  value: unknown,
-  name: string,
-  consequence: string,
-  more: readonly string[] = [],
-): SecretReference {
+function referenceOf(value: unknown, name: string, consequence: string, more: readonly string[] = []): SecretReference {
   const fields = fieldsOf(value, name, consequence)
   checkNames(fields, `fields of ${name}`, { known: ['from', 'name', ...more] }, consequence)
   const { from, name: place } = fields
