@@ -119,6 +119,11 @@ export class Connection {
     return this.#line.failure() ?? this.#line.socket.errored ?? this.#line.tcp.errored ?? undefined
   }
 
+  /** False: `endedInGoodOrder` cannot be asked. */
+  get tellsEnd(): boolean {
+    return this.#line.tellsEnd
+  }
+
   /** An error after the farewell may have taken bytes with it that nobody had read yet. */
   get endedInGoodOrder(): boolean {
     return this.#line.endedInGoodOrder() && this.error === undefined

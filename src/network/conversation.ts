@@ -43,6 +43,9 @@ const worthGoingPast = 256 * 1024
 /** Far more than any honest server sends. */
 const maximumInterimAnswers = 50
 
+/** Only the end of TLS could say where the body ends, and this connection does not tell: it is for the lane to ask on one that does. */
+export class EndUntold extends NetworkFailure {}
+
 type Outcome = { readonly end: BodyEnd } | { readonly error: unknown }
 
 export interface ConversationOptions {
@@ -160,6 +163,12 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, Taker
     const framing = framingOf(this.#options.method, status, headers)
     if (typeof framing === 'string') {
       this.#stop(this.#failure('malformed answer', framing))
+      return
+    }
+    if (framing.proof === 'close' && status < 300 && !this.#connection.tellsEnd) {
+      this.#stop(
+        new EndUntold('connection lost', 'head', `${this.#connection.peer}: the end of the body cannot be told`),
+      )
       return
     }
     this.#framing = framing

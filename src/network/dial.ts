@@ -3,12 +3,13 @@
  * proxy if there is one, shakes hands. Everything that can be learned about it is written down on the way.
  */
 import { once } from 'node:events'
-import { type LookupFunction, type Socket, connect as connectTcp, isIP } from 'node:net'
+import { type LookupFunction, type Socket, type TcpNetConnectOpts, connect as connectTcp, isIP } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import { type ConnectionFacts, NetworkFailure, type NetworkPhase } from '../world/transport.ts'
 import { failureOf } from './failures.ts'
 import { Inlet } from './inlet.ts'
 import { failureOnTheWay, nameOf, open, type Way } from './proxy/through.ts'
-import { type Layer, plain, type Protocol, secured } from './secure.ts'
+import { type Layer, plain, type Protocol, secured, shaking, tlsOptions } from './secure.ts'
 import { requirePin } from './pins.ts'
 import { type Trusted } from './trust.ts'
 
@@ -22,6 +23,11 @@ export interface DialTarget {
   readonly trust: Trusted | undefined
   /** Of TLS; without it there is HTTP/1.1 alone. */
   readonly protocol: Protocol
+  /**
+   * Whether it must be told how the peer ended TLS. To tell takes a stream between TLS and the socket, and every byte then goes
+   * through it: who needs no telling gets the system's socket. @default 'told'
+   */
+  readonly end?: 'told' | 'untold' | undefined
   /** By way of a proxy; undefined: straight. */
   readonly way?: Way | undefined
   /** @default the system's */
@@ -52,6 +58,8 @@ export interface Line {
   /** `host:port`, for messages. */
   readonly peer: string
   readonly facts: DialFacts
+  /** False: `endedInGoodOrder` never says yes, since nobody can tell. */
+  readonly tellsEnd: boolean
   /** Where the clear text comes in, if it can be led past the stream of `socket`. */
   readonly inlet: Inlet | undefined
   /** True once the peer has ended its side in good order: by FIN without TLS, by close_notify with it. */
@@ -68,7 +76,7 @@ const keepAliveProbeMs = 60_000
 
 /** @throws NetworkFailure; its reason is `aborted` when `signal` fired */
 export async function dial(target: DialTarget, timeoutMs: number, signal: AbortSignal): Promise<Line> {
-  const { host, port, trust, protocol, way, lookup } = target
+  const { host, port, trust, protocol, way, lookup, end = 'told' } = target
   const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
   const peer = way === undefined ? address : `${address} by way of ${nameOf(way.proxy)}`
   if (signal.aborted) throw abortedAt('connect', peer)
@@ -82,7 +90,7 @@ export async function dial(target: DialTarget, timeoutMs: number, signal: AbortS
   let onTheWay = way
 
   const inlet = new Inlet()
-  const tcp = connectTcp({
+  const options: TcpNetConnectOpts = {
     onread: inlet.onread,
     host: next.host,
     port: next.port,
@@ -92,7 +100,16 @@ export async function dial(target: DialTarget, timeoutMs: number, signal: AbortS
     keepAlive: true,
     keepAliveInitialDelay: keepAliveProbeMs,
     ...(lookup !== undefined && { lookup }),
-  })
+  }
+  /** TLS and its connection in one. */
+  const both =
+    trust !== undefined && way === undefined && end === 'untold'
+      ? connectTls({ ...options, ...tlsOptions({ host, trust, protocol }) })
+      : undefined
+  const shaken = both && shaking(both, stop)
+  // It is waited for later, and may fail before.
+  shaken?.catch(ignored)
+  const tcp = both ?? connectTcp(options)
   inlet.attach(tcp)
   // Stays for life: a reset while nobody listens (idle, or given up) would otherwise end the process.
   tcp.on('error', ignored)
@@ -118,7 +135,7 @@ export async function dial(target: DialTarget, timeoutMs: number, signal: AbortS
     if (trust !== undefined) {
       phase = 'tls'
       facts.secureConnectionStartMs = Date.now()
-      const secure = await secured(layer.socket, { host, trust, protocol }, stop)
+      const secure = await (shaken ?? secured(layer.socket, { host, trust, protocol }, stop))
       layer = secure
       if (trust.pins.length > 0) requirePin(secure.socket, trust.pins, peer)
       facts.secureConnectionEndMs = Date.now()
@@ -126,7 +143,8 @@ export async function dial(target: DialTarget, timeoutMs: number, signal: AbortS
       facts.tlsCipher = secure.socket.getCipher().standardName
     }
     facts.connectEndMs = Date.now()
-    return { ...layer, tcp, peer, facts, inlet: layer.socket === tcp ? inlet : undefined }
+    const tellsEnd = both === undefined
+    return { ...layer, tcp, peer, facts, tellsEnd, inlet: layer.socket === tcp ? inlet : undefined }
   } catch (error) {
     layer.socket.destroy()
     tcp.destroy()

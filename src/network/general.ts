@@ -8,7 +8,7 @@ import { type Dispatcher } from 'undici'
 import { type Exchange, NetworkFailure, type Outgoing } from '../world/transport.ts'
 import { Connection } from './connection.ts'
 import { type Connections } from './connections.ts'
-import { Conversation } from './conversation.ts'
+import { Conversation, EndUntold } from './conversation.ts'
 import { Unanswered } from './h2/choice.ts'
 import { Challenged, introduced } from './proxy/identity.ts'
 import { type Reach, reachOf, type Reaching } from './reach.ts'
@@ -17,7 +17,12 @@ export interface GeneralLane extends Reaching {
   readonly connections: Connections<Connection>
   readonly maximumHeadBytes: number
   readonly idleMs: number
+  /** Origins that gave a body whose end is the connection's. */
+  readonly endsByClose: Set<string>
 }
+
+/** Of origins; the oldest leaves. */
+const remembered = 1000
 
 /** Opens one exchange with an http or https server. `signal` governs all of it, the body included. */
 export async function openGeneral(
@@ -28,7 +33,7 @@ export async function openGeneral(
 ): Promise<Exchange> {
   const reach = reachOf(lane, request, url)
   const path = url.pathname + url.search
-  if (reach.forwarding === undefined) return openOnce(lane, request, { url, reach, path }, signal)
+  if (reach.forwarding === undefined) return openTelling(lane, request, { url, reach, path }, signal)
   // The proxy itself is asked, with the whole address.
   const whole = url.origin + path
   return introduced(reach.forwarding, { method: request.method, uri: whole }, (authorization) =>
@@ -40,15 +45,41 @@ interface Asking {
   readonly url: URL
   readonly reach: Reach
   readonly path: string
+  /** Of TLS. @default 'told' */
+  readonly end?: 'untold'
   /** Of Proxy-Authorization. */
   readonly authorization?: string | undefined
 }
 
+/**
+ * Over TLS that does not tell how it ended, since that costs no byte a detour; but an answer that only this end could prove is
+ * asked for again over TLS that does, and the server is remembered. Asking twice must do no harm.
+ */
+async function openTelling(
+  lane: GeneralLane,
+  request: Outgoing,
+  asking: Asking,
+  signal: AbortSignal,
+): Promise<Exchange> {
+  const { origin } = asking.url
+  if (isSafe(request) && !lane.endsByClose.has(origin)) {
+    try {
+      return await openOnce(lane, request, { ...asking, end: 'untold' }, signal)
+    } catch (error) {
+      if (!(error instanceof EndUntold)) throw error
+      if (lane.endsByClose.size >= remembered) lane.endsByClose.delete([...lane.endsByClose][0]!)
+      lane.endsByClose.add(origin)
+    }
+  }
+  return openOnce(lane, request, asking, signal)
+}
+
 async function openOnce(lane: GeneralLane, request: Outgoing, asking: Asking, signal: AbortSignal): Promise<Exchange> {
   const fetchStartMs = Date.now()
-  const { url, reach } = asking
-  const { host, key, forwarding, dial } = reach
+  const { url, reach, end } = asking
+  const { host, forwarding, dial } = reach
   const secure = url.protocol === 'https:'
+  const key = secure && end === undefined ? `${reach.key} told` : reach.key
 
   const converse = (connection: Connection): Conversation => {
     const abort = (): void => conversation.abort()
@@ -84,7 +115,7 @@ async function openOnce(lane: GeneralLane, request: Outgoing, asking: Asking, si
       if (!mayAskAgain(request, conversation, error)) throw error
     }
   }
-  const line = await dial('http/1.1', signal)
+  const line = await dial('http/1.1', signal, end)
   const connection = new Connection(url.origin, line, lane)
   lane.connections.adopt(key, connection)
   const conversation = converse(connection)
@@ -101,8 +132,13 @@ async function openOnce(lane: GeneralLane, request: Outgoing, asking: Asking, si
  * byte of an answer came and asking twice does no harm, it is asked again on a new connection (RFC 9112 §9.3.1).
  */
 function mayAskAgain(request: Outgoing, conversation: Conversation, error: unknown): boolean {
-  const safe = request.method === 'GET' || request.method === 'HEAD'
-  return safe && conversation.unanswered && error instanceof NetworkFailure && error.reason === 'connection lost'
+  return (
+    isSafe(request) && conversation.unanswered && error instanceof NetworkFailure && error.reason === 'connection lost'
+  )
+}
+
+function isSafe({ method }: Outgoing): boolean {
+  return method === 'GET' || method === 'HEAD'
 }
 
 function dispatchOptions(

@@ -1,7 +1,7 @@
 /** How the server of a request is reached: by which way, under which TLS wishes, and who may share a connection to it. */
 import { type LookupFunction } from 'node:net'
 import { type Outgoing } from '../world/transport.ts'
-import { dial, type Line, type Protocol } from './dial.ts'
+import { dial, type DialTarget, type Line, type Protocol } from './dial.ts'
 import { type Identities, type Identity, introduced } from './proxy/identity.ts'
 import { nameOf } from './proxy/through.ts'
 import { type ProxySettings, routeKey, routeOf } from './route.ts'
@@ -24,7 +24,7 @@ export interface Reach {
   /** To an http address there is no tunnel: the proxy itself is asked, with the whole address. */
   readonly forwarding: { readonly name: string; readonly identity: Identity } | undefined
   /** @throws NetworkFailure, or LonghaulError where the wishes cannot be met */
-  readonly dial: (protocol: Protocol, signal: AbortSignal) => Promise<Line>
+  readonly dial: (protocol: Protocol, signal: AbortSignal, end?: DialTarget['end']) => Promise<Line>
 }
 
 /** @throws NetworkFailure for a proxy that cannot be understood */
@@ -43,13 +43,13 @@ export function reachOf(reaching: Reaching, request: Outgoing, url: URL): Reach 
     host,
     key: `${url.origin} ${trusting} ${routeKey(proxy)}`,
     forwarding,
-    dial: async (protocol, signal) => {
+    dial: async (protocol, signal, end) => {
       const { trust, lookup, connectTimeoutMs } = reaching
       const trusted = secure ? await trust(request.tls) : undefined
       const ofTheWay = proxy?.kind === 'https' ? await trust(ofProxy(request.tls)) : undefined
       const once = (authorization?: string): Promise<Line> => {
         const way = proxy && { proxy, trust: ofTheWay, tunnel: forwarding === undefined, authorization }
-        return dial({ host, port, protocol, trust: trusted, way, lookup }, connectTimeoutMs, signal)
+        return dial({ host, port, protocol, trust: trusted, way, lookup, end }, connectTimeoutMs, signal)
       }
       if (asked === undefined || forwarding !== undefined) return once()
       const uri = `${url.hostname}:${port}`

@@ -1,7 +1,7 @@
 /** TLS over a socket, which may be a connection or a way through a proxy. */
 import { once } from 'node:events'
 import { isIP, type Socket } from 'node:net'
-import { type TLSSocket, connect as connectTls } from 'node:tls'
+import { type ConnectionOptions, type TLSSocket, connect as connectTls } from 'node:tls'
 import { CipherStream } from './cipher-stream.ts'
 import { type Trusted } from './trust.ts'
 
@@ -26,26 +26,40 @@ export function plain(socket: Socket): Layer {
   return { socket, endedInGoodOrder: () => ended, failure: () => undefined }
 }
 
-/** @throws what TLS says; an AbortError when `stop` fires. Then TLS is destroyed, and the socket beneath is not */
-export async function secured(
-  socket: Socket,
-  peer: { readonly host: string; readonly trust: Trusted; readonly protocol: Protocol },
-  stop: AbortSignal,
-): Promise<Layer<TLSSocket>> {
-  const { host, trust, protocol } = peer
-  let ended = false
-  // HTTP/2 says itself where a body ends, so nobody asks how TLS ended; and over a stream that is not the system's, node:http2
-  // loses what came in the moment of the end.
-  const cipherText = protocol === 'h2' ? undefined : new CipherStream(socket)
-  const secure = connectTls({
-    socket: cipherText ?? socket,
+interface Peer {
+  readonly host: string
+  readonly trust: Trusted
+  readonly protocol: Protocol
+}
+
+/** What TLS is told, whatever it runs over. */
+export function tlsOptions({ host, trust, protocol }: Peer): ConnectionOptions {
+  return {
     host,
     // An address must not be sent as a server name (RFC 6066 §3); the certificate is still checked against `host`.
     ...(isIP(host) === 0 ? { servername: host } : {}),
     secureContext: trust.context,
     rejectUnauthorized: true,
     ALPNProtocols: [protocol],
+  }
+}
+
+/** @throws what TLS says; an AbortError when `stop` fires. Then TLS is destroyed, and the socket beneath is not */
+export async function secured(socket: Socket, peer: Peer, stop: AbortSignal): Promise<Layer<TLSSocket>> {
+  let ended = false
+  // HTTP/2 says itself where a body ends, so nobody asks how TLS ended; and over a stream that is not the system's, node:http2
+  // loses what came in the moment of the end.
+  const cipherText = peer.protocol === 'h2' ? undefined : new CipherStream(socket)
+  const secure = connectTls({ ...tlsOptions(peer), socket: cipherText ?? socket })
+  const shaken = shaking(secure, stop)
+  cipherText?.watch(secure, () => {
+    ended = true
   })
+  return { ...(await shaken), endedInGoodOrder: () => ended }
+}
+
+/** To be called as soon as `secure` was made. Nobody can tell how its peer ended. @throws as {@link secured} */
+export async function shaking(secure: TLSSocket, stop: AbortSignal): Promise<Layer<TLSSocket>> {
   let certified = false
   let failure: Error | undefined
   // Stays for life: an error while nobody listens would otherwise end the process.
@@ -56,16 +70,13 @@ export async function secured(
     const shown: object | null = secure.getPeerCertificate()
     certified = shown !== null && Object.keys(shown).length > 0
   })
-  cipherText?.watch(secure, () => {
-    ended = true
-  })
   try {
     await once(secure, 'secureConnect', { signal: stop })
   } catch (error) {
     secure.destroy()
     throw certified && isHandshakeFailure(error) ? new RefusedAfterCertificate(error) : error
   }
-  return { socket: secure, endedInGoodOrder: () => ended, failure: () => failure }
+  return { socket: secure, endedInGoodOrder: () => false, failure: () => failure }
 }
 
 /**

@@ -46,6 +46,7 @@ export function createTransport(options: TransportOptions = {}): Transport {
     connectTimeoutMs: options.connectTimeoutMs ?? 30_000,
     maximumHeadBytes: options.maximumHeadBytes ?? 64 * 1024,
     idleMs: options.idleMs ?? 4_000,
+    endsByClose: new Set(),
   }
   const choice = new Choice()
   const http1 = (request: Outgoing, url: URL, stop: AbortSignal): Promise<Exchange> =>

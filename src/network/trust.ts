@@ -7,6 +7,7 @@ import { type SecureContext, createSecureContext, getCACertificates } from 'node
 import { LonghaulError } from '../contract/errors.ts'
 import type { Outgoing } from '../world/transport.ts'
 import { type Identity, readIdentity } from './client-certificate.ts'
+import { rootsOfThisMachine } from './roots.ts'
 
 export type TlsWishes = NonNullable<Outgoing['tls']>
 
@@ -63,8 +64,8 @@ function contextKey(wishes: TlsWishes, identity: Identity | undefined): string {
 }
 
 function makeContext(wishes: TlsWishes, identity: Identity | undefined): SecureContext {
-  const extra = wishes.ca ?? []
-  for (const pem of extra) {
+  const given = wishes.ca ?? []
+  for (const pem of given) {
     if (!pem.includes('-----BEGIN CERTIFICATE-----')) {
       throw new LonghaulError(
         'INVALID_ARGUMENT',
@@ -72,6 +73,7 @@ function makeContext(wishes: TlsWishes, identity: Identity | undefined): SecureC
       )
     }
   }
+  const extra = [...rootsOfThisMachine(), ...given]
   try {
     return createSecureContext({
       // `ca` replaces the built-in roots, so they are named again; without it Node uses its shared, parsed store.

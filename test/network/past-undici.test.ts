@@ -4,7 +4,16 @@ import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { createTransport } from '../../src/network/transport.ts'
-import { type BodyEnd, type BodySink, type Exchange, NetworkFailure } from '../../src/world/transport.ts'
+import {
+  type BodyEnd,
+  type BodySink,
+  type Exchange,
+  NetworkFailure,
+  type Outgoing,
+  type Transport,
+} from '../../src/world/transport.ts'
+import { CertifiedServer } from '../support/certified-server.ts'
+import { needs } from '../support/needs.ts'
 import { type Behaviour, cutAfter, excess, FaultServer, resetAfter } from '../../src/testing/index.ts'
 
 const mib = 1024 * 1024
@@ -53,10 +62,10 @@ async function ask(
   server: FaultServer,
   file: { readonly size: number; readonly script?: readonly Behaviour[] },
   sink: BodySink,
-  transport = createTransport(),
+  { transport = createTransport(), tls = {} }: { readonly transport?: Transport; readonly tls?: Outgoing['tls'] } = {},
 ): Promise<{ readonly exchange: Exchange; readonly end: BodyEnd }> {
   const url = server.file('/a', file)
-  const exchange = await transport.open({ url, method: 'GET', headers: [] }, new AbortController().signal)
+  const exchange = await transport.open({ url, method: 'GET', headers: [], tls }, new AbortController().signal)
   try {
     return { exchange, end: await exchange.receive(sink) }
   } finally {
@@ -65,27 +74,33 @@ async function ask(
 }
 
 // While a sink is busy there is no room, so one that always is gets nothing in place.
-for (const [pace, late, least] of [
-  ['at once', () => 0, 60 * mib],
-  ['late each time', () => 2, 0],
-  ['now and then late', (call: number) => (call % 5 === 0 ? (call % 3) + 1 : 0), 32 * mib],
-] as const)
-  test(`64 MiB arrive whole in memory of a sink that settles ${pace}`, async () => {
-    await using server = await FaultServer.start()
-    const lender = new Lender(late)
-    const { end } = await ask(server, { size: 64 * mib }, lender.sink)
-    assert.deepEqual(end, { proof: 'length', bytes: 64 * mib, trailers: [] })
-    assert.equal(lender.digest(), server.digest('/a'))
-    assert.equal(lender.inPlace + lender.copied, 64 * mib)
-    assert.ok(lender.inPlace >= least, `only ${lender.inPlace} bytes were put in place`)
-  })
+for (const over of ['TCP', 'TLS'] as const)
+  for (const [pace, late, least] of [
+    ['at once', () => 0, 60 * mib],
+    ['late each time', () => 2, 0],
+    ['now and then late', (call: number) => (call % 5 === 0 ? (call % 3) + 1 : 0), mib],
+  ] as const)
+    test(
+      `64 MiB over ${over} arrive whole in memory of a sink that settles ${pace}`,
+      { skip: over === 'TLS' ? needs('openssl') : false },
+      async () => {
+        await using server = await CertifiedServer.start(over === 'TLS' ? { certificate: 'good' } : {})
+        const lender = new Lender(late)
+        const tls = over === 'TLS' ? { ca: [server.authority] } : {}
+        const { end } = await ask(server, { size: 64 * mib }, lender.sink, { tls })
+        assert.deepEqual(end, { proof: 'length', bytes: 64 * mib, trailers: [] })
+        assert.equal(lender.digest(), server.digest('/a'))
+        assert.equal(lender.inPlace + lender.copied, 64 * mib)
+        assert.ok(lender.inPlace >= least, `only ${lender.inPlace} bytes were put in place`)
+      },
+    )
 
 test('the same connection serves the next request after a body that went past undici', async () => {
   await using server = await FaultServer.start()
   const transport = createTransport()
   for (const size of [mib, 2 * mib, 10, mib, 3 * mib]) {
     const lender = new Lender((call) => call % 3)
-    await ask(server, { size }, lender.sink, transport)
+    await ask(server, { size }, lender.sink, { transport })
     assert.equal(lender.digest(), server.digest('/a'))
   }
   assert.equal(new Set(server.requests.map(({ connection }) => connection)).size, 1)
