@@ -220,6 +220,7 @@ export interface SessionShare {
 
 export interface ScheduleView {
   readonly sessions: readonly SessionShare[]
+  /** The best task of each lane, and behind it those that come next, as far as places for them may be free. */
   readonly lanes: readonly LaneHead[]
   readonly active: readonly ActiveTask[]
   /** Steady ms of the next row that is due (back-off, date, deadline, reopening lane). */
@@ -472,7 +473,15 @@ export interface Commands {
   launchable: { input: Record<string, never>; output: readonly SessionId[] }
   launchChanged: { input: { readonly session: SessionId; readonly state: LaunchState }; output: null }
 
-  schedule: { input: { readonly at: Moment; readonly lanesPerSession: number }; output: ScheduleView }
+  schedule: {
+    input: {
+      readonly at: Moment
+      readonly lanesPerSession: number
+      /** How many may be active; where more of them are free than lanes are open, those behind the heads are shown as well. */
+      readonly places?: { readonly total: number; readonly perOrigin: number }
+    }
+    output: ScheduleView
+  }
   getTask: {
     input: { readonly id: TaskId } | { readonly session: SessionId; readonly taskIdentifier: number }
     output: TaskRecord | undefined

@@ -37,15 +37,24 @@ export function schedule(work: Work, input: CommandInput<'schedule'>): CommandOu
        (select 1 from lane where lane.session = session.id and ready > 0) order by held, last_start limit ?`,
     sessionsSeen,
   )
-  const lanes = sessions.flatMap((session) => [
-    ...heads(store, session.id, input, 'open'),
-    ...heads(store, session.id, input, 'closed'),
-  ])
   const active = store
     .all<{ uid: TaskId; session: number; origin: string }>(
       `select uid, task.session, origin from task join lane on lane.id = task.lane where running is not null`,
     )
     .map(({ uid, session, origin }): ActiveTask => ({ task: uid, session, origin }))
+  const open = sessions.map((session) => heads(store, session.id, input, 'open'))
+  const openLanes = open.reduce((sum, lanes) => sum + lanes.length, 0)
+  const { total = 0, perOrigin = 0 } = input.places ?? {}
+  const each = Math.ceil((total - active.length) / Math.max(1, openLanes))
+  const lanes = sessions.flatMap((session, index) => {
+    const perLane = Math.min(perOrigin, configurationOf(store, session.configuration).maximumConnectionsPerHost)
+    const withNext = open[index]!.flatMap((lane) => {
+      const there = active.filter((task) => task.session === lane.session && task.origin === lane.origin).length
+      const behind = Math.min(each, perLane - there) - 1
+      return [lane, ...(behind > 0 && lane.ready > 1 ? next(store, lane, behind) : [])]
+    })
+    return [...withNext, ...heads(store, session.id, input, 'closed')]
+  })
   const wakeAtMs = nextWake(store, input.at)
   return {
     sessions: sessions.map((row) => {
@@ -98,6 +107,19 @@ function heads(
     ready: row.ready,
     ...(which === 'closed' && { closedUntilMs: row.reopen_at! }),
   }))
+}
+
+/** Who comes after the head of a lane, in order: with them one look at the journal fills all places that are free. */
+function next(store: Store, head: LaneHead, most: number): readonly LaneHead[] {
+  return store
+    .all<{ uid: TaskId; rank: number }>(
+      `select uid, rank from task where gate = 'ready' and lane = (select id from lane where session = ? and origin = ?)
+       order by rank, id limit ? offset 1`,
+      head.session,
+      head.origin,
+      most,
+    )
+    .map(({ uid, rank }) => ({ ...head, task: uid, priority: 0 - rank }))
 }
 
 function nextWake(store: Store, at: Moment): ScheduleView['wakeAtMs'] {

@@ -17,7 +17,7 @@ export interface Schedule {
 }
 
 export interface Plan {
-  /** At most one of each lane: who comes after its head is known when the journal is looked at again. */
+  /** Of a lane no more than were shown: who comes behind them is known when the journal is looked at again. */
   readonly start: readonly TaskId[]
   /** Steady ms; absent: nothing is due by itself. */
   readonly wakeAtMs?: number

@@ -81,14 +81,15 @@ export class Loop {
     const { journal, clock, limits } = this.#parts
     // Only a write shows whether it can be written again.
     if (journal.problem !== undefined) await journal.saveClock({ at: now(clock), cleanEnd: false })
-    const lanesPerSession = 2 * limits.maximumActiveTasks
+    const places = { total: limits.maximumActiveTasks, perOrigin: limits.maximumConnectionsPerOrigin }
+    const looked = { lanesPerSession: 2 * places.total, places }
     let at = now(clock)
-    let schedule = await journal.schedule({ at, lanesPerSession })
+    let schedule = await journal.schedule({ at, ...looked })
     let stuck = false
     while (!stuck && schedule.wakeAtMs !== undefined && schedule.wakeAtMs <= at.steadyMs) {
       stuck = (await journal.wakeDue({ at })).woken === 0
       at = now(clock)
-      schedule = await journal.schedule({ at, lanesPerSession })
+      schedule = await journal.schedule({ at, ...looked })
     }
     if (this.#stopped) return
 
@@ -97,7 +98,7 @@ export class Loop {
     const started = await Promise.allSettled(start.map((task) => this.#parts.start(task)))
     const refused = started.find((each) => each.status === 'rejected')
     if (refused !== undefined) throw refused.reason
-    // Whoever comes after the head of a lane is seen only now.
+    // Whoever comes behind those that were shown is seen only now.
     if (started.some((each) => each.status === 'fulfilled' && each.value)) this.#wanted = true
 
     const runs = schedule.active.length > 0 || start.length > 0

@@ -1030,6 +1030,27 @@ export function journalSuite(form: string, open: OpenJournal): void {
       assert.deepEqual(await lanes(), [['http://b', there, 1, 0.5]])
     })
 
+    check('shows who comes after the best ones where fewer lanes are open than places are free', async (s) => {
+      const { session } = await s.owned()
+      const [a1, a2, a3, a4, b1, b2] = await s.add(
+        session,
+        ...['http://a/1', 'http://a/2', 'http://a/3', 'http://a/4', 'http://b/1', 'http://b/2'].map((url) => ({ url })),
+      )
+      await s.change([a3!], { kind: 'priority', priority: 0.9 })
+      const shown = async (total: number, perOrigin = 10): Promise<unknown> =>
+        (await s.journal.schedule({ at: s.at, lanesPerSession: 10, places: { total, perOrigin } })).lanes.map(
+          ({ task }) => task,
+        )
+      assert.deepEqual(await shown(2), [a3, b1])
+      assert.deepEqual(await shown(3), [a3, a1, b1, b2])
+      assert.deepEqual(await shown(8), [a3, a1, a2, a4, b1, b2])
+      assert.deepEqual(await shown(8, 2), [a3, a1, b1, b2], 'no more than an origin may have')
+      await s.start(b1!)
+      assert.deepEqual(await shown(3), [a3, b2], 'one place is taken')
+      await s.start(a3!)
+      assert.deepEqual(await shown(8, 3), [a1, a2, b2], 'one of each origin is taken')
+    })
+
     check('serves the longest unserved session first', async (s) => {
       const one = await s.owned('com.example.one')
       const two = await s.owned('com.example.two')
