@@ -46,7 +46,7 @@ export type {
 export type { Phase, Proof, TaskState } from './contract/words.ts'
 
 /** Why a task does what it does. */
-export type { Blocker, BlockerCode, Explanation, RemedyAction } from './contract/explanation.ts'
+export type { Blocker, BlockerCode, Explanation, LearntOfOrigin, RemedyAction } from './contract/explanation.ts'
 
 /** What the delegate is told, one table for methods and for `events()`. */
 export type {

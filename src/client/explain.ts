@@ -28,6 +28,7 @@ export function explanationFromJson(json: ExplanationJson, language: Language): 
       ...(proof !== undefined && { proof }),
       ...(cause !== undefined && { cause: LonghaulError.fromJSON(cause) }),
     })),
+    ...(json.server !== undefined && { server: json.server }),
   }
 }
 

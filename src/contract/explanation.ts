@@ -59,6 +59,18 @@ export interface AttemptJson {
   readonly cause?: ErrorJson
 }
 
+/** What was learnt of a server by asking it; kept for a day. */
+export interface LearntOfOrigin {
+  /** Scheme, host and port. */
+  readonly origin: string
+  /** The most connections that it served at once without complaint. */
+  readonly connections?: number
+  /** More than these it did not want. */
+  readonly refusedAbove?: number
+  /** `lies`: what it sent was not what was asked for. */
+  readonly ranges?: 'yes' | 'no' | 'lies'
+}
+
 export interface ExplanationJson {
   readonly task: TaskId
   readonly phase: Phase
@@ -78,6 +90,7 @@ export interface ExplanationJson {
     readonly validator?: string
   }
   readonly attempts: readonly AttemptJson[]
+  readonly server?: LearntOfOrigin
   /** The last failure, also of a completed task. */
   readonly cause?: ErrorJson
 }
@@ -113,4 +126,5 @@ export interface Explanation {
     readonly proof?: Proof
     readonly cause?: LonghaulError
   }[]
+  readonly server?: LearntOfOrigin
 }

@@ -119,6 +119,7 @@ class Composition implements Service {
       facts,
       limits,
       bandwidth: this.#bandwidth,
+      engine,
       loop: this.#loop,
       housekeeping: this.#housekeeping,
       transfers: this.#transfers,

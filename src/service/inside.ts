@@ -6,6 +6,7 @@ import type { Delivery } from '../delivery/delivery.ts'
 import type { Journal, SessionFacts } from '../journal/journal.ts'
 import type { Limits } from '../scheduler/view.ts'
 import type { World } from '../world/world.ts'
+import type { Engine } from '../transfer/assignment.ts'
 import type { Bandwidth } from './bandwidth.ts'
 import type { Accounts } from './accounts.ts'
 import type { Housekeeping } from './housekeeping.ts'
@@ -23,6 +24,7 @@ export interface Inside {
   readonly facts: DaemonFacts
   readonly limits: Limits
   readonly bandwidth: Bandwidth
+  readonly engine: Engine
   readonly loop: Loop
   readonly housekeeping: Housekeeping
   readonly transfers: Transfers

@@ -95,8 +95,16 @@ async function explainTask(inside: Inside, id: string): Promise<ExplanationJson>
       ...(validator !== undefined && { validator }),
     },
     attempts: facts.attempts,
+    ...learntOf(inside, facts.origin),
     ...(cause !== undefined && { cause }),
   }
+}
+
+function learntOf({ engine }: Inside, origin: string): Pick<ExplanationJson, 'server'> {
+  const learnt = engine.learnt(origin)
+  if (learnt === undefined) return {}
+  const { untilMs: _forgotten, ...server } = learnt
+  return { server: { origin, ...server } }
 }
 
 /** It transfers, and would do so faster without a limit. */

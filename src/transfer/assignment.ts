@@ -20,6 +20,7 @@ import type { IfExists, RequestFacts, ResponseJson, TaskResult } from '../contra
 import type { TransactionJson } from '../contract/metrics.ts'
 import type { Proof, TaskId } from '../contract/words.ts'
 import type { Access } from './access.ts'
+import type { OriginFacts } from './origins.ts'
 
 export interface Assignment {
   readonly task: TaskId
@@ -131,6 +132,8 @@ export type Failure =
   | { readonly kind: 'digest'; /** Whether the bytes came in one piece; then it is final. */ readonly joined: boolean }
   | { readonly kind: 'final' }
 
+export type { OriginFacts } from './origins.ts'
+
 /** Whose bandwidth limit: a node of the tree in `rates/`. */
 export type RateNode =
   | { readonly level: 'daemon' }
@@ -151,4 +154,6 @@ export interface Engine {
   limit(node: RateNode, bytesPerSecond: number | undefined): void
   /** The bandwidth limit for which a running task waits now, or has just waited. */
   slowedBy(task: TaskId): SlowedBy | undefined
+  /** What was learnt of an origin (scheme, host and port) and still counts. */
+  learnt(origin: string): OriginFacts | undefined
 }

@@ -5,6 +5,7 @@ import { Buffers } from './download/buffers.ts'
 import { download } from './download/download.ts'
 import type { TransferWorld } from './download/attempt.ts'
 import { type PieceSizes, pieceSizes } from './download/pieces.ts'
+import { Room } from './files/room.ts'
 import { Origins } from './origins.ts'
 import { RateTree } from './rates/rate-tree.ts'
 
@@ -15,7 +16,8 @@ export interface EngineOptions {
 
 export function createEngine(world: TransferWorld, options: EngineOptions = {}): Engine {
   const rates = new RateTree(world.clock)
-  const shared = { buffers: new Buffers(), origins: new Origins(), sizes: options.sizes ?? pieceSizes }
+  const origins = new Origins()
+  const shared = { buffers: new Buffers(), origins, room: new Room(), sizes: options.sizes ?? pieceSizes }
   return {
     async run(assignment: Assignment, report: Report, signal: AbortSignal, access?: Access): Promise<Outcome> {
       const facts = { task: assignment.task, attempt: assignment.attempt }
@@ -31,5 +33,6 @@ export function createEngine(world: TransferWorld, options: EngineOptions = {}):
     },
     limit: (node, bytesPerSecond) => rates.limit(node, bytesPerSecond),
     slowedBy: (task) => rates.slowedBy(task),
+    learnt: (origin) => origins.recall(origin, world.clock.steady()),
   }
 }

@@ -20,6 +20,7 @@ import type {
   Engine,
   Failure,
   Measure,
+  OriginFacts,
   Outcome,
   RateNode,
   Report,
@@ -133,6 +134,7 @@ export class ScriptedEngine implements Engine {
   /** What it was told last, by node. */
   readonly limits: Map<string, number | undefined> = new Map()
   readonly slowed: Map<TaskId, SlowedBy> = new Map()
+  readonly origins: Map<string, OriginFacts> = new Map()
   obeys = true
 
   run(assignment: Assignment, report: Report, signal: AbortSignal): Promise<Outcome> {
@@ -147,6 +149,10 @@ export class ScriptedEngine implements Engine {
   limit(node: RateNode, bytesPerSecond: number | undefined): void {
     const name = node.level === 'daemon' ? '' : ` ${node.level === 'session' ? node.session : node.task}`
     this.limits.set(`${node.level}${name}`, bytesPerSecond)
+  }
+
+  learnt(origin: string): OriginFacts | undefined {
+    return this.origins.get(origin)
   }
 
   slowedBy(task: TaskId): SlowedBy | undefined {

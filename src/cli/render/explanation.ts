@@ -56,6 +56,7 @@ function linesOf({ task, explanation: json, wallMs }: ExplainedTask, terminal: T
     lines.push([labels.next, timeAndWait(json.nextWakeUpMs, now)])
   if (!hasEnded && explanation.deadline !== undefined)
     lines.push([labels.deadline, words.deadline(clockTime(explanation.deadline, now))])
+  if (json.server !== undefined && !hasEnded) lines.push([labels.server, words.server(json.server)])
   // An error that was caused by another one: the sentence tells only the first.
   if (hasEnded && cause !== undefined && task.error !== undefined && cause.code !== task.error.code)
     lines.push([labels.cause, `${cause.message} (${cause.code})`])

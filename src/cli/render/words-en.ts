@@ -150,6 +150,7 @@ export const en: Words = {
     request: 'Request',
     response: 'Response',
     retryOf: 'Retry of',
+    server: 'Server',
     socket: 'Socket',
     stays: 'Stays for',
     survives: 'Survives',
@@ -167,6 +168,15 @@ export const en: Words = {
   untilTime: (what, until) => `${what}, ends ${until}`,
   deadline: (when) => `${when}, then it fails with TIMED_OUT`,
   number: (id, number, session) => `${id} (number ${number} of session ${session})`,
+  server: ({ origin, connections, refusedAbove, ranges }) =>
+    [
+      origin,
+      ...(connections === undefined ? [] : [`served ${plural(connections, 'connection')} at once`]),
+      ...(refusedAbove === undefined ? [] : [`wants no more than ${refusedAbove}`]),
+      ...(ranges === undefined
+        ? []
+        : [{ yes: 'gives ranges', no: 'gives no ranges', lies: 'gave other ranges than it was asked for' }[ranges]]),
+    ].join(', '),
   spool: 'the spool, until its app takes it',
   serverNames: 'the server names the file',
 

@@ -151,6 +151,7 @@ export const zh: Words = {
     request: '请求',
     response: '响应',
     retryOf: '重试自',
+    server: '服务器',
     socket: '套接字',
     stays: '停留原因',
     survives: '可经受',
@@ -168,6 +169,15 @@ export const zh: Words = {
   untilTime: (what, until) => `${what}，到 ${until} 为止`,
   deadline: (when) => `${when}，之后以 TIMED_OUT 失败`,
   number: (id, number, session) => `${id}（会话 ${session} 的第 ${number} 号）`,
+  server: ({ origin, connections, refusedAbove, ranges }) =>
+    [
+      origin,
+      ...(connections === undefined ? [] : [`曾同时接受 ${connections} 个连接`]),
+      ...(refusedAbove === undefined ? [] : [`不接受超过 ${refusedAbove} 个连接`]),
+      ...(ranges === undefined
+        ? []
+        : [{ yes: '支持范围请求', no: '不支持范围请求', lies: '曾返回与请求不符的范围' }[ranges]]),
+    ].join('，'),
   spool: '暂存区，等待应用取走',
   serverNames: '文件名由服务器给出',
 

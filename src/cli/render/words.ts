@@ -3,7 +3,7 @@
  * are never translated. Sentences about why a task waits are the client's (`client/sentences.ts`); here is what stands
  * around them, and the short form that fits into a row.
  */
-import type { BlockerCode } from '../../contract/explanation.ts'
+import type { BlockerCode, LearntOfOrigin } from '../../contract/explanation.ts'
 import type { ErrorCode } from '../../contract/errors.ts'
 import type { DaemonStatus } from '../../contract/verbs.ts'
 import type { Phase } from '../../contract/words.ts'
@@ -41,6 +41,7 @@ export type Label =
   | 'request'
   | 'response'
   | 'retryOf'
+  | 'server'
   | 'socket'
   | 'stays'
   | 'survives'
@@ -113,6 +114,8 @@ export interface Words {
   readonly untilTime: (what: string, until: string) => string
   readonly deadline: (when: string) => string
   readonly number: (id: string, number: number, session: string) => string
+  /** What was learnt of it. */
+  readonly server: (learnt: LearntOfOrigin) => string
   readonly spool: string
   readonly serverNames: string
 

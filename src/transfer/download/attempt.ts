@@ -8,6 +8,7 @@ import type { Transport } from '../../world/transport.ts'
 import type { Access } from '../access.ts'
 import type { Assignment, Report } from '../assignment.ts'
 import { unfenced } from '../endings.ts'
+import type { Room } from '../files/room.ts'
 import type { Measures } from '../measures.ts'
 import type { Throttle } from '../rates/throttle.ts'
 import type { Origins } from '../origins.ts'
@@ -31,6 +32,7 @@ export interface TransferWorld {
 export interface AttemptWorld extends TransferWorld {
   readonly buffers: Buffers
   readonly origins: Origins
+  readonly room: Room
   readonly sizes: PieceSizes
 }
 
@@ -77,6 +79,11 @@ export class Progress {
     this.#clock = clock
     this.#received = kept.bytes
     this.#total = kept.total
+  }
+
+  /** How far it is, in bytes. */
+  get bytes(): number {
+    return this.#received
   }
 
   phase(phase: Phase): void {

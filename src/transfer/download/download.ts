@@ -7,7 +7,7 @@ import { LonghaulError } from '../../contract/errors.ts'
 import { maskUrl, type ResponseJson } from '../../contract/task.ts'
 import type { Assignment, Outcome, Report } from '../assignment.ts'
 import { asEnding, AttemptFailed, AttemptFenced, AttemptStopped, unfenced } from '../endings.ts'
-import { candidateNames, checkPlace, destinationBusy, openDestination, requireSpace } from '../files/destination.ts'
+import { candidateNames, checkPlace, destinationBusy, openDestination } from '../files/destination.ts'
 import { partName, spoolName } from '../files/names.ts'
 import { PartFile } from '../files/part-file.ts'
 import { ask } from '../http/request.ts'
@@ -78,6 +78,10 @@ async function tell(attempt: Attempt): Promise<Finished> {
 
   const kept = assignment.intent === undefined ? await keptPart(attempt) : undefined
   try {
+    // Before the server is asked: while a disk stays full, it is not troubled by each look at it.
+    const total = kept?.representation.total
+    if (kept?.elsewhere === false && total !== undefined)
+      await world.room.require(folder, total - countBytes(kept.ranges))
     const facts: OpeningFacts = {
       request: assignment.request,
       kept,
@@ -128,9 +132,13 @@ async function receive(begun: Attempt, opening: Received, kept: Kept | undefined
   const ranges: ByteRanges = continued?.ranges ?? []
   // Not the byte that is asked for again as a proof.
   const there = countBytes(withoutRange(ranges, offset, offset + 1))
-  if (total !== undefined) await requireSpace(folder, continued?.elsewhere ? total : total - there)
+  const needed = total === undefined ? undefined : continued?.elsewhere ? total : total - there
+  using _room =
+    needed === undefined
+      ? undefined
+      : await attempt.world.room.take(folder, needed, () => attempt.progress.bytes - there)
   if (!assignment.spooled && (await checkPlace(folder, wanted, assignment.ifExists)) === 'skip')
-    return skipped(attempt, wanted, answer.response)
+    return await skipped(attempt, wanted, answer.response)
   const { name, partFileName } = await reserve(attempt, opening, wanted, continued)
 
   // Where kept bytes were given up, that is recorded; a crash here leaves a file that the journal owes.

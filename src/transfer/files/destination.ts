@@ -1,4 +1,4 @@
-/** Looks at the place where a file will go: whether it is there, free, and large enough. Never makes a folder. */
+/** Looks at the place where a file will go: whether it is there, and free. Never makes a folder. */
 import { LonghaulError } from '../../contract/errors.ts'
 import type { IfExists } from '../../contract/task.ts'
 import { FileFailure, type FileSystem, type Folder } from '../../world/file-system.ts'
@@ -79,17 +79,4 @@ export async function candidateNames(folder: Folder, name: string, ifExists: IfE
   }
   if (names.length === 0) throw destinationExists(folder, name)
   return names
-}
-
-/** @throws AttemptFailed DISK_FULL */
-export async function requireSpace(folder: Folder, neededBytes: number): Promise<void> {
-  const free = await folder.free()
-  if (free >= neededBytes) return
-  throw new AttemptFailed(
-    new LonghaulError(
-      'DISK_FULL',
-      `${neededBytes} bytes are still to come but only ${free} are free in ${folder.path}; it waits until there is room.`,
-    ),
-    { kind: 'disk full' },
-  )
 }

@@ -1,0 +1,49 @@
+/**
+ * Room on the disks. What is free is free for one of the downloads that run: two files that fit alone and not together would fill
+ * the disk, and both would wait with half of what they need, neither of them ever whole. So what those that run still need is
+ * counted as taken; the second waits and goes on by itself when the first has ended, or somebody makes room.
+ */
+import { LonghaulError } from '../../contract/errors.ts'
+import type { Folder } from '../../world/file-system.ts'
+import { AttemptFailed } from '../endings.ts'
+
+export class Room {
+  /** Device -> what each download that writes to it still needs. */
+  readonly #needs = new Map<string, Set<() => number>>()
+
+  /**
+   * From now on so much is kept for it, less what it has written since, until it is let go of.
+   * @param written bytes of them, at any moment
+   * @throws AttemptFailed DISK_FULL
+   */
+  async take(folder: Folder, neededBytes: number, written: () => number): Promise<Disposable> {
+    await this.require(folder, neededBytes)
+    // Nothing was awaited since: nobody else has looked in between.
+    const { device } = folder.identity
+    const needed = (): number => Math.max(0, neededBytes - Math.max(0, written()))
+    const here = this.#needs.get(device) ?? new Set()
+    this.#needs.set(device, here.add(needed))
+    return {
+      [Symbol.dispose]: () => {
+        here.delete(needed)
+        if (here.size === 0 && this.#needs.get(device) === here) this.#needs.delete(device)
+      },
+    }
+  }
+
+  /** @throws AttemptFailed DISK_FULL */
+  async require(folder: Folder, neededBytes: number): Promise<void> {
+    const free = await folder.free()
+    let taken = 0
+    for (const needed of this.#needs.get(folder.identity.device) ?? []) taken += needed()
+    if (free - taken >= neededBytes) return
+    const others = taken === 0 ? '' : `, of which transfers that run will need ${taken}`
+    throw new AttemptFailed(
+      new LonghaulError(
+        'DISK_FULL',
+        `${neededBytes} bytes are still to come but only ${free} are free in ${folder.path}${others}; it waits until there is room.`,
+      ),
+      { kind: 'disk full' },
+    )
+  }
+}
