@@ -41,14 +41,14 @@ export function certificatesIn(bundle: string): readonly string[] {
 }
 
 function machines(): readonly string[] {
-  const { SSL_CERT_FILE: file, SSL_CERT_DIR: folder } = process.env
-  // Whoever sets these has reasons of his own; OpenSSL's rules for them are Node's business.
-  if (process.platform !== 'linux' || (file ?? '') !== '' || (folder ?? '') !== '') return getCACertificates('system')
-  for (const bundle of bundles) {
+  // OpenSSL's own variables: a bundle, or a folder of files.
+  const { SSL_CERT_FILE: file = '', SSL_CERT_DIR: folder = '' } = process.env
+  if (file === '' && (folder !== '' || process.platform !== 'linux')) return getCACertificates('system')
+  for (const bundle of file === '' ? bundles : [file]) {
     try {
       return certificatesIn(readFileSync(bundle, 'latin1'))
     } catch {
-      // Not this kind of Linux.
+      // Not this kind of Linux, or a variable that leads nowhere.
     }
   }
   return []
