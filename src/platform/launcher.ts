@@ -5,6 +5,7 @@
  */
 import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process'
 import { closeSync, statSync } from 'node:fs'
+import { isMainThread } from 'node:worker_threads'
 import { LonghaulError } from '../contract/errors.ts'
 import { AppOutput, type AppOutputOptions } from './app-output.ts'
 import type { Exit, LaunchedApp, Launcher, LaunchRequest } from '../world/launcher.ts'
@@ -62,10 +63,11 @@ async function start(request: LaunchRequest, output: AppOutput | undefined): Pro
 
 /**
  * A child has the umask of its parent, and a daemon's (077) would make files of the app that nobody else may read. spawn
- * forks before it returns, and what the daemon itself creates has its mode written out.
+ * forks before it returns, and what the daemon itself creates has its mode written out. A daemon in a thread of a test has
+ * the test's umask and cannot change it.
  */
 function spawnWithUmask(umask: number | undefined, run: () => ChildProcess): ChildProcess {
-  if (umask === undefined) return run()
+  if (umask === undefined || !isMainThread) return run()
   const own = process.umask(umask)
   try {
     return run()

@@ -1,6 +1,6 @@
 // The daemon for the tests of an app, used as such a test uses it: by the names of the package, with an app in this process.
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { BackgroundSession, download, isLonghaulError, type SessionDelegate, sessions } from 'longhaul'
@@ -52,6 +52,35 @@ test('events that an app had not dealt with when the test’s daemon crashed com
   await second.activate()
   assert.equal(await again.promise, true)
   stuck.resolve()
+})
+
+test('a test’s daemon launches the app whose session is done', async () => {
+  await using server = await FaultServer.start()
+  await using daemon = await TestDaemon.start()
+  const came = server.file('/launched', { size: 1 })
+  const session = await BackgroundSession.open({
+    identifier: 'com.example.launched',
+    daemon: daemon.options,
+    launch: {
+      command: process.execPath,
+      args: ['-e', `fetch('${came}', { headers: { 'X-Home': process.env.LONGHAUL_HOME } })`],
+    },
+  })
+  await session.download(server.file('/a.bin', { size: 5000 }), { to: `${daemon.home}/` })
+  await session.close()
+  const { headers } = await server.received(1, '/launched')
+  assert.equal(headers['x-home'], daemon.home)
+})
+
+test('a test’s daemon that cannot start says why, and lets go of the home', async () => {
+  await using outer = await TestDaemon.start()
+  const home = join(outer.home, 'damaged')
+  mkdirSync(home, { mode: 0o700 })
+  writeFileSync(join(home, 'journal.db'), 'not a journal'.repeat(1000))
+  await assert.rejects(TestDaemon.start({ home }), (error) => isLonghaulError(error, 'JOURNAL_DAMAGED'))
+  rmSync(join(home, 'journal.db'))
+  await using daemon = await TestDaemon.start({ home })
+  assert.ok(daemon.isRunning)
 })
 
 test('without its test’s daemon an app is told so and starts none of its own', async () => {
