@@ -49,7 +49,8 @@ function isOnPath(program: string): boolean {
 }
 
 function firstLine([program, ...args]: readonly string[]): string {
-  const { stdout, stderr } = spawnSync(program!, args, { encoding: 'utf8' })
-  const [line = ''] = `${stdout}${stderr}`.split('\n')
+  const { status, stdout, stderr } = spawnSync(program!, args, { encoding: 'utf8' })
+  // nginx says its version on stderr.
+  const [line = ''] = status === 0 ? `${stdout}${stderr}`.split('\n') : []
   return line.slice(0, 76)
 }
