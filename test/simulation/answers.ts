@@ -1,6 +1,6 @@
 // What an honest server answers (RFC 9110 §13, §14), from what it has at this moment. server.ts bends it.
 import { type HeaderList } from '../../src/world/transport.ts'
-import { digestOf } from './content.ts'
+import { digestFields } from './digest-fields.ts'
 import { type ServerNature } from './server-plan.ts'
 
 export interface Question {
@@ -40,12 +40,16 @@ export function honestAnswer(
 ): Draft {
   const labels = labelsOf(shelf, nature)
   if (isNotModified(question, shelf, nature)) return { status: 304, headers: labels, body: new Uint8Array(), from: 0 }
-  const fields = [...labels, ...representationFields(shelf, nature)]
+  const fields = [...labels, ...representationFields(nature)]
   const { content } = shelf
   const range = nature.ranges && permits(question, shelf, nature, ranges.ifRange) ? ranges.asked : undefined
-  if (range === undefined) return { status: 200, headers: fields, body: content, from: 0 }
+  if (range === undefined) {
+    const headers = [...fields, ...digestFields(nature, content, content)]
+    return { status: 200, headers, body: content, from: 0 }
+  }
   if (range === 'unsatisfiable') return unsatisfiable(shelf)
-  return partial(shelf, fields, range)
+  const digests = digestFields(nature, content, content.subarray(range.from, range.to))
+  return partial(shelf, [...fields, ...digests], range)
 }
 
 export function partial(shelf: Shelf, fields: Draft['headers'], { from, to }: Range): Draft {
@@ -81,13 +85,9 @@ export function date({ nowMs }: Shelf): readonly [string, string] {
 }
 
 /** Fields of a 200 and a 206, beside those that a 304 has too. */
-function representationFields(shelf: Shelf, nature: ServerNature): Draft['headers'] {
+function representationFields(nature: ServerNature): Draft['headers'] {
   const fields: (readonly [string, string])[] = [['content-type', 'application/octet-stream']]
   if (nature.ranges) fields.push(['accept-ranges', 'bytes'])
-  if (nature.digestHeader) {
-    const digest = Buffer.from(digestOf(shelf.content), 'hex').toString('base64')
-    fields.push(['repr-digest', `sha-256=:${digest}:`])
-  }
   return fields
 }
 

@@ -46,7 +46,7 @@ export interface ServerNature {
   readonly length: 'content-length' | 'chunked' | 'close'
   /** `ignores`: gives the range all the same, truly labelled. `never true`: gives the whole. */
   readonly ifRange: 'honours' | 'ignores' | 'never true'
-  /** Sends Repr-Digest with sha-256. */
+  /** Sends Repr-Digest and Content-Digest, see `digest-fields`. */
   readonly digestHeader: boolean
   /** How many redirects lead to it. */
   readonly redirects: number
