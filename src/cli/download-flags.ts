@@ -32,7 +32,12 @@ export const downloadFlags: readonly Flag[] = [
   { name: 'header', short: 'H', value: "'NAME: VALUE'", many: true, help: 'a request header' },
   { name: 'user-agent', value: 'TEXT', help: 'the User-Agent header' },
   { name: 'referer', value: 'URL', help: 'the Referer header' },
-  { name: 'user', short: 'u', value: 'USER:PASSWORD', help: 'Basic credentials (they stay in your shell history)' },
+  {
+    name: 'user',
+    short: 'u',
+    value: 'USER:PASSWORD',
+    help: 'for Basic or Digest (stays in your shell history)',
+  },
   ...tlsFlags,
   {
     name: 'proxy',

@@ -123,8 +123,8 @@ export const elsewhere: ReadonlyMap<string, string> = new Map([
   ['--socks5-hostname', 'Write --proxy socks5://HOST:PORT; the proxy looks names up.'],
   ['--upload-file', uploads],
   ['--put', uploads],
-  ['--cookie', "Cookies are not in this version; one of your own goes with -H 'Cookie: NAME=VALUE'."],
-  ['--load-cookies', "Cookies are not in this version; one of your own goes with -H 'Cookie: NAME=VALUE'."],
+  ['--cookie', "Cookies of servers are kept by the session; one of your own goes with -H 'Cookie: NAME=VALUE'."],
+  ['--load-cookies', "Cookie files are not read; one of your own goes with -H 'Cookie: NAME=VALUE'."],
   ['--auth-from', "Credentials go with -u USER:PASSWORD or -H 'Authorization: …' in this version."],
   ['--notify', 'Notices are not in this version; longhaul wait TASK && COMMAND does that.'],
 ])

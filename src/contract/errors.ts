@@ -147,7 +147,7 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
     urlErrorCode: -1013,
     retryable: false,
     meaning: 'The server wants credentials (401).',
-    hint: 'Send an Authorization header with the request.',
+    hint: 'Set credentials for the origin (session.setCredential), write them into the address, or send an Authorization header.',
   },
   CANNOT_DECODE_CONTENT: {
     urlErrorCode: -1016,
