@@ -57,6 +57,7 @@ const network: Readonly<Record<Exclude<NetworkFailureCause, 'aborted'>, readonly
   'certificate untrusted': ['SERVER_CERTIFICATE_UNTRUSTED', 'final'],
   'certificate has unknown root': ['SERVER_CERTIFICATE_HAS_UNKNOWN_ROOT', 'final'],
   'client certificate required': ['CLIENT_CERTIFICATE_REQUIRED', 'final'],
+  'client certificate rejected': ['CLIENT_CERTIFICATE_REJECTED', 'final'],
   'proxy failed': ['PROXY_FAILED', 'network'],
   'proxy refused': ['PROXY_FAILED', 'final'],
   'malformed answer': ['BAD_SERVER_RESPONSE', 'malformed'],
