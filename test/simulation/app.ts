@@ -2,6 +2,7 @@
 // lives but what it finds by asking; tasks with a key it simply adds again.
 import type { BackgroundSession as Session } from '../../src/client/session.ts'
 import { BackgroundSession } from '../../src/client/session.ts'
+import type { LaunchHandler } from '../../src/client/launched.ts'
 import type { App } from '../../src/client/this-app.ts'
 import { isLonghaulError, type LonghaulError } from '../../src/contract/errors.ts'
 import { actOn, actOnSession, resumeWholly } from './app-acts.ts'
@@ -32,6 +33,10 @@ export interface AppObserver {
 
 export interface AppOptions extends Omit<ProcessOptions, 'warned' | 'idle'> {
   readonly plan: AppPlan
+  /** The process that it is in, with others. @default one of its own */
+  readonly app?: App
+  /** In a process of several, each handles the launch for its own session. */
+  readonly handleLaunch?: (handler: LaunchHandler) => boolean
   /** Of all lives of this app. @default one that begins here */
   readonly memory?: AppMemory
   /** What it registers as its launch command. @default it is never launched */
@@ -63,11 +68,13 @@ export class AppTwin {
     this.#plan = options.plan
     this.#memory = options.memory ?? new AppMemory()
     this.#calm = options.calm ?? false
-    this.#app = simulatedProcess({
-      ...options,
-      warned: (code) => this.#note(`is warned: ${code}`),
-      idle: () => this.#exit(0),
-    })
+    this.#app =
+      options.app ??
+      simulatedProcess({
+        ...options,
+        warned: (code) => this.#note(`is warned: ${code}`),
+        idle: () => this.#exit(0),
+      })
     const { observe } = options
     this.#tasks = new AppTasks({
       ...options,
@@ -282,7 +289,8 @@ export class AppTwin {
       await this.#own()
       return release()
     }
-    const isLaunched = this.#app.launched.handle(async (identifier, completionHandler) => {
+    const { handleLaunch = (handler) => this.#app.launched.handle(handler) } = this.#options
+    const isLaunched = handleLaunch(async (identifier, completionHandler) => {
       try {
         await this.#handleLaunch(identifier, completionHandler, how)
       } catch (error) {

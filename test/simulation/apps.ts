@@ -1,9 +1,12 @@
 // Who runs on the machine beside the daemon: apps that a person starts, apps that the daemon launches, and their ends.
+import type { LaunchHandler } from '../../src/client/launched.ts'
+import type { App } from '../../src/client/this-app.ts'
 import { LonghaulError } from '../../src/contract/errors.ts'
 import { type LaunchTicket, launchVariable } from '../../src/contract/launch.ts'
 import type { Channel } from '../../src/world/channel.ts'
 import type { Exit, Launcher } from '../../src/world/launcher.ts'
 import type { SessionAct } from './app-plan.ts'
+import { simulatedProcess } from './app-process.ts'
 import { AppMemory, AppTwin } from './app.ts'
 import type { Chronicle } from './chronicle.ts'
 import type { Disk } from './disk.ts'
@@ -28,11 +31,11 @@ export interface AppsOptions {
   readonly launchFails: (nth: number) => boolean
 }
 
+/** A process. Plans with one command are one program: it opens the sessions of all of them. */
 interface RunningApp {
-  readonly index: number
   readonly pid: number
   readonly life: Life
-  readonly twin: AppTwin
+  readonly twins: Map<number, AppTwin>
 }
 
 export class Apps {
@@ -57,7 +60,7 @@ export class Apps {
 
   /** A person starts it, unless it runs. */
   open(index: number): void {
-    if (![...this.#running.values()].some((app) => app.index === index)) this.#start(index, undefined)
+    if (![...this.#running.values()].some(({ twins }) => twins.has(index))) this.#start(index, undefined)
   }
 
   /** A person starts it, whether it runs or not. */
@@ -67,7 +70,7 @@ export class Apps {
 
   /** Every user does the same at once, where they can. */
   act(act: SessionAct, atMs: number): void {
-    for (const { twin } of this.#running.values()) twin.acts({ act, atMs })
+    for (const { twins } of this.#running.values()) for (const twin of twins.values()) twin.acts({ act, atMs })
   }
 
   endAll(signal: string): void {
@@ -87,14 +90,15 @@ export class Apps {
           const text = request.env[launchVariable]
           if (index < 0 || text === undefined) throw new Error(`nobody registered ${request.command}`)
           const { sessions } = JSON.parse(text) as LaunchTicket
-          const { pid, twin } = this.#start(index, { text, sessions, command: request.command })
+          const { pid, twins } = this.#start(index, { text, sessions, command: request.command })
           const ended = new Promise<Exit>((resolve) => {
             this.#ended.set(pid, (exit) => life.later(1, () => resolve(exit)))
           })
           return {
             pid,
             ended,
-            ask: () => life.later(5, () => twin.asked()),
+            // Whoever of them obeys ends the process.
+            ask: () => life.later(5, () => twins.forEach((twin) => twin.asked())),
             kill: () => life.later(1, () => this.#end(pid, { code: undefined, signal: 'SIGKILL' })),
           }
         }),
@@ -102,26 +106,69 @@ export class Apps {
   }
 
   #start(index: number, launch: Launching | undefined): RunningApp {
-    const { plans, chronicle, disk, random, secret, digestOf, makeLife, nextPid, connect } = this.#options
+    const { plans, chronicle, disk, random, secret, makeLife, nextPid, connect } = this.#options
     const pid = nextPid()
     if (launch !== undefined) chronicle.tell((watch) => watch.launched?.({ pid, ...launch }))
     const life = makeLife(`app ${pid}`)
-    const plan = plans[index]!
-    chronicle.trace(`app ${pid} (${plan.session}) ${launch === undefined ? 'is started' : 'is launched'}`)
-    const note = (what: string): void => chronicle.trace(`app ${pid}: ${what}`)
-    const twin = new AppTwin({
-      plan,
-      memory: this.#memories[index]!,
+    const indexes = [...plans.keys()].filter((each) => {
+      const { command, session } = plans[each]!
+      if (each !== index && (command === undefined || command !== plans[index]!.command)) return false
+      return launch === undefined || launch.sessions.includes(session)
+    })
+    const names = indexes.map((each) => plans[each]!.session).join(', ')
+    chronicle.trace(`app ${pid} (${names}) ${launch === undefined ? 'is started' : 'is launched'}`)
+    const app = simulatedProcess({
       life,
       pid,
       connect: () => connect(life),
       secret,
       files: disk.fileSystem(life),
       random: random.fork(`app ${pid}`),
+      ...(launch !== undefined && { ticket: launch.text }),
+      warned: (code) => chronicle.trace(`app ${pid}: is warned: ${code}`),
+      idle: () => this.#end(pid, { code: 0, signal: undefined }),
+    })
+    const handlers = new Map<string, LaunchHandler>()
+    const process: Process = {
+      pid,
+      life,
+      app,
+      ...(launch !== undefined && { ticket: launch.text }),
+      handleLaunch: (session, handler) => {
+        handlers.set(session, handler)
+        if (handlers.size > 1) return true
+        return app.launched.handle(async (identifier, done) => handlers.get(identifier)?.(identifier, done))
+      },
+    }
+    const twins = new Map(indexes.map((each) => [each, this.#twin(each, process, indexes.length > 1)]))
+    const running: RunningApp = { pid, life, twins }
+    this.#running.set(pid, running)
+    life.onEnd(() => this.#end(pid, { code: undefined, signal: 'SIGKILL' }))
+    for (const twin of twins.values()) void twin.run()
+    return running
+  }
+
+  /** @param isOneOfSeveral then it says which */
+  #twin(index: number, { pid, life, app, ticket, handleLaunch }: Process, isOneOfSeveral: boolean): AppTwin {
+    const { plans, chronicle, disk, random, secret, digestOf, connect } = this.#options
+    const plan = plans[index]!
+    const who = isOneOfSeveral ? `app ${pid} (${plan.session})` : `app ${pid}`
+    const note = (what: string): void => chronicle.trace(`${who}: ${what}`)
+    return new AppTwin({
+      plan,
+      memory: this.#memories[index]!,
+      life,
+      pid,
+      app,
+      handleLaunch: (handler) => handleLaunch(plan.session, handler),
+      connect: () => connect(life),
+      secret,
+      files: disk.fileSystem(life),
+      random: random.fork(isOneOfSeveral ? `app ${pid} ${index}` : `app ${pid}`),
       command: plan.command,
       calm: this.calm,
       digestOf,
-      ...(launch !== undefined && { ticket: launch.text }),
+      ...(ticket !== undefined && { ticket }),
       exit: (code) => this.#end(pid, { code, signal: undefined }),
       observe: {
         accepted: (task, number) => {
@@ -139,11 +186,6 @@ export class Apps {
         failure: (where, error) => chronicle.fail('no unexpected failure in an app', `${where}: ${stackOf(error)}`),
       },
     })
-    const app: RunningApp = { index, pid, life, twin }
-    this.#running.set(pid, app)
-    life.onEnd(() => this.#end(pid, { code: undefined, signal: 'SIGKILL' }))
-    void twin.run()
-    return app
   }
 
   #end(pid: number, exit: Exit): void {
@@ -156,6 +198,14 @@ export class Apps {
     chronicle.tell((watch) => watch.appEnded?.(pid))
     this.#ended.get(pid)?.(exit)
   }
+}
+
+interface Process {
+  readonly pid: number
+  readonly life: Life
+  readonly app: App
+  readonly ticket?: string
+  readonly handleLaunch: (session: string, handler: LaunchHandler) => boolean
 }
 
 interface Launching {

@@ -191,3 +191,22 @@ test('when the simulated network breaks, what runs is lost and what comes is ser
 function withSettle(twin: OneServer): Pick<Stage, 'transport' | 'settle'> {
   return { transport: twin.transport, settle: (promise) => twin.settle(promise) }
 }
+
+test('some simulated connections put bytes into the room that a sink lends, others lend their own', async () => {
+  const ways = new Set<'room' | 'own'>()
+  for (let seed = 0; seed < 12; seed++) {
+    const twin = new OneServer({}, seed)
+    const file = Buffer.alloc(size)
+    let filled = 0
+    const sink = (bytes: Uint8Array): undefined => {
+      const isThere = bytes.buffer === file.buffer
+      ways.add(isThere ? 'room' : 'own')
+      if (!isThere) file.set(bytes, filled)
+      filled += bytes.byteLength
+    }
+    const exchange = await twin.settle(open(twin.transport, url))
+    await twin.settle(exchange.receive(Object.assign(sink, { room: () => file.subarray(filled) })))
+    assert.equal(twin.internet.describe(url, file), 'the whole of version 0')
+  }
+  assert.deepEqual([...ways].toSorted(), ['own', 'room'])
+})

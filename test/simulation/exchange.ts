@@ -43,6 +43,9 @@ export class SimulatedExchange implements Exchange {
   #fetching = false
   /** One at most. */
   #waiting: Uint8Array | undefined
+  /** As some connections do, it puts bytes where the sink wants them, and lends nothing of its own. */
+  readonly #usesRoom: boolean
+  #isInRoom = false
   #outcome: Outcome | undefined
   #settled = false
 
@@ -50,6 +53,7 @@ export class SimulatedExchange implements Exchange {
     this.#options = options
     this.head = { status: options.answer.status, headers: options.answer.headers }
     this.facts = options.facts
+    this.#usesRoom = options.answer.random.fork('room').chance(0.5)
     // It may fail when nobody looks yet, or ever.
     this.#ended.promise.catch(() => {})
   }
@@ -94,14 +98,22 @@ export class SimulatedExchange implements Exchange {
     this.#fetching = true
     const rate = answer.bytesPerSecond()
     const drawn = Math.max(answer.random.scale(1, largestChunk), Math.ceil(answer.body.length / mostChunks))
-    const size = Math.min(left, drawn, Math.max(1, Math.floor(rate * longestPauseSeconds)))
+    // Asked for before the bytes are there, as for a read of a socket: what the sink does meanwhile must not move it.
+    const room = this.#usesRoom && !this.#sinkIsBusy && left > 0 ? this.#sink.room?.() : undefined
+    const most = Math.min(drawn, room?.byteLength ?? Infinity)
+    const size = Math.min(left, most, Math.max(1, Math.floor(rate * longestPauseSeconds)))
     const ms = (size / rate) * 1000
     const arrived = life.call('transport.chunk', () => undefined, { effect: [ms, ms] })
     void arrived.then(() => {
       this.#fetching = false
       if (this.#outcome !== undefined) return
       if (left === 0) this.#conclude()
-      else this.#waiting = answer.body.slice(this.#sent, this.#sent + size)
+      else {
+        const bytes = answer.body.subarray(this.#sent, this.#sent + size)
+        room?.set(bytes)
+        this.#isInRoom = room !== undefined
+        this.#waiting = room?.subarray(0, size) ?? bytes.slice()
+      }
       this.#sent += size
       this.#advance()
     })
@@ -115,6 +127,7 @@ export class SimulatedExchange implements Exchange {
   }
 
   #deliver(sink: BodySink, bytes: Uint8Array): void {
+    const takeBack = this.#isInRoom ? (): void => {} : (): void => void bytes.fill(rubbish)
     let taken: Promise<void> | undefined
     try {
       taken = sink(bytes)
@@ -123,14 +136,14 @@ export class SimulatedExchange implements Exchange {
       return
     }
     if (taken === undefined) {
-      bytes.fill(rubbish)
+      takeBack()
       return
     }
     this.#sinkIsBusy = true
     taken.then(
       () => {
         this.#sinkIsBusy = false
-        bytes.fill(rubbish)
+        takeBack()
         this.#advance()
       },
       (error: unknown) => {

@@ -459,6 +459,16 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     ],
   },
   {
+    name: 'launch-beside-its-copy',
+    says: 'An app that gives no sign of work is left alone instead of ended, and launched again beside itself.',
+    file: 'src/delivery/launch.ts',
+    replace: [
+      '    if (this.isLeft) return this.#finish()\n    this.#overdue = true\n',
+      '    this.#overdue = true\n    if (!this.adopted) return this.#finish()\n',
+    ],
+    by: 'one owner, one launch',
+  },
+  {
     name: 'launch-not-recorded',
     says: 'A daemon that is restarted knows nothing of the app that it launched, and launches another.',
     from: 70,

@@ -5,10 +5,14 @@ import type { Fault, Plan } from './plan.ts'
 import type { Seeded } from './seeded.ts'
 
 export function arrangeMeetings(plan: Plan, random: Seeded): Plan {
-  const meeting = random.weighted({ none: 84, haste: 4, rival: 4, deadlines: 4, skips: 4 })
+  const meeting = random.weighted({ none: 79, large: 1, launches: 4, haste: 4, rival: 4, deadlines: 4, skips: 4 })
   switch (meeting) {
     case 'none':
       return plan
+    case 'large':
+      return withLargeFile(plan, random)
+    case 'launches':
+      return withLaunches(plan, random)
     case 'haste':
       return withHaste(plan, random)
     case 'rival':
@@ -17,6 +21,62 @@ export function arrangeMeetings(plan: Plan, random: Seeded): Plan {
       return withDeadlines(plan, random)
     case 'skips':
       return withSkips(plan, random)
+  }
+}
+
+/** A file of more than one buffer, over one connection, so that one fills while the other is written. Few: they take long. */
+function withLargeFile(plan: Plan, random: Seeded): Plan {
+  const size = random.int(2_200_000, 4_000_000)
+  return {
+    ...plan,
+    servers: plan.servers.map(({ url, server }, i) => ({
+      url,
+      server:
+        i > 0
+          ? server
+          : {
+              ...server,
+              size,
+              versions: server.versions.slice(0, 1),
+              nature: {
+                ...server.nature,
+                ...(random.chance(0.5) ? { ranges: false } : { length: 'chunked' as const }),
+                bytesPerSecond: random.scale(200_000, 10_000_000),
+              },
+            },
+    })),
+    slow: [...plan.slow, { call: 'file.write', times: random.scale(1, 300) }],
+  }
+}
+
+/** Apps end while their tasks run, and are launched; two of them are often one program, which is launched for both. */
+function withLaunches(plan: Plan, random: Seeded): Plan {
+  const isShared = random.chance(0.7)
+  return {
+    ...plan,
+    apps: plan.apps.map((app, i) => {
+      const endsAtMs = random.scale(2000, 40_000)
+      return {
+        ...app,
+        command: isShared ? '/apps/all' : `/apps/${i}`,
+        configuration: { ...app.configuration, sendsLaunchEvents: true, launchTimeLimit: random.scale(5000, 60_000) },
+        acts: [...app.acts, { act: random.pick(['exit', 'die'] as const), atMs: endsAtMs }].toSorted(
+          (a, b) => a.atMs - b.atMs,
+        ),
+        startsAtMs: app.startsAtMs.slice(0, 1),
+        // Events wait when it ends.
+        delegate: { ...app.delegate, takesMs: random.scale(2000, 20_000) },
+        launched: [
+          random.pick(['well', 'exits early', 'never opens', 'opens another', 'never completes'] as const),
+          ...app.launched,
+        ],
+      }
+    }),
+    servers: plan.servers.map(({ url, server }) => ({
+      url,
+      server: { ...server, nature: { ...server.nature, bytesPerSecond: Math.max(50, Math.ceil(server.size / 5)) } },
+    })),
+    calmAtMs: Math.max(plan.calmAtMs, 300_000),
   }
 }
 
