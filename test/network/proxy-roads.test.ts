@@ -1,5 +1,8 @@
 /** Requests by way of honest proxies of every kind. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createSecureServer, type ServerHttp2Session } from 'node:http2'
+import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import type { ProxyJson } from '../../src/contract/proxy.ts'
 import { createTransport } from '../../src/network/transport.ts'
@@ -185,6 +188,31 @@ for (const { said, ...options } of dripping) {
     await transport.close()
   })
 }
+
+test('a server that speaks HTTP/2 alone is reached through tunnels of either kind', withOpenssl, async (t) => {
+  const server = createSecureServer(testCertificate(), (_request, response) => response.end('far away'))
+  const sessions = new Set<ServerHttp2Session>()
+  server.on('session', (session) => sessions.add(session))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => {
+    for (const session of sessions) session.destroy()
+    server.close()
+  })
+  const { port } = server.address() as AddressInfo
+  for (const kind of ['http', 'socks5'] as const) {
+    await using proxy = await ProxyServer.start({ kind, credential: 'u:p' })
+    const transport = createTransport()
+    const credential = { user: 'u', password: 'p' }
+    const { exchange, end } = await ask(transport, `https://localhost:${port}/`, {
+      tls: { ca: [testAuthority()] },
+      proxy: { url: proxy.url, bypass: ['<-loopback>'], credential },
+    })
+    assert.equal(end.bytes, 8)
+    assert.deepEqual([exchange.facts.protocol, exchange.facts.proxied], ['h2', true])
+    await transport.close()
+  }
+})
 
 test('connections are shared by those who go the same way to the same origin, and by nobody else', async () => {
   await using server = await plainServer()
