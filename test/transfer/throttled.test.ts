@@ -88,3 +88,17 @@ test('a connection that breaks while its bytes wait for a limit ends the attempt
   expectKind(await bench.run(url), 'finished')
   assert.ok((await bench.read()).equals(bench.server.bytes('/a')))
 })
+
+test('connections of one file share its limit', async () => {
+  await using bench = await Bench.open()
+  const clock = new VirtualClock()
+  const size = 12 * 1024 * 1024
+  const policy = { bandwidthLimit: 6_000_000, maximumSegments: 4 }
+  const url = bench.server.file('/a', { size, etag: '"v1"' })
+  const { outcome, waitedMs } = await overTime(bench.run(url, { policy }, { world: { clock } }), clock)
+  expectKind(outcome, 'finished')
+  assert.ok(new Set(bench.server.requests.map((request) => request.connection)).size > 1, 'one connection only')
+  assert.ok((await bench.read()).equals(bench.server.bytes('/a')))
+  const asked = ((size - policy.bandwidthLimit / 10) / policy.bandwidthLimit) * 1000
+  assert.ok(waitedMs >= asked - 1, `${waitedMs} of ${asked}`)
+})
