@@ -61,7 +61,11 @@ interface Count {
 /** A test that waits for what does not come should say so before the runner kills it. */
 const usualPatienceMs = 20_000
 
-export class FaultServer {
+/**
+ * A server whose failings a test chooses. `await using server = await FaultServer.start()`, then `server.file(path, …)` for
+ * each address; see docs/testing.md.
+ */
+export class FaultServer implements AsyncDisposable {
   readonly #options: FaultServerOptions
   readonly #resources = new Map<string, Resource>()
   readonly #counts = new Map<string, Count>()
@@ -132,10 +136,12 @@ export class FaultServer {
 
   // ------------------------------------------------------------------------------------------------------- what it saw
 
+  /** All, in the order in which their heads arrived. */
   get requests(): readonly ReceivedRequest[] {
     return this.#requests
   }
 
+  /** Those for exactly this path and query. */
   requestsFor(path: string): readonly ReceivedRequest[] {
     return this.#requests.filter((request) => request.path === path)
   }
@@ -216,6 +222,7 @@ export class FaultServer {
     this.#held ??= Promise.withResolvers()
   }
 
+  /** Ends `hold()`. */
   resume(): void {
     this.#held?.resolve()
     this.#held = undefined
@@ -338,7 +345,7 @@ export class FaultServer {
 
   #resource(path: string): Resource {
     const resource = this.#resources.get(path)
-    if (resource === undefined) throw new Error(`there is no file ${path}`)
+    if (resource === undefined) throw new Error(`the fault server has no file ${path}; give it one by file()`)
     return resource
   }
 

@@ -33,6 +33,10 @@ interface Life {
   readonly ended: Promise<void>
 }
 
+/**
+ * The real daemon for a test: `await using daemon = await TestDaemon.start()`, and `daemon.options` for the app; see
+ * docs/testing.md.
+ */
 export class TestDaemon implements AsyncDisposable {
   /** Its home: LONGHAUL_HOME for an app in a process of its own. */
   readonly home: string
