@@ -13,6 +13,7 @@ import { createTransport } from '../../src/network/transport.ts'
 import { ask, open } from '../support/ask.ts'
 import { testAuthority, testCertificate } from '../support/certificates.ts'
 import { needs } from '../support/needs.ts'
+import { ProxyServer } from '../support/proxy-server.ts'
 import { nginx } from './nginx.ts'
 import { demandingServer } from './openssl-server.ts'
 import { codes, rawHttp2 } from './raw-http2.ts'
@@ -296,6 +297,27 @@ test(
     await transport.close()
   },
 )
+
+for (const kind of ['http', 'https', 'socks5'] as const) {
+  test(`a server that speaks HTTP/2 alone is reached by way of a proxy (${kind})`, { skip }, async () => {
+    const body = randomBytes(1_000_000)
+    await using server = await rawHttp2((wire) => {
+      wire.head(200)
+      for (let at = 0; at < body.length; at += 16_000)
+        wire.data(body.subarray(at, at + 16_000), { end: at + 16_000 >= body.length })
+      wire.close()
+    })
+    await using proxy = await ProxyServer.start({
+      kind: kind === 'socks5' ? kind : 'http',
+      ...(kind === 'https' && { certificate: testCertificate() }),
+    })
+    const transport = createTransport()
+    const options = { tls: { ca: [server.authority] }, proxy: { url: proxy.url, bypass: ['<-loopback>'] } }
+    const { exchange, digest } = await ask(transport, server.url, options)
+    assert.deepEqual([exchange.facts.protocol, exchange.facts.proxied, digest], ['h2', true, sha256(body)])
+    await transport.close()
+  })
+}
 
 test(
   'nginx that answers HTTP/1.1 with 505 serves whole files and ranges by HTTP/2',

@@ -6,9 +6,10 @@ import { test } from 'node:test'
 import { createServer } from 'node:tls'
 import { createTransport } from '../../src/network/transport.ts'
 import { ask } from '../support/ask.ts'
-import { testAuthority, testCertificate } from '../support/certificates.ts'
+import { type CertificateKind, testAuthority, testCertificate } from '../support/certificates.ts'
 import { CertifiedServer } from '../support/certified-server.ts'
 import { needs } from '../support/needs.ts'
+import { ProxyServer } from '../support/proxy-server.ts'
 
 const skip = needs('openssl')
 
@@ -97,5 +98,20 @@ test('a connection that was made without pins is not used for requests with pins
   const ca = [server.authority]
   assert.equal((await ask(transport, url, { tls: { ca } })).end.bytes, 1)
   await assert.rejects(ask(transport, url, { tls: { ca, pins: [nobodys] } }), { reason: 'certificate untrusted' })
+  await transport.close()
+})
+
+test('pins are asked of the server behind an https proxy, and not of the proxy', { skip }, async () => {
+  await using server = await CertifiedServer.start({ name: 'elsewhere.example', certificate: 'other name' })
+  await using proxy = await ProxyServer.start({ certificate: testCertificate() })
+  const transport = createTransport()
+  const url = server.file('/a', { size: 1000 })
+  const way = { url: proxy.url, bypass: [] }
+  const pinned = (kind: CertificateKind): { readonly tls: object } => ({
+    tls: { ca: [testAuthority()], pins: [pinOf(testCertificate(kind).cert)] },
+  })
+  const { digest } = await ask(transport, url, { ...pinned('other name'), proxy: way })
+  assert.equal(digest, server.digest('/a'))
+  await assert.rejects(ask(transport, url, { ...pinned('good'), proxy: way }), { reason: 'certificate untrusted' })
   await transport.close()
 })
