@@ -94,6 +94,7 @@ class Composition implements Service {
         // A task that is ready already could not start while its attempt closed.
         this.#loop.nudge()
       },
+      leaves: (folder, name) => this.#housekeeping.leaves(folder, name),
     })
     this.#housekeeping = new Housekeeping({
       clock,

@@ -2,6 +2,7 @@
  * What nobody waits for: files that are owed are unlinked, what is old is forgotten, the clock is saved. It runs after
  * something has happened and, while the daemon has work, now and then; an idle daemon is not woken for it.
  */
+import { join } from 'node:path'
 import type { Journal, OwedFile } from '../journal/journal.ts'
 import type { Clock } from '../world/clock.ts'
 import { FileFailure, type FileSystem, type Folder } from '../world/file-system.ts'
@@ -32,6 +33,8 @@ export class Housekeeping {
   readonly #stuck = new Set<number>()
   /** An attempt that still runs named these files: looked at again when it has closed them. */
   readonly #inUse = new Set<number>()
+  /** Looks and unlinks that are under way, by path. */
+  readonly #unlinking = new Map<string, Promise<void>>()
 
   constructor(parts: HousekeepingParts) {
     this.#parts = parts
@@ -64,6 +67,14 @@ export class Housekeeping {
     if (!busy || this.#stopped || steady - this.#savedMs < saveClockEveryMs) return
     this.#savedMs = steady
     journal.saveClock({ at: now(clock), cleanEnd: false }).catch((error: unknown) => this.#failed(error))
+  }
+
+  /**
+   * Resolves when nothing is about to be unlinked at this path. An attempt that has named it as its own waits for this before it
+   * makes the file: else an unlink that was decided for an older file of that name could meet the new one.
+   */
+  async leaves(folder: string, name: string): Promise<void> {
+    await this.#unlinking.get(join(folder, name))
   }
 
   /** Resolves when what was begun is done. */
@@ -137,8 +148,9 @@ export class Housekeeping {
     }
     try {
       for (const file of files) {
-        if (!(await this.#isOwed(folder, file)) || this.#waitsForAttempt(file)) continue
-        await folder.unlink(file.name)
+        // No await in between: either the attempt has named it by now, or it finds that this is under way.
+        if (this.#waitsForAttempt(file)) continue
+        await this.#remove(folder, file)
       }
       await folder.sync()
       return ids.filter((id) => !this.#inUse.has(id))
@@ -146,6 +158,18 @@ export class Housekeeping {
       return this.#keep(files, error)
     } finally {
       await folder.close()
+    }
+  }
+
+  async #remove(folder: Folder, file: OwedFile): Promise<void> {
+    const path = join(file.folder, file.name)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#unlinking.set(path, promise)
+    try {
+      if (await this.#isOwed(folder, file)) await folder.unlink(file.name)
+    } finally {
+      this.#unlinking.delete(path)
+      resolve()
     }
   }
 
@@ -159,9 +183,9 @@ export class Housekeeping {
     return found.links === 1
   }
 
-  /** Without an identity the name is all there is, and it is the attempt's until it has ended. */
+  /** The name is the attempt's until it has ended. */
   #waitsForAttempt(file: OwedFile): boolean {
-    if (file.identity !== undefined || !this.#parts.writes(file.folder, file.name)) return false
+    if (!this.#parts.writes(file.folder, file.name)) return false
     this.#inUse.add(file.id)
     return true
   }

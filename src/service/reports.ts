@@ -20,8 +20,8 @@ export interface ReportParts {
   safe(bytes: number): void
   /** One more connection, as `Report.more`. */
   more(giveUp: () => void): (() => void) | undefined
-  /** This path is the attempt's from now on. */
-  writes(part: { readonly folder: string; readonly name: string }): void
+  /** This path is the attempt's from now on. Resolves when nobody is about to unlink what stands there. */
+  writes(part: { readonly folder: string; readonly name: string }): Promise<void>
 }
 
 export function createReport(parts: ReportParts): Report {
@@ -30,7 +30,7 @@ export function createReport(parts: ReportParts): Report {
   const own = (): { task: string; fence: number; at: ReturnType<typeof now> } => ({ task, fence, at: now(clock) })
   return {
     reserve: async ({ folder, names, part, ...facts }) => {
-      parts.writes(part)
+      await parts.writes(part)
       const answer = await recording.record(() =>
         journal.reserve({
           ...own(),

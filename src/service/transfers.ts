@@ -34,6 +34,8 @@ export interface TransferParts {
   readonly spool: string
   /** An attempt has ended and closed its files. */
   released(): void
+  /** Resolves when nothing is about to be unlinked at this path, which an attempt has just named as its own. */
+  leaves(folder: string, name: string): Promise<void>
 }
 
 interface Run {
@@ -163,6 +165,7 @@ export class Transfers {
       more: (giveUp) => connections.further(holder, giveUp),
       writes: (part) => {
         run.part = part
+        return this.#parts.leaves(part.folder, part.name)
       },
     })
     try {

@@ -113,6 +113,48 @@ test('a part that was named and never written down is unlinked, but not before t
   assert.equal(await exists(join(folder, 'used')), false)
 })
 
+test('an attempt that has named a file waits until an older one of that name is unlinked', async () => {
+  const folder = await temporaryFolder()
+  const path = join(folder, 'part')
+  await writeFile(path, 'older')
+  const rows: OwedFile[] = [{ id: 1, folder, name: 'part', identity: await identityOf(path) }]
+  const { journal } = ledger(rows)
+  const real = createFileSystem()
+  const reached = Promise.withResolvers<void>()
+  const gate = Promise.withResolvers<void>()
+  const housekeeping = new Housekeeping({
+    clock: new VirtualClock(),
+    files: {
+      folder: async (at) => {
+        const held = await real.folder(at)
+        const unlink = held.unlink.bind(held)
+        held.unlink = async (name) => {
+          reached.resolve()
+          await gate.promise
+          await unlink(name)
+        }
+        return held
+      },
+    },
+    journal,
+    log: silentLog,
+    writes: () => false,
+  })
+  housekeeping.nudge()
+  await reached.promise
+  let free = false
+  const waited = housekeeping.leaves(folder, 'part').then(() => {
+    free = true
+  })
+  await housekeeping.leaves(folder, 'another')
+  assert.equal(free, false)
+  gate.resolve()
+  await waited
+  assert.equal(await exists(path), false)
+  await housekeeping.idle()
+  assert.deepEqual(rows, [])
+})
+
 test('files of a folder that is gone are paid, and many are worked off', async () => {
   const folder = await temporaryFolder()
   const many = Array.from({ length: 250 }, (_, id) => ({ id, folder: join(folder, 'gone'), name: `part-${id}` }))

@@ -148,7 +148,8 @@ export class AppTasks {
       this.#options.note(`heard that task ${task.id.slice(-6)} has finished: ${bytes} bytes at ${path}`)
     } catch (error) {
       this.#options.note(`heard that task ${task.id.slice(-6)} has ended: ${String((error as LonghaulError).code)}`)
-      this.#options.judge('finished', error)
+      // An invalidated session takes its tasks along.
+      this.#options.judge('finished', error, this.#options.memory.invalidates ? ['INVALID_ARGUMENT'] : [])
     }
   }
 

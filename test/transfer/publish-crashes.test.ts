@@ -170,6 +170,17 @@ test('a published file that was changed in place afterwards counts as published'
   assert.ok(String(await bench.read()).startsWith('the user has edited it'))
 })
 
+test('an older part that a power cut brought back under the name of the published one is removed', async () => {
+  const made = await afterIntent(async (bench, part) => {
+    await rename(part, bench.path())
+    await writeFile(part, 'bytes of an attempt before')
+  })
+  await using bench = made.bench
+  expectKind(await bench.run(made.url), 'finished')
+  assert.equal(bench.server.requests.length, 1)
+  assert.deepEqual(await bench.names(), ['file.bin'])
+})
+
 test('a published file that is gone is never claimed as done but fetched again', async () => {
   const made = await afterIntent((_, part) => unlink(part))
   await using bench = made.bench

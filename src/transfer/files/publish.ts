@@ -95,7 +95,8 @@ export async function recover(
     isSameFile(intent.identity, there) &&
     (intent.identity.birthMs !== 0 || isUntouched(intent, there))
   ) {
-    if (partIsOurs) await settle(folder, part)
+    // The cut may also have brought back what stood under the part's name before: an older part, of no use to anybody.
+    if (partIsOurs || (partFound?.kind === 'file' && partFound.links === 1)) await settle(folder, part)
     else await folder.sync()
     return { found: 'published' }
   }

@@ -31,7 +31,22 @@ export const deadlines: Rule = {
     let forgottenMs = 0
     const sleptMs = plan.faults.reduce((sum, fault) => sum + (fault.kind === 'machine sleeps' ? fault.forMs : 0), 0)
     const mayStartLateMs = plan.slow.some(({ call }) => call.startsWith('journal.')) ? slowStartSlackMs : startSlackMs
-    const account = (): void => {
+    /** The least by which the moment that a command was told lay behind its commit, in the life that runs. */
+    let leastLagMs = Infinity
+    /** How long ago the moment was that a command of this commit was told: the machine may have slept in between. */
+    const staleMs = (requests: readonly { readonly name: string; readonly input: unknown }[]): number => {
+      let stale = 0
+      for (const { name, input } of requests) {
+        const { at } = input as { readonly at?: { readonly steadyMs: number } }
+        if (at === undefined) continue
+        const lagMs = nowMs() - at.steadyMs
+        leastLagMs = Math.min(leastLagMs, lagMs)
+        if (name === 'wakeDue') stale = Math.max(stale, lagMs - leastLagMs)
+      }
+      return stale
+    }
+    /** @param wokenMs how long ago the moment was at which tasks that wait no more were woken */
+    const account = (wokenMs = 0): void => {
       const rows = store.all<Row>(
         `select uid, gate, intent, json_extract(options, '$.policy.timeoutIntervalForResourceMs') deadline
          from task join task_text on task_text.task = task.id
@@ -39,7 +54,8 @@ export const deadlines: Rule = {
       )
       for (const { uid, gate, intent, deadline } of rows) {
         const task = spent.get(uid) ?? { ms: 0, gate: '', sinceMs: nowMs() }
-        if (alive && counting.has(task.gate)) task.ms += nowMs() - task.sinceMs
+        const woken = task.gate === 'backoff' && gate === 'ready' ? wokenMs : 0
+        if (alive && counting.has(task.gate)) task.ms += Math.max(0, nowMs() - task.sinceMs - woken)
         spent.set(uid, { ms: task.ms, gate, sinceMs: nowMs() })
         // Nobody works while there is no daemon, whatever the row says.
         if (!alive || gate !== 'active' || intent !== null || task.ms <= deadline! + forgottenMs) continue
@@ -50,7 +66,7 @@ export const deadlines: Rule = {
     }
     return {
       committed: ({ requests, answers }) => {
-        account()
+        account(staleMs(requests))
         requests.forEach(({ name, input }, i) => {
           const answer = answers[i]!
           if (name !== 'startAttempt' || !('ok' in answer)) return
@@ -73,6 +89,7 @@ export const deadlines: Rule = {
       daemon: (what) => {
         account()
         overAt.clear()
+        leastLagMs = Infinity
         alive = what === 'starts'
       },
     }
