@@ -8,7 +8,7 @@ import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { certificatesIn, missingFrom } from '../../src/network/roots.ts'
 import { testAuthority, testCertificate } from '../support/certificates.ts'
-import { FaultServer } from '../support/fault-server.ts'
+import { CertifiedServer } from '../support/certified-server.ts'
 import { needs } from '../support/needs.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
@@ -32,7 +32,7 @@ async function trusts(url: string, env: Readonly<Record<string, string>>): Promi
 }
 
 test('an authority in SSL_CERT_FILE is trusted, beside those of Node and of the request', { skip }, async () => {
-  await using server = await FaultServer.start({ certificate: 'good' })
+  await using server = await CertifiedServer.start({ certificate: 'good' })
   const folder = await temporaryFolder()
   const bundle = join(folder, 'roots.pem')
   await writeFile(bundle, testAuthority())

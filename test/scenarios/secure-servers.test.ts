@@ -10,7 +10,7 @@ import { after, test } from 'node:test'
 import type { DownloadOptions } from 'longhaul'
 import { demandingServer } from '../network/openssl-server.ts'
 import { testAuthority, testCertificate } from '../support/certificates.ts'
-import { FaultServer } from '../support/fault-server.ts'
+import { CertifiedServer } from '../support/certified-server.ts'
 import { needs } from '../support/needs.ts'
 import { Stage } from '../support/stage.ts'
 
@@ -113,7 +113,7 @@ test('a client certificate is read by the daemon, and its key is in no file of t
 })
 
 test('a server without a pinned key fails once, with its pins in the message', { skip }, async () => {
-  await using server = await FaultServer.start({ certificate: 'good' })
+  await using server = await CertifiedServer.start({ certificate: 'good' })
   const url = server.file('/a', { size: 1000 })
   const pin = pinOf(testCertificate().cert)
   const ca = [server.authority]

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createEngine } from '../../src/transfer/engine.ts'
-import { cutAfter, stallAfter } from '../support/fault-server.ts'
+import { cutAfter, stallAfter } from '../../src/testing/index.ts'
 import { Bench, expectKind } from './support/bench.ts'
 import { watchedFiles } from './support/watched-files.ts'
 

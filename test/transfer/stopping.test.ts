@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readdir, readlink } from 'node:fs/promises'
 import { test } from 'node:test'
 import type { Hasher } from '../../src/world/hasher.ts'
-import { redirect, stallAfter, stallBeforeHead } from '../../src/testing/index.ts'
+import { cutAfter, other, redirect, stallAfter, stallBeforeHead } from '../../src/testing/index.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { needs } from '../support/needs.ts'
 import { Bench, expectKind } from './support/bench.ts'
@@ -191,7 +191,6 @@ test('a stop after the intent does not stop publishing', async () => {
 for (const report of ['reserve', 'checkpoint', 'restart', 'intent'] as const) {
   test(`an attempt that is fenced at ${report} ends without another word`, async () => {
     await using bench = await Bench.open()
-    const { cutAfter, other } = await import('../support/fault-server.ts')
     const url = bench.server.file('/a', { size, etag: '"v1"', script: [cutAfter(400_000), other('b', '"v2"')] })
     if (report === 'restart') expectKind(await bench.run(url), 'failed')
     const said = bench.said.length
