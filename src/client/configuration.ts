@@ -26,7 +26,7 @@ const known: readonly (keyof SessionConfiguration)[] = [
   'launchTimeLimit',
   'bandwidthLimit',
 ]
-const later: readonly string[] = ['bandwidthLimit', 'quota']
+const later: readonly string[] = ['quota']
 
 function cookiePolicy(value: unknown): CookiePolicy {
   if (value === 'session' || value === 'none') return value
@@ -99,7 +99,9 @@ export function explicitConfiguration(given: SessionConfiguration | undefined): 
     ...(given.cookies !== undefined && { cookies: cookiePolicy(given.cookies) }),
     ...(given.bandwidthLimit !== undefined && {
       bandwidthLimit:
-        given.bandwidthLimit === 'none' ? 'none' : bytesPerSecond(given.bandwidthLimit, 'bandwidthLimit', nothingOpened),
+        given.bandwidthLimit === 'none'
+          ? 'none'
+          : bytesPerSecond(given.bandwidthLimit, 'bandwidthLimit', nothingOpened),
     }),
     ...(given.tls !== undefined && { tls: tlsOptions(given.tls, 'tls', nothingOpened) }),
     ...(given.proxy !== undefined && { proxy: proxyChoice(given.proxy, 'proxy', nothingOpened) }),

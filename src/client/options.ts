@@ -45,7 +45,6 @@ const known: readonly (keyof DownloadOptions<unknown>)[] = [
   'bandwidthLimit',
 ]
 const later: readonly string[] = [
-  'bandwidthLimit',
   'discretionary',
   'allowsExpensiveNetworkAccess',
   'allowsConstrainedNetworkAccess',

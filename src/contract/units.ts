@@ -80,6 +80,7 @@ export function bytesPerSecond(value: unknown, name: string, consequence: string
 
 /** `512 kB/s`, `1.5 MB/s`: as exact as it was written, up to four digits. */
 export function rateText(bytes: number): string {
-  const [unit, by] = bytes >= 1e9 ? ['GB/s', 1e9] : bytes >= 1e6 ? ['MB/s', 1e6] : bytes >= 1e3 ? ['kB/s', 1e3] : ['B/s', 1]
+  const [unit, by] =
+    bytes >= 1e9 ? ['GB/s', 1e9] : bytes >= 1e6 ? ['MB/s', 1e6] : bytes >= 1e3 ? ['kB/s', 1e3] : ['B/s', 1]
   return `${Number((bytes / by).toPrecision(4))} ${unit}`
 }
