@@ -1,6 +1,6 @@
 /** Headers as a user writes them, turned into pairs and checked (RFC 9110 §5.5, §5.6.2). Pure. */
 import { type HeaderPairs } from '../contract/task.ts'
-import { invalid, isFields, shown } from './known-names.ts'
+import { invalid, isFields, isPlain, shown } from './known-names.ts'
 
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 /** Visible characters, spaces and tabs; bytes above 0x7f as Latin-1. CR, LF and NUL would let a value begin a new header. */
@@ -73,7 +73,7 @@ export function headerPairs(
 
 function entriesOf(value: unknown, name: string, consequence: string): readonly (readonly [unknown, unknown])[] {
   if (value === undefined) return []
-  if (value instanceof Headers) return [...value]
+  if (!isPlain(value) && value instanceof Headers) return [...value]
   if (Array.isArray(value)) {
     return value.map((pair: unknown) => {
       if (!Array.isArray(pair) || pair.length !== 2)

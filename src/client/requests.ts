@@ -5,7 +5,7 @@
 import { LonghaulError } from '../contract/errors.ts'
 import { maskUrl, type HeaderPairs, type RequestFacts, type RequestLike } from '../contract/task.ts'
 import { headerPairs } from './header-pairs.ts'
-import { checkNames, invalid, isFields, shown } from './known-names.ts'
+import { checkNames, invalid, isFields, isPlain, shown } from './known-names.ts'
 
 const nothingAdded = 'Nothing was added.'
 
@@ -14,7 +14,7 @@ const nothingAdded = 'Nothing was added.'
  */
 export function requestFacts(request: RequestLike): RequestFacts {
   if (typeof request === 'string' || request instanceof URL) return factsOf(request, undefined, undefined)
-  if (request instanceof Request) {
+  if (!isPlain(request) && request instanceof Request) {
     if (request.body !== null) throw invalid('request', 'a download takes no body', nothingAdded)
     return factsOf(request.url, request.method, request.headers)
   }

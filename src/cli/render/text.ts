@@ -3,7 +3,16 @@
  * server sent are escaped here before anything else sees them.
  */
 
-const segmenter = new Intl.Segmenter(undefined, { granularity: 'grapheme' })
+/** Made when it is wanted: it costs a short command 20 ms. */
+let segmenter: Intl.Segmenter | undefined
+
+function segments(text: string): Iterable<Intl.SegmentData> {
+  segmenter ??= new Intl.Segmenter(undefined, { granularity: 'grapheme' })
+  return segmenter.segment(text)
+}
+
+/** Each of these takes one cell. */
+const simple = /^[ -~]*$/
 
 /**
  * East Asian wide and fullwidth forms, and emoji, take two cells (Unicode Standard Annex 11). Where terminals disagree (signs
@@ -20,8 +29,10 @@ const colours = /\u001B\[[0-9;]*m/g
 
 /** Cells that `text` takes. Colour codes count as nothing. */
 export function width(text: string): number {
+  const bare = text.replace(colours, '')
+  if (simple.test(bare)) return bare.length
   let cells = 0
-  for (const { segment } of segmenter.segment(text.replace(colours, ''))) cells += segmentWidth(segment)
+  for (const { segment } of segments(bare)) cells += segmentWidth(segment)
   return cells
 }
 
@@ -37,9 +48,10 @@ export function printable(text: string): string {
 
 /** The beginning of `text` that fits into `cells`. */
 function head(text: string, cells: number): string {
+  if (simple.test(text)) return text.slice(0, Math.max(0, cells))
   let kept = ''
   let used = 0
-  for (const { segment } of segmenter.segment(text)) {
+  for (const { segment } of segments(text)) {
     used += segmentWidth(segment)
     if (used > cells) break
     kept += segment
@@ -69,7 +81,7 @@ export function right(text: string, cells: number): string {
 export function cutName(name: string, cells: number, mark = '…'): string {
   if (width(name) <= cells) return name
   const tailCells = Math.min(Math.floor(cells / 2), 12)
-  const parts = [...segmenter.segment(name)].map((part) => part.segment)
+  const parts = [...segments(name)].map((part) => part.segment)
   let tail = ''
   while (parts.length > 0 && width(parts.at(-1)! + tail) <= tailCells) tail = parts.pop()! + tail
   const room = cells - width(tail) - width(mark)
