@@ -15,6 +15,8 @@ import type { World } from '../world/world.ts'
 import type { Recording } from './recording.ts'
 
 const gatherMs = 2000
+/** While the journal cannot be written. */
+const laterMs = 30_000
 
 /** Of one origin. */
 interface Account {
@@ -29,6 +31,7 @@ interface Holder {
   readonly accounts: () => Promise<Map<string, Account | LonghaulError>>
   /** Cookies have changed since they were written. */
   late?: Timer | undefined
+  /** The write that is under way; it never rejects. */
   writing: Promise<void>
 }
 
@@ -102,7 +105,7 @@ export class Accounts {
           cookiesLost: (error) => {
             this.#world.log.warn('the cookies of a session could not be read; it begins without any', {
               session,
-              error,
+              error: String(error),
             })
           },
         },
@@ -159,21 +162,20 @@ export class Accounts {
     return typeof secret === 'string' ? Promise.resolve(secret) : this.#world.vault.read(secret)
   }
 
-  #gather(session: SessionId, holder: Holder): void {
+  #gather(session: SessionId, holder: Holder, afterMs: number = gatherMs): void {
     if (this.#stopped) return
     const { clock } = this.#world
-    holder.late ??= clock.timer(clock.steady() + gatherMs, () => {
+    holder.late ??= clock.timer(clock.steady() + afterMs, () => {
       holder.late = undefined
-      holder.writing = this.#recording
-        .record(() => this.#write(session, holder))
-        .then(
-          () => undefined,
-          (error: unknown) => this.#unwritten(session, error),
-        )
+      holder.writing = this.#write(session, holder).catch((error: unknown) => {
+        this.#unwritten(session, error)
+        this.#gather(session, holder, laterMs)
+      })
     })
   }
 
   async #flush(session: SessionId, holder: Holder): Promise<void> {
+    await holder.writing
     if (holder.late === undefined) return
     holder.late.cancel()
     holder.late = undefined

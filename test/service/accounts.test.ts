@@ -125,6 +125,20 @@ test('cookies of many answers are written down together, and are there in the ne
   assert.match((await next.cookieFor(url, 'strict')) ?? '', /n0=90; .*n9=99/)
 })
 
+test('cookies that the journal could not take are written later', async () => {
+  const { live, session, journal, clock } = await stage()
+  let full = true
+  const seal: Vault['seal'] = (...given) => (full ? Promise.reject(new Error('full')) : openVault.seal(...given))
+  const accounts = live({ ...openVault, seal })
+  await accounts.of(session).takeCookies(url, [['set-cookie', 'a=1']])
+  await clock.advance(2000)
+  full = false
+  await clock.advance(29_000)
+  assert.deepEqual(await journal.secrets({ session }), [])
+  await clock.advance(1000)
+  assert.equal((await journal.secrets({ session })).length, 1)
+})
+
 test('what was gathered is written when the daemon stops', async () => {
   const { live, session } = await stage()
   const accounts = live()

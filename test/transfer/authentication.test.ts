@@ -7,6 +7,8 @@ import type { HeaderPairs, RequestFacts } from '../../src/contract/task.ts'
 import { createTransport } from '../../src/network/transport.ts'
 import { createClock, random } from '../../src/platform/clock.ts'
 import { Access } from '../../src/transfer/access.ts'
+import { AttemptStopped } from '../../src/transfer/endings.ts'
+import { introduced } from '../../src/transfer/http/introduced.ts'
 import { type Answer, ask } from '../../src/transfer/http/request.ts'
 import { Measures } from '../../src/transfer/measures.ts'
 import { GuardedServer, parse } from '../support/guarded-server.ts'
@@ -328,6 +330,26 @@ test("a request's own Cookie is sent alone, and what the server sets is kept for
   assert.deepEqual(
     here.server.seen.map(({ cookie }) => cookie),
     ['own=1', 'own=1', 'jar=1'],
+  )
+})
+
+test('an attempt that is stopped does not wait for what the session has stored', async () => {
+  const never = new Promise<never>(() => {})
+  const keeper = {
+    credential: () => never,
+    storedCookies: () => never,
+    cookiesChanged: () => {},
+    cookiesLost: () => {},
+  }
+  const access = new Access(keeper, { clock: createClock(), random })
+  const stopping = new AbortController()
+  const who = { access, cookies: 'session', site: 'strict', signal: stopping.signal } as const
+  const asked = introduced({ url: 'http://h/', method: 'GET', headers: [] }, who, () => never)
+  stopping.abort()
+  await assert.rejects(asked, AttemptStopped)
+  await assert.rejects(
+    introduced({ url: 'http://h/', method: 'GET', headers: [] }, who, () => never),
+    AttemptStopped,
   )
 })
 

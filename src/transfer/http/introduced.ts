@@ -6,6 +6,7 @@ import type { CookiePolicy } from '../../contract/session.ts'
 import type { RequestFacts, ResponseJson } from '../../contract/task.ts'
 import type { HeaderList } from '../../world/transport.ts'
 import type { Access } from '../access.ts'
+import { AttemptStopped } from '../endings.ts'
 import type { Unauthorised } from './authentication.ts'
 import type { SiteContext } from './cookies.ts'
 
@@ -21,20 +22,21 @@ export interface Introduction {
   readonly cookies: CookiePolicy
   /** How the request came about. */
   readonly site: SiteContext
+  readonly signal: AbortSignal
 }
 
 /** @param put asks with these header fields in place of the request's own */
 export async function introduced<A extends Answered>(
   request: RequestFacts,
-  { access, cookies, site }: Introduction,
+  { access, cookies, site, signal }: Introduction,
   put: (headers: HeaderList) => Promise<A>,
 ): Promise<A> {
   if (access === undefined) return put(request.headers)
   const { authentication } = access
   const jar = cookies === 'session' && !has(request.headers, 'cookie')
-  let shown = await authentication.introduce(request)
+  let shown = await orStopped(authentication.introduce(request), signal)
   for (let answered = 0; ; answered++) {
-    const cookie = jar ? await access.cookieFor(request.url, site) : undefined
+    const cookie = jar ? await orStopped(access.cookieFor(request.url, site), signal) : undefined
     const own = shown.by === 'request' ? request.headers : without(request.headers, 'authorization')
     const answer = await put([
       ...own,
@@ -45,7 +47,7 @@ export async function introduced<A extends Answered>(
       if (cookies === 'session') await access.takeCookies(request.url, answer.headers)
       authentication.told(shown, answer.headers)
       if (answer.status !== 401) return answer
-      const next = await authentication.answer(request, shown, answer.headers, answered)
+      const next = await orStopped(authentication.answer(request, shown, answer.headers, answered), signal)
       if ('why' in next) return { ...answer, unauthorised: next }
       shown = next
     } catch (error) {
@@ -53,6 +55,19 @@ export async function introduced<A extends Answered>(
       throw error
     }
     answer.close()
+  }
+}
+
+/** What is known has to be read first, which may take as long as the journal cannot be. @throws AttemptStopped */
+async function orStopped<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const stop = (): void => reject(new AttemptStopped())
+  if (signal.aborted) stop()
+  else signal.addEventListener('abort', stop, { once: true })
+  try {
+    return await Promise.race([promise, work])
+  } finally {
+    signal.removeEventListener('abort', stop)
   }
 }
 

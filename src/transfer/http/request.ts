@@ -71,7 +71,7 @@ export async function ask(
   let previous: { readonly url: string; readonly remoteAddress: string | undefined } | undefined
   for (let hops = 0; ; hops++) {
     const from = next
-    const who = { access: world.access, cookies: policy.cookies, site }
+    const who = { access: world.access, cookies: policy.cookies, site, signal }
     const answer = await introduced(from, who, (headers) => askOnce(from, headers, here, world, signal))
     const remoteAddress = answer.facts.proxied ? undefined : answer.facts.remoteAddress
     try {
