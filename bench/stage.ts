@@ -62,7 +62,8 @@ export class Stage implements AsyncDisposable {
     this.scale = scale
     this.signal = signal
     this.memory = memory
-    this.#disposables.defer(() => rm(folder, { recursive: true, force: true }))
+    // A process that has been told to end may still be at its last words there.
+    this.#disposables.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 10 }))
     this.#disposables.defer(() => rm(memory, { recursive: true, force: true }))
     this.folder = join(folder, 'disk')
     mkdirSync(this.folder)

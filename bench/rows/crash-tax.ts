@@ -69,12 +69,14 @@ async function fetchOnce(trial: Trial, name: string, killAfterMs: number | undef
   const { stage, server, payload, longhaul } = trial
   const file = join(stage.folder, name)
   const before = server.sent
-  const command = longhaul.command(['get', server.url(name), '-o', file, '-q'])
-  if (killAfterMs !== undefined) {
-    await pause(killAfterMs)
+  const kill = async (afterMs: number): Promise<void> => {
+    await pause(afterMs, undefined, { signal: stage.signal })
     await end(longhaul.pid, 'SIGKILL')
   }
-  const { wallMs, cpuMs, rssBytes } = await command
+  const [{ wallMs, cpuMs, rssBytes }] = await Promise.all([
+    longhaul.command(['get', server.url(name), '-o', file, '-q']),
+    ...(killAfterMs === undefined ? [] : [kill(killAfterMs)]),
+  ])
   const wrong = await stage.check(file, payload).then(
     () => false,
     () => true,
