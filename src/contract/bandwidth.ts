@@ -36,7 +36,7 @@ export interface BandwidthStatus extends DaemonBandwidth {
 }
 
 /** As many as a week has hours. */
-export const mostWindows = 168
+const mostWindows = 168
 
 export const noBandwidthLimit: DaemonBandwidth = { windows: [] }
 

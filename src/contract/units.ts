@@ -73,8 +73,8 @@ export function bytesPerSecond(value: unknown, name: string, consequence: string
     const match = /^(\d+(?:\.\d+)?)([kMG]?)B\/s$/.exec(value)
     if (match === null) return refuse(`'${value.slice(0, 60)}' is not a rate`)
     rate = Number(match[1]) * rateUnits[match[2] as keyof typeof rateUnits]
-  } else return refuse(`${typeof value === 'object' ? 'an object' : String(value)} is not a rate`)
-  if (!Number.isFinite(rate) || rate < 1) return refuse(`a limit must be finite and at least one byte per second`)
+  } else return refuse(`a value of the type ${typeof value} is not a rate`)
+  if (!Number.isFinite(rate) || rate < 1) return refuse('a limit must be finite and at least one byte per second')
   return Math.round(rate)
 }
 
