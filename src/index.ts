@@ -25,6 +25,7 @@ export type {
 } from './contract/session.ts'
 
 export type { Credential, CredentialReference } from './contract/credential.ts'
+export type { ClientCertificate, SecretReference } from './contract/secret-reference.ts'
 export type { ProxyChoice, ProxyCredential, ProxyJson, ProxyOptions } from './contract/proxy.ts'
 
 /** One transfer: the handle that acts, and the immutable picture of it at one moment. */
