@@ -56,14 +56,17 @@ export function wrapped(text: string, indent: number, width: number = columns): 
   return [...lines, line].join(`\n${' '.repeat(indent)}`)
 }
 
+/** Of a batch, or of the search for a deliberate fault. */
+export type Progress = Pick<Batch, 'seeds' | 'done' | 'failures'>
+
 export class ProgressLine {
-  readonly #batch: Batch
+  readonly #batch: Progress
   readonly #startedMs: number
   readonly #doneBefore: number
   #toldMs: number
   #drawn = false
 
-  constructor(batch: Batch, nowMs: number) {
+  constructor(batch: Progress, nowMs: number) {
     this.#batch = batch
     this.#startedMs = nowMs
     this.#doneBefore = batch.done

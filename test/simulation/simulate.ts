@@ -125,23 +125,26 @@ async function hunt(name: string): Promise<number> {
   const seeds = whole('seeds', 2000)
   const from = whole('from', 1)
   print(`${styled('bold', fault.name)} in ${fault.file}: ${wrapped(fault.says, 2)}`)
-  let runs = 0
+  const search = { seeds, done: 0, failures: [] }
   let caught: string | undefined
+  const progress = new ProgressLine(search, performance.now())
   await runSeeds({
     fault: name,
     jobs: whole('jobs', availableParallelism()),
     seeds: Array.from({ length: seeds }, (_, i) => from + i),
     ran: (seed, verdict) => {
-      runs++
+      search.done++
+      progress.moved(performance.now())
       if (verdict.ok || (fault.by !== undefined && verdict.invariant !== fault.by)) return 'go on'
       caught = `seed ${seed}: ${verdict.invariant}\n  ${wrapped(sentence(verdict.what), 2)}\n  ${styled('dim', `npm run simulate -- --trace ${seed} --fault ${name}`)}`
       return 'stop'
     },
   })
+  progress.clear()
   print(
     caught === undefined
-      ? `${styled('red', '✖')} not caught in ${plural(runs, 'seed')}`
-      : `${styled('green', '✔')} caught after ${plural(runs, 'seed')}, by ${caught}`,
+      ? `${styled('red', '✖')} not caught in ${plural(search.done, 'seed')}`
+      : `${styled('green', '✔')} caught after ${plural(search.done, 'seed')}, by ${caught}`,
   )
   return caught === undefined ? 1 : 0
 }

@@ -1,4 +1,5 @@
 // Things in few words, for the trace.
+import type { CommandInput } from '../../src/journal/journal.ts'
 import type { Committed } from './journal.ts'
 
 /** The fields of a line of the log; without stacks, which differ from run to run. */
@@ -11,6 +12,21 @@ export function plainFields(fields: Readonly<Record<string, unknown>>): string {
 
 export function stackOf(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}
+
+/** `suspend of DF2MW0`, `cancel of all that fit in session 1`. */
+function changeInWords({ targets, change }: CommandInput<'change'>): string {
+  const { kind } = change
+  const what = kind === 'priority' ? `${kind} ${change.priority}` : kind === 'request' ? requestInWords(change) : kind
+  const of =
+    'ids' in targets
+      ? targets.ids.map((id) => id.slice(-6)).join(', ')
+      : `all that fit${targets.session === undefined ? '' : ` in session ${targets.session}`}`
+  return `${what} of ${of}`
+}
+
+function requestInWords({ restart }: { readonly restart?: boolean | undefined }): string {
+  return restart === true ? 'request, at once,' : 'request'
 }
 
 /** A group of commands and what came of them. */
@@ -28,6 +44,7 @@ function commandInWords(name: string, input: unknown, answer: unknown): string {
     sequences === undefined ? '' : `events ${JSON.stringify(sequences)}`,
     ranges === undefined ? '' : JSON.stringify(ranges),
     end === undefined ? '' : (end as { kind: string }).kind,
+    name === 'change' ? changeInWords(input as CommandInput<'change'>) : '',
   ]
   const found = (answer as { ok?: { found?: string } | null; error?: unknown } | undefined) ?? {}
   if (found.error !== undefined) words.push(`refused (${(found.error as Error).message.slice(0, 60)})`)
