@@ -61,6 +61,13 @@ export class Pieces {
     return this.#free.length === 0 && [...this.#claims].every((claim) => claim.position >= claim.to)
   }
 
+  /** Bytes that nobody has taken yet. */
+  get left(): number {
+    let left = this.free
+    for (const claim of this.#claims) left += claim.to - claim.position
+    return left
+  }
+
   /** Bytes that nobody fetches yet. */
   get free(): number {
     return this.#free.reduce((sum, [from, to]) => sum + to - from, 0)

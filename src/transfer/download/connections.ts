@@ -1,0 +1,257 @@
+/**
+ * The connections over which one file comes. The first begins with the answer that is open, and may give the file to its end.
+ * Others join it, each with proof, as long as that pays; then the first is held to its piece like the rest. Until one has joined,
+ * nobody knows that the server gives ranges as it says, so the first is not let go of: at the end of its piece it goes on, or waits
+ * for the decision.
+ *
+ * One that breaks off leaves its rest to the others. All is lost when the last one has broken off.
+ */
+import type { ByteRanges, Representation } from '../../contract/bytes.ts'
+import { asEnding, AttemptFailed, AttemptStopped } from '../endings.ts'
+import type { Answer } from '../http/request.ts'
+import type { OriginFact, OriginFacts } from '../origins.ts'
+import type { Attempt } from './attempt.ts'
+import { Crew } from './crew.ts'
+import { canBeJoined, join, type JoiningFacts } from './joining.ts'
+import { type Claim, Pieces } from './pieces.ts'
+
+/** An open answer and the bytes that it is to give. */
+export interface Giving {
+  readonly answer: Answer
+  readonly claim: Claim
+  /** Exclusive end of what it gives; Infinity where only its end will tell. */
+  readonly until: number
+}
+
+export interface ConnectionsFacts {
+  readonly representation: Representation
+  readonly joining: JoiningFacts
+  /** The answer that is open. */
+  readonly answer: Answer
+  /** What is there and need not be fetched. */
+  readonly had: ByteRanges
+  /** Lays what an answer gives of its claim. Throws what broke it off. */
+  readonly lay: (giving: Giving) => Promise<void>
+}
+
+/** Restarts without gain after which one connection alone fetches the file. */
+const unstable = 3
+
+export class Connections {
+  readonly #attempt: Attempt
+  readonly #facts: ConnectionsFacts
+  readonly #origin: string
+  /** Whether ranges of it may be asked for. */
+  readonly #shared: boolean
+  readonly #crew: Crew
+  readonly #pieces: Pieces
+  readonly #over = Promise.withResolvers<void>()
+  /** Ends those that joined. */
+  readonly #end = new AbortController()
+  #running = 0
+  /** Questions for a further one that are not answered yet, before the first has shown that ranges work. */
+  #undecided = 0
+  #decision = Promise.withResolvers<void>()
+  #joins = 0
+  #failure: unknown
+  #fatal: unknown
+
+  constructor(attempt: Attempt, facts: ConnectionsFacts) {
+    this.#attempt = attempt
+    this.#facts = facts
+    const { representation, joining, had } = facts
+    this.#shared = canBeJoined(representation, joining.request.method)
+    this.#origin = new URL(joining.request.url).origin
+    const known = attempt.world.origins.recall(this.#origin, this.#now())
+    const most = this.#most(known)
+    this.#crew = new Crew(most, known?.connections)
+    this.#pieces = new Pieces(had, representation.total, most, attempt.world.sizes)
+  }
+
+  /** Why none may go on. */
+  get fatal(): unknown {
+    return this.#fatal
+  }
+
+  /** Why one broke off: the last of them. */
+  get failure(): unknown {
+    return this.#failure
+  }
+
+  /** Whether bytes of more than one answer were laid. */
+  get joined(): boolean {
+    return this.#joins > 0
+  }
+
+  /** Every byte was taken; of a file whose end nobody knew, never. */
+  get complete(): boolean {
+    return this.#pieces.complete
+  }
+
+  /** Resolves when none runs any more. @param until exclusive end of what the open answer gives */
+  async run(offset: number, until: number): Promise<void> {
+    const { answer } = this.#facts
+    void this.#work({ answer, claim: this.#pieces.claimAll(offset, this.#now()), until }, () => {})
+    this.#grow()
+    await this.#over.promise
+  }
+
+  /** Ends all of them. */
+  fail(why: unknown): void {
+    this.#fatal ??= why ?? new AttemptStopped()
+    this.#end.abort()
+    this.#facts.answer.close()
+  }
+
+  /** So many bytes of its claim came. */
+  took(claim: Claim, bytes: number): void {
+    this.#pieces.took(claim, bytes)
+    if (this.#crew.took(bytes, this.#running, this.#now())) this.#grow()
+  }
+
+  /** At the end of its piece: true if the next one is its as well. */
+  async goesOn(claim: Claim): Promise<boolean> {
+    while (!this.#pieces.extend(claim)) {
+      if (this.#joins > 0 || this.#undecided === 0) return false
+      await this.#decision.promise
+    }
+    return this.#fatal === undefined
+  }
+
+  /** Opens further connections while more are wanted, allowed, and of use. */
+  #grow(): void {
+    while (
+      this.#fatal === undefined &&
+      this.#running < this.#crew.wanted &&
+      this.#pieces.left >= this.#attempt.world.sizes.worthJoining
+    ) {
+      const stop = new AbortController()
+      const release = this.#attempt.report.more(() => {
+        // The last one is the task's own, whichever it was; it goes on without the permit.
+        if (this.#running > 1) stop.abort()
+        else release?.()
+      })
+      if (release === undefined) return
+      const claim = this.#pieces.next(this.#now())
+      if (claim === undefined) return release()
+      void this.#join(claim, AbortSignal.any([stop.signal, this.#end.signal]), release)
+    }
+  }
+
+  async #join(claim: Claim, signal: AbortSignal, release: () => void): Promise<void> {
+    if (this.#joins === 0) this.#undecided++
+    this.#running++
+    let giving: Giving | undefined
+    try {
+      giving = await this.#ask(claim, signal)
+      if (giving !== undefined) this.#joins++
+    } catch (thrown) {
+      this.#broke(thrown, signal)
+    } finally {
+      this.#running--
+      if (this.#undecided > 0) this.#undecided--
+      this.#decision.resolve()
+      this.#decision = Promise.withResolvers()
+    }
+    if (giving === undefined) {
+      release()
+      this.#ends()
+    } else {
+      this.#crew.added(this.#now())
+      await this.#work(giving, release, signal)
+    }
+  }
+
+  /** Fetches one range after another until nothing is left or fewer connections are wanted. */
+  async #work(first: Giving, release: () => void, signal?: AbortSignal): Promise<void> {
+    this.#running++
+    try {
+      for (let giving: Giving | undefined = first; giving !== undefined;) {
+        await this.#lay(giving)
+        if (this.#fatal !== undefined || signal?.aborted === true || this.#running > this.#crew.wanted) return
+        const claim = this.#shared ? this.#pieces.next(this.#now()) : undefined
+        giving = claim && (await this.#ask(claim, signal ?? this.#end.signal))
+      }
+    } catch (thrown) {
+      this.#broke(thrown, signal)
+    } finally {
+      this.#running--
+      release()
+      this.#ends()
+    }
+  }
+
+  async #lay(giving: Giving): Promise<void> {
+    try {
+      await this.#facts.lay(giving)
+    } finally {
+      giving.answer.close()
+      this.#pieces.release(giving.claim)
+    }
+  }
+
+  /** `undefined`: the server gave no such range; somebody else may. */
+  async #ask(claim: Claim, signal: AbortSignal): Promise<Giving | undefined> {
+    const { joining, representation } = this.#facts
+    try {
+      const joined = await join(joining, representation, claim.from, claim.to, signal)
+      if (joined.kind === 'joined') {
+        this.#learn({ kind: 'ranges', ranges: 'yes' })
+        this.#learn({ kind: 'served', connections: this.#running })
+        return { answer: joined.answer, claim, until: joined.to }
+      }
+      this.#pieces.release(claim)
+      this.#failure = joined.failure
+      if (joined.kind === 'too many') {
+        this.#crew.refused(this.#running - 1, this.#now())
+        this.#learn({ kind: 'refused', above: Math.max(1, this.#running - 1) })
+      } else {
+        this.#crew.alone()
+        if (joined.lied) this.#learn({ kind: 'ranges', ranges: 'lies' })
+      }
+      const { task } = this.#attempt.assignment
+      this.#attempt.world.log.info('a further connection was refused', { task, why: joined.failure.message })
+      return undefined
+    } catch (thrown) {
+      this.#pieces.release(claim)
+      throw thrown
+    }
+  }
+
+  /** One connection has ended. */
+  #ends(): void {
+    if (this.#fatal === undefined && this.#running > 0) this.#grow()
+    if (this.#running === 0) this.#over.resolve()
+  }
+
+  #broke(thrown: unknown, signal: AbortSignal | undefined): void {
+    if (this.#fatal !== undefined) return
+    if (signal?.aborted === true && !this.#attempt.signal.aborted) return
+    const ending = asEnding(thrown)
+    // Whatever is not the network's fault would befall the others as well.
+    if (
+      !(ending instanceof AttemptFailed) ||
+      (ending.failure.kind !== 'network' && ending.failure.kind !== 'malformed')
+    )
+      this.fail(thrown)
+    else {
+      this.#failure = thrown
+      this.#crew.failed(this.#running - 1, this.#now())
+    }
+  }
+
+  /** Never more than it is known to want, and one where its ranges are not what they seem. */
+  #most(known: OriginFacts | undefined): number {
+    const { restarts, policy } = this.#attempt.assignment
+    if (!this.#shared || restarts >= unstable || known?.ranges === 'lies') return 1
+    return Math.min(policy.maximumSegments, known?.refusedAbove ?? Infinity)
+  }
+
+  #learn(fact: OriginFact): void {
+    this.#attempt.world.origins.remember(this.#origin, fact, this.#now())
+  }
+
+  #now(): number {
+    return this.#attempt.world.clock.steady()
+  }
+}
