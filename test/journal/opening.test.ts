@@ -92,11 +92,12 @@ test('a journal of a newer minor version is opened, and its number stays', async
 test('a journal of an older minor version gets what it lacks, once', async () => {
   await inFolder(async (path) => {
     const { database } = openStore(path)
-    database.exec(`drop table setting; update meta set value = 0 where name = 'minor'`)
+    database.exec(`drop table setting; drop table secret; update meta set value = 0 where name = 'minor'`)
     database.close()
     const journal = await openJournalThread(path)
     const limited = await journal.changeBandwidth({ change: { kind: 'limit', bytesPerSecond: 9 } })
     assert.deepEqual(limited, { windows: [], limit: 9 })
+    assert.deepEqual(await journal.secrets({ session: 1 }), [])
     await journal.close()
     const again = await openJournalThread(path)
     assert.deepEqual(await again.bandwidth({}), limited)
