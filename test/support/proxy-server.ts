@@ -84,6 +84,7 @@ export class ProxyServer implements AsyncDisposable {
   }
 
   async #http(client: Reader): Promise<void> {
+    let last: Socket | undefined
     for (;;) {
       const head = (await client.until('\r\n\r\n')).toString('latin1')
       this.told.push(head)
@@ -104,7 +105,12 @@ export class ProxyServer implements AsyncDisposable {
       const rest = head.slice(head.indexOf('\r\n')).replace(/^proxy-.*\r\n/gim, '')
       server.write(`${method} ${url.pathname}${url.search} HTTP/1.1${rest}`, 'latin1')
       server.pipe(client.socket, { end: false })
-      server.on('close', () => server.readableAborted && client.socket.destroy())
+      // What ends early ends early for the client too; one that has answered before and goes now is of no interest.
+      last = server
+      server.on(
+        'close',
+        () => last === server && (server.readableAborted ? client.socket.destroy() : client.socket.end()),
+      )
     }
   }
 
