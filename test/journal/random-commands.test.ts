@@ -234,7 +234,8 @@ class Run {
           response,
           representation,
           destination: step.pick % 2 === 0 ? 'spool' : { folder: '/d', names: ['f3', 'f3 (1)'] },
-          part: { folder: '/d', name: `part ${step.pick % 5 === 0 ? 'x' : task}` },
+          // Names have the id in them: two tasks never use one.
+          part: { folder: '/d', name: `part ${step.pick % 5 === 0 ? 'again ' : ''}${task}` },
           adopt: step.pick % 3 === 0,
         })
       case 'checkpoint':
