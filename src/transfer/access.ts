@@ -7,8 +7,6 @@ import type { HeaderList } from '../world/transport.ts'
 import { Authentication, type FindCredential } from './http/authentication.ts'
 import { Cookies, type SiteContext } from './http/cookies.ts'
 
-export type { FindCredential } from './http/authentication.ts'
-
 /** Keeps what outlives the process. */
 export interface Keeper {
   readonly credential: FindCredential

@@ -16,7 +16,7 @@ export interface CookieLimits {
 }
 
 /** RFC 6265bis §5.6 (size) and §6.1 (at least 50 a domain). */
-export const cookieLimits: CookieLimits = { size: 4096, perSite: 50, all: 1000 }
+const cookieLimits: CookieLimits = { size: 4096, perSite: 50, all: 1000 }
 const longestAttribute = 1024
 
 /** How a request came about: `strict` from this site alone, `lax` by a redirect from another one, `none` such a one that changes something. */
