@@ -171,3 +171,35 @@ async function outcomeOf(
     return parts === '' ? `${error.reason} in ${error.phase}` : `${parts}${count()}${error.reason} in ${error.phase}`
   }
 }
+
+test('a simulated server with one connection for each refuses the second, and takes it when the first has ended', async () => {
+  const twin = new OneServer({ nature: { ...honest.nature, mostConnections: 1 } })
+  const first = await twin.settle(open(twin.transport, url))
+  const refused = await twin.settle(open(twin.transport, url))
+  assert.equal(first.head.status, 200)
+  assert.ok([429, 503].includes(refused.head.status), String(refused.head.status))
+  refused.close()
+  first.close()
+  assert.equal((await twin.settle(open(twin.transport, url))).head.status, 200)
+})
+
+test('a simulated range that is shorter than it says has the length of what comes', async () => {
+  const twin = new OneServer({ weather: [{ kind: 'wrong range length' }] })
+  const row: Row = { headers: range(400), outcome: '206 bytes 400-999/1000, 300 bytes, length' }
+  assert.equal(await twin.settle(outcomeOf(twin.transport, url, row)), row.outcome)
+})
+
+test('a simulated range of the next version can bear the label of the one before', async () => {
+  const twin = new OneServer({
+    versions: [{ atMs: 1_000_000 }],
+    weather: [{ kind: 'honest' }, { kind: 'mislabelled range' }],
+  })
+  const etagOf = async (headers: HeaderList): Promise<string | undefined> => {
+    const exchange = await twin.settle(open(twin.transport, url, { headers }))
+    exchange.close()
+    return exchange.head.headers.find(([name]) => name === 'etag')?.[1]
+  }
+  assert.equal(await etagOf([]), '"v0"')
+  assert.equal(await etagOf(range(400, '"v0"')), '"v0"')
+  assert.match(twin.internet.log.at(-1)!.answer, /^206 v1 /)
+})

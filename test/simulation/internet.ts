@@ -54,6 +54,8 @@ export class Internet {
   readonly #servers = new Map<string, Server>()
   readonly #log: RequestRecord[] = []
   readonly #running = new Set<SimulatedExchange>()
+  /** Requests that are not over, and who answers them. */
+  readonly #open = new Map<object, Server>()
 
   constructor(options: InternetOptions) {
     this.#options = options
@@ -112,7 +114,7 @@ export class Internet {
         if (url instanceof LonghaulError) return Promise.reject(url)
         if (life.dead) return new Promise<never>(() => {})
         if (closed || signal.aborted) return Promise.reject(aborted('connect', url))
-        return this.#open(request, url, { life, signal, stops, idle })
+        return this.#begin(request, url, { life, signal, stops, idle })
       },
       close: async () => {
         closed = true
@@ -124,7 +126,7 @@ export class Internet {
 
   // ------------------------------------------------------------------------------------------------------------- inside
 
-  #open(
+  #begin(
     request: Outgoing,
     url: URL,
     by: {
@@ -140,8 +142,12 @@ export class Internet {
     let phase: NetworkPhase = 'connect'
     let exchange: SimulatedExchange | undefined
     let over = false
+    const asking = {}
+    const forget = life.onEnd(() => this.#open.delete(asking))
     const end = (): void => {
       over = true
+      this.#open.delete(asking)
+      forget()
       stops.delete(stop)
       signal.removeEventListener('abort', stop)
       if (exchange !== undefined) this.#running.delete(exchange)
@@ -160,7 +166,7 @@ export class Internet {
       () => {
         if (over) return 'silence'
         phase = 'head'
-        return this.#ask(request, url, life)
+        return this.#ask(request, url, life, asking)
       },
       { effect: [0, 30], answer: [0, 30] },
     )
@@ -188,8 +194,8 @@ export class Internet {
     return promise
   }
 
-  #ask(request: Outgoing, url: URL, life: Life): Answer | Failed | 'silence' {
-    const [reply, words] = this.#reply(request, url)
+  #ask(request: Outgoing, url: URL, life: Life, asking: object): Answer | Failed | 'silence' {
+    const [reply, words] = this.#reply(request, url, asking)
     const range = fieldOf(request, 'range')
     const ifRange = fieldOf(request, 'if-range')
     const record: RequestRecord = {
@@ -206,10 +212,14 @@ export class Internet {
     return reply
   }
 
-  #reply(request: Outgoing, url: URL): readonly [Answer | Failed | 'silence', string] {
+  #reply(request: Outgoing, url: URL, asking: object): readonly [Answer | Failed | 'silence', string] {
     url.hash = ''
     const place = this.#places.get(url.href)
-    if (place !== undefined && place.next === undefined) return place.server.ask(request)
+    if (place !== undefined && place.next === undefined) {
+      const open = [...this.#open.values()].filter((each) => each === place.server).length
+      this.#open.set(asking, place.server)
+      return place.server.ask(request, { open })
+    }
     if (place?.next !== undefined) {
       const status = redirectStatuses[place.next.length % redirectStatuses.length]!
       return [this.#plain(status, [['location', place.next]]), `${status} to ${place.next}`]

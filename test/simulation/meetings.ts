@@ -3,12 +3,24 @@
 import type { AppPlan } from './app-plan.ts'
 import type { Fault, Plan } from './plan.ts'
 import type { Seeded } from './seeded.ts'
+import type { Behaviour } from './server-plan.ts'
 
 export function arrangeMeetings(plan: Plan, random: Seeded): Plan {
-  const meeting = random.weighted({ none: 79, large: 1, launches: 4, haste: 4, rival: 4, deadlines: 4, skips: 4 })
+  const meeting = random.weighted({
+    none: 74,
+    ranges: 5,
+    large: 1,
+    launches: 4,
+    haste: 4,
+    rival: 4,
+    deadlines: 4,
+    skips: 4,
+  })
   switch (meeting) {
     case 'none':
       return plan
+    case 'ranges':
+      return withLyingRanges(plan, random)
     case 'large':
       return withLargeFile(plan, random)
     case 'launches':
@@ -21,6 +33,55 @@ export function arrangeMeetings(plan: Plan, random: Seeded): Plan {
       return withDeadlines(plan, random)
     case 'skips':
       return withSkips(plan, random)
+  }
+}
+
+/** Files that come over several connections, each of which may be told something else, or nothing. */
+function withLyingRanges(plan: Plan, random: Seeded): Plan {
+  const lie = (needsDigest: boolean): Behaviour =>
+    random.pick<Behaviour>([
+      { kind: 'honest' },
+      { kind: 'honest' },
+      { kind: 'cut', after: random.fraction() },
+      { kind: 'wrong range start' },
+      { kind: 'wrong range total' },
+      { kind: 'wrong range length' },
+      { kind: 'shorter range' },
+      { kind: 'range of another version' },
+      { kind: needsDigest ? 'mislabelled range' : 'unlabelled range' },
+      { kind: 'ignores range' },
+      { kind: '416' },
+      { kind: 'multipart' },
+      { kind: 'status', status: random.pick([429, 503] as const) },
+    ])
+  return {
+    ...plan,
+    servers: plan.servers.map(({ url, server }) => {
+      const size = random.int(40_000, 200_000)
+      const weather = Array.from({ length: random.int(2, 12) }, () => lie(server.needsDigest === true))
+      return {
+        url,
+        server: {
+          ...server,
+          size,
+          // Some never settle: each range that is asked for finds the next one. Some grow or shrink meanwhile.
+          versions: Array.from({ length: random.scale(1, 12) }, (_, i) => ({
+            atMs: 20_000 * (i + 1),
+            ...(random.chance(0.3) && { size: random.int(20_000, 250_000) }),
+          })),
+          nature: {
+            ...server.nature,
+            validators: random.pick(['strong etag', 'etag and last-modified', 'last-modified'] as const),
+            ranges: true,
+            length: 'content-length' as const,
+            bytesPerSecond: Math.ceil(size / random.scale(1, 20)),
+            ...(random.chance(0.4) && { mostConnections: random.int(1, 3) }),
+          },
+          weather: [{ kind: 'honest' } as const, ...weather],
+        },
+      }
+    }),
+    calmAtMs: Math.max(plan.calmAtMs, 120_000),
   }
 }
 

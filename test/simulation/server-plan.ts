@@ -29,12 +29,16 @@ export type Behaviour =
   | {
       readonly kind: 'wrong range start' | 'wrong range total' | 'shorter range' | 'ignores range' | '416' | 'multipart'
     }
+  /** Content-Range says more than is given, and Content-Length says what is given. */
+  | { readonly kind: 'wrong range length' }
   /** The next version comes and If-Range is ignored: 206 with other bytes than those that the client has, truly labelled. */
   | { readonly kind: 'range of another version' }
   /** The same, without a label. */
   | { readonly kind: 'unlabelled range' }
   // Lies that nobody can see through without a digest: only in plans with `needsDigest`.
   | { readonly kind: 'other bytes' | 'error page' }
+  /** The next version comes, and the range of it bears the label of the one that the client has. */
+  | { readonly kind: 'mislabelled range' }
   | { readonly kind: 'mixed body'; readonly after: Share }
 
 export type ErrorStatus = 403 | 404 | 408 | 429 | 500 | 502 | 503
@@ -48,6 +52,8 @@ export interface ServerNature {
   readonly ifRange: 'honours' | 'ignores' | 'never true'
   /** Sends Repr-Digest and Content-Digest, see `digest-fields`. */
   readonly digestHeader: boolean
+  /** So many answers at once; whoever asks for one more is refused. @default any number */
+  readonly mostConnections?: number
   /** How many redirects lead to it. */
   readonly redirects: number
   /** When nothing befalls a request. */
@@ -143,8 +149,14 @@ function rate(random: Seeded, size: number, mostSeconds: number): number {
   return Math.ceil(Math.max(50, size / (mostSeconds * random.fraction() + 0.001)))
 }
 
+/** What is left to chance; the others are arranged (meetings.ts), or lies. */
+type UsualKind = Exclude<
+  Behaviour['kind'],
+  'other bytes' | 'error page' | 'mixed body' | 'mislabelled range' | 'wrong range length'
+>
+
 function makeBehaviour(random: Seeded, { size, nature, needsDigest }: Context): Behaviour {
-  const kind = random.weighted<Exclude<Behaviour['kind'], 'other bytes' | 'error page' | 'mixed body'>>({
+  const kind = random.weighted<UsualKind>({
     honest: 25,
     slow: 12,
     cut: 25,

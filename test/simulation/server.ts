@@ -73,8 +73,14 @@ export class Server {
     this.#bring(this.#newest)
   }
 
-  /** One request has arrived, or could not. The second value says it in words. */
-  ask(question: Question): readonly [Answer | Failed | 'silence', string] {
+  /**
+   * One request has arrived, or could not. The second value says it in words.
+   * @param by.open answers of it that are under way
+   */
+  ask(
+    question: Question,
+    { open = 0 }: { readonly open?: number } = {},
+  ): readonly [Answer | Failed | 'silence', string] {
     const { weather, afterwards } = this.plan
     const number = this.#asked++
     const at = afterwards === 'weather again' && weather.length > 0 ? number % weather.length : number
@@ -82,6 +88,12 @@ export class Server {
     this.#bring(this.plan.versions.filter(({ atMs }) => atMs <= this.#timeline.now).length)
     const early = earlyEnd(behaviour)
     if (early !== undefined) return [early, behaviour.kind]
+    if (!this.#calm && open >= (this.plan.nature.mostConnections ?? Infinity))
+      return this.#answer(
+        question,
+        { kind: 'status', status: number % 2 === 0 ? 503 : 429 },
+        this.#random.fork(`${number}`),
+      )
     return this.#answer(question, behaviour, this.#random.fork(String(number)))
   }
 
@@ -177,6 +189,15 @@ export class Server {
         if (!isRange || draft.from === 0) return draft
         // As long as what was asked for, so that the length does not give it away.
         return partial(shelf, labels, shifted(draft, -Math.ceil(draft.from / 2)))
+      case 'wrong range length':
+        if (!isRange || draft.body.length < 2) return draft
+        return { ...draft, body: draft.body.subarray(0, Math.ceil(draft.body.length / 2)) }
+      case 'mislabelled range': {
+        const range = honest(asked, 'ignores')
+        if (range.status !== 206 || shelf.version === 0) return range
+        const before = { ...shelf, version: shelf.version - 1 }
+        return { ...range, headers: honestAnswer(question, before, nature, { asked, ifRange: 'ignores' }).headers }
+      }
       case 'shorter range':
         if (!isRange) return draft
         return partial(shelf, labels, { from: draft.from, to: draft.from + Math.ceil(draft.body.length / 2) })
@@ -224,7 +245,8 @@ export class Server {
 
 /** Whether the next version is there before this is answered. */
 function bringsBefore({ kind }: Behaviour, range: string | undefined): boolean {
-  if (kind === 'range of another version' || kind === 'unlabelled range') return range !== undefined
+  if (kind === 'range of another version' || kind === 'unlabelled range' || kind === 'mislabelled range')
+    return range !== undefined
   return kind === 'changes twice'
 }
 
