@@ -323,16 +323,6 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     by: 'every task has a reason and a next wake-up',
   },
   {
-    name: 'closed-attempt-not-announced',
-    says: 'Nobody looks at a task that was stopped and let go while its attempt still closed its files.',
-    file: 'src/service/create-service.ts',
-    replace: [
-      `        // A task that is ready already could not start while its attempt closed.\n        this.#loop.nudge()\n`,
-      '',
-    ],
-    by: 'every task has a reason and a next wake-up',
-  },
-  {
     name: 'ready-not-announced',
     says: 'Nobody is told that a task became ready.',
     file: 'src/journal/lanes.ts',
