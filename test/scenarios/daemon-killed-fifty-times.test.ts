@@ -9,7 +9,8 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import { type Behaviour, cutAfter, drip, FaultServer, resetAfter } from '../../src/testing/index.ts'
-import { type App, Stage } from '../support/stage.ts'
+import { tryParkedNow } from '../support/parked.ts'
+import { Stage } from '../support/stage.ts'
 
 const identifier = 'com.example.killed.daemon'
 const kills = 50
@@ -54,23 +55,6 @@ function outbox(home: string): { readonly next: number; readonly open: ReadonlyS
   } finally {
     db.close()
   }
-}
-
-/** What a user does about tasks that were left alone because the daemon ended three times while they ran. */
-function tryParkedNow(app: App): Promise<number> {
-  return app.run(async ({ session, all }) => {
-    let tried = 0
-    for (const { id } of await all(session.tasks({ group: 'waiting' }))) {
-      const task = (await session.task(id))!
-      const { blockers, remedies, nextWakeUp, why } = await task.explain()
-      if (!blockers.some(({ code }) => code === 'crashLoop')) continue
-      const helps = remedies.some(({ action }) => action === 'tryNow')
-      if (!helps || nextWakeUp === undefined) throw new Error(`parked without a remedy or a wake-up: ${why}`)
-      await task.tryNow()
-      tried++
-    }
-    return tried
-  })
 }
 
 test(

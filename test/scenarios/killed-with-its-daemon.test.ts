@@ -6,11 +6,10 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { createReadStream, existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { pipeline } from 'node:stream/promises'
 import { test } from 'node:test'
-import type { ByteRanges } from '../../src/contract/bytes.ts'
 import { FaultServer, stallAfter } from '../../src/testing/index.ts'
+import { partsOf } from '../support/parts-beside.ts'
 import { Stage } from '../support/stage.ts'
 
 const mebibyte = 1024 * 1024
@@ -19,19 +18,6 @@ const size = 256 * mebibyte
 const atRisk = (64 + 16) * mebibyte
 /** What the buffers of both systems hold of a connection that is let go of, for each that may be. */
 const underWay = 32 * 1024 * 1024
-
-interface PartRow {
-  readonly folder: string
-  readonly name: string
-  readonly ranges: string
-}
-
-/** What the journal of a daemon that is dead says, without touching it. */
-function partsOf(home: string): readonly (PartRow & { readonly safe: ByteRanges })[] {
-  using journal = new DatabaseSync(join(home, 'journal.db'), { readOnly: true })
-  const rows = journal.prepare('select folder, name, ranges from part').all() as unknown as readonly PartRow[]
-  return rows.map((row) => ({ ...row, safe: JSON.parse(row.ranges) as ByteRanges }))
-}
 
 async function digestOf(path: string): Promise<string> {
   const hash = createHash('sha256')
