@@ -87,6 +87,7 @@ export const waking: Rule = {
   name: 'every task has a reason and a next wake-up',
   watch: ({ plan, store, daemon, nowMs, wallMs, broken }) => {
     const isSlow = plan.slow.some(({ call }) => call.startsWith('journal.')) || plan.journalFailures.length > 0
+    const wallJumps = plan.faults.some(({ kind }) => kind === 'wall jumps')
     const patienceMs = isSlow ? slowGraceMs : graceMs
     const configurations = new Map<number, ResolvedConfiguration>()
     /** As the last commit left them. */
@@ -158,8 +159,9 @@ export const waking: Rule = {
       for (const { uid, reason } of tasks) {
         if (reason.is === 'none' && !isClosing(uid)) broken(`${uid} could start, and the daemon does not look at it`)
         if (reason.is !== 'moment' && reason.is !== 'date') continue
-        const latestMs =
-          reason.is === 'moment' ? reason.atMs : Math.min(reason.atMs - wallMs(), looksEveryMs) + steadyMs
+        // Where the wall clock has jumped, a timer that was set before is right by the clock of then.
+        const untilDateMs = wallJumps ? looksEveryMs : Math.min(reason.atMs - wallMs(), looksEveryMs)
+        const latestMs = reason.is === 'moment' ? reason.atMs : untilDateMs + steadyMs
         if (nextTimerMs > Math.max(latestMs, steadyMs) + slackMs)
           broken(
             `${uid} waits for a moment in ${Math.round(latestMs - steadyMs)} ms, and ` +
