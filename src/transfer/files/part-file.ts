@@ -31,6 +31,34 @@ export interface Lost {
   readonly missing: boolean
 }
 
+/**
+ * It was finished once and has the mode of the file that it was to replace, which may keep us out like anybody: then it gets its
+ * own again. Undefined where that cannot be done without being let in.
+ */
+async function openForWriting(folder: Folder, name: string): Promise<File | undefined> {
+  try {
+    return await folder.open(name, 'write')
+  } catch (error) {
+    if (!isRefused(error)) throw error
+  }
+  try {
+    const file = await folder.open(name, 'read')
+    try {
+      await file.setMode(0o600)
+    } finally {
+      await file.close()
+    }
+    return await folder.open(name, 'write')
+  } catch (error) {
+    if (isRefused(error)) return undefined
+    throw error
+  }
+}
+
+function isRefused(error: unknown): boolean {
+  return error instanceof FileFailure && error.reason === 'no permission'
+}
+
 export class PartFile {
   readonly folder: Folder
   readonly name: string
@@ -73,7 +101,8 @@ export class PartFile {
     // Publishing failed half way: what would be written here would be written into the destination's file.
     if (found.links > 1) return { lost: 'the partial file stands at a destination already', missing: false }
     if (found.size < highestEnd(part.ranges)) return { lost: 'the partial file was cut short', missing: false }
-    const file = await folder.open(part.name, 'write')
+    const file = await openForWriting(folder, part.name)
+    if (file === undefined) return { lost: 'the partial file may not be written to any more', missing: false }
     // Between the look and the open the name may have been given to another file.
     if (!isSameFile(part.identity, file.identity)) {
       await file.close()
