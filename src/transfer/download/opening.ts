@@ -76,22 +76,19 @@ async function openRest(facts: OpeningFacts, kept: NonNullable<OpeningFacts['kep
   const answer = await facts.ask(adding(facts.request, conditional))
   const asked = condition === undefined ? 'plain range' : 'if-range'
   if (answer.status === 206) return judged(facts, kept, offset, answer, asked)
-  if (answer.status === 416) {
-    // We ask for a byte that is there, so the file has become shorter, or the server cannot do it.
-    answer.close()
-    const range = parseContentRange(field(answer.headers, 'content-range'))
-    const isOther = range !== undefined && 'unsatisfied' in range && range.total !== known.total
-    return startOver(
-      facts,
-      'the file on the server has no such range any more',
-      isOther ? 'bytes changed' : 'cannot go on',
-    )
-  }
+  if (answer.status === 416) return unsatisfied(facts, known, answer)
   if (answer.status === 200 && condition?.proof === 'strong ETag' && !showsChange(known, answer.headers)) {
     // Some servers do ranges but not If-Range. The proof does not need it: the 206 repeats the validators.
     answer.close()
     const again = await facts.ask(adding(facts.request, range))
     if (again.status === 206) return judged(facts, kept, offset, again, 'plain range')
+    if (again.status === 416) return unsatisfied(facts, known, again)
+    if (!isAcceptable(again.status, facts.acceptable)) {
+      const refused = await refusal(again, facts.wall())
+      if (refused.failure.kind !== 'final') throw refused
+      // It has just given the whole, so that it is the range that it refuses.
+      return startOver(facts, `the server refuses ranges of this file (${again.status})`, 'cannot go on')
+    }
     return restartWith(facts, again, 'the server does not give ranges of this file', causeShown(known, again.headers))
   }
   return restartWith(
@@ -101,6 +98,18 @@ async function openRest(facts: OpeningFacts, kept: NonNullable<OpeningFacts['kep
       ? 'the file on the server has changed'
       : 'the server sent the whole file instead of the rest',
     causeShown(known, answer.headers),
+  )
+}
+
+/** We ask for a byte that is there, so the file has become shorter, or the server cannot do it. */
+async function unsatisfied(facts: OpeningFacts, known: Representation, answer: Answer): Promise<Opening> {
+  answer.close()
+  const range = parseContentRange(field(answer.headers, 'content-range'))
+  const isOther = range !== undefined && 'unsatisfied' in range && range.total !== known.total
+  return startOver(
+    facts,
+    'the file on the server has no such range any more',
+    isOther ? 'bytes changed' : 'cannot go on',
   )
 }
 

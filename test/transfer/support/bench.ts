@@ -15,6 +15,7 @@ import { createHasher, type HashingThread } from '../../../src/platform/hashing.
 import type { Access } from '../../../src/transfer/access.ts'
 import type { Assignment, Outcome, Report } from '../../../src/transfer/assignment.ts'
 import { createEngine } from '../../../src/transfer/engine.ts'
+import { type PieceSizes, pieceSizes } from '../../../src/transfer/download/pieces.ts'
 import type { TransferWorld } from '../../../src/transfer/download/attempt.ts'
 import { realFile } from './watched-files.ts'
 import type { Transport } from '../../../src/world/transport.ts'
@@ -42,6 +43,8 @@ export class Bench {
   /** Of each restart. */
   readonly restartCauses: RestartCause[] = []
   readonly progress: Parameters<Report['progress']>[0][] = []
+  /** How a file is cut for several connections: smaller ones make a test of them quick. */
+  sizes: PieceSizes = pieceSizes
   /** How many connections there are beside the first. */
   furtherConnections: number = 7
   /** Those that are held; each is how to take it back. */
@@ -123,7 +126,7 @@ export class Bench {
     const hasher = {
       follow: (file, algorithms) => this.world.hasher.follow(realFile.get(file) ?? file, algorithms),
     } satisfies TransferWorld['hasher']
-    const engine = createEngine({ ...this.world, hasher, ...options.world })
+    const engine = createEngine({ ...this.world, hasher, ...options.world }, { sizes: this.sizes })
     const report = { ...this.report(), ...options.report }
     return engine.run(
       this.assignment(url, wishes),
