@@ -27,7 +27,8 @@ interface Row {
   readonly head: string | null
   readonly reopen_at: number | null
   readonly session_held: number
-  readonly configuration: number
+  /** JSON: an id would not do, they are used again. */
+  readonly configuration: string
 }
 
 /** Why a task does nothing. Steady ms, but for a date, which is wall ms. */
@@ -44,7 +45,7 @@ interface Task {
 }
 
 const columns = `t.id, uid, t.session, running, intent, suspends, t.held, blockers, begin_at, wait, wait_until, deadline_at,
-  gate, wake_at, lane.origin, reopen_at, (select uid from task where id = head_task) head, s.held session_held, s.configuration`
+  gate, wake_at, lane.origin, reopen_at, (select uid from task where id = head_task) head, s.held session_held, configuration.body configuration`
 
 /** Commands that change no row of a task. */
 const harmless: ReadonlySet<string> = new Set([
@@ -89,7 +90,7 @@ export const waking: Rule = {
     const isSlow = plan.slow.some(({ call }) => call.startsWith('journal.')) || plan.journalFailures.length > 0
     const wallJumps = plan.faults.some(({ kind }) => kind === 'wall jumps')
     const patienceMs = isSlow ? slowGraceMs : graceMs
-    const configurations = new Map<number, ResolvedConfiguration>()
+    const configurations = new Map<string, ResolvedConfiguration>()
     /** As the last commit left them. */
     let tasks: readonly Task[] = []
     /** Attempts that this life began and whose end is not recorded. */
@@ -102,22 +103,20 @@ export const waking: Rule = {
     /** Timeline ms: then something is overdue, if nothing has changed. */
     let overdueAtMs = Infinity
 
-    const configurationOf = (id: number): ResolvedConfiguration => {
-      let found = configurations.get(id)
-      if (found === undefined) {
-        const { body } = store.get<{ body: string }>('select body from configuration where id = ?', id)!
-        configurations.set(id, (found = JSON.parse(body) as ResolvedConfiguration))
-      }
+    const configurationOf = (body: string): ResolvedConfiguration => {
+      let found = configurations.get(body)
+      if (found === undefined) configurations.set(body, (found = JSON.parse(body) as ResolvedConfiguration))
       return found
     }
 
     const read = (sight: DaemonSight): void => {
       const rows = store.all<Row>(
-        `select ${columns} from task t join session s on s.id = t.session left join lane on lane.id = t.lane
+        `select ${columns} from task t join session s on s.id = t.session
+         join configuration on configuration.id = s.configuration left join lane on lane.id = t.lane
          left join closed on closed.origin = lane.origin where outcome is null and identifier is not null`,
       )
       for (const { uid, running } of rows) if (running === null && attempts.delete(uid)) closing.set(uid, nowMs())
-      const load = new Load(rows, plan.limits)
+      const load = new Load(rows, plan.limits, isClosing)
       const before = new Map(tasks.map((task) => [task.uid, task]))
       tasks = rows.map((row) => {
         const isFull = (): boolean =>
@@ -224,10 +223,11 @@ class Load {
   readonly #limits: Limits
   readonly #counts = new Map<string, number>()
 
-  constructor(rows: readonly Row[], limits: Limits) {
+  /** @param isClosing one whose attempt still has its files and its connection */
+  constructor(rows: readonly Row[], limits: Limits, isClosing: (uid: string) => boolean) {
     this.#limits = limits
-    for (const { running, session, origin } of rows)
-      if (running !== null)
+    for (const { uid, running, session, origin } of rows)
+      if (running !== null || isClosing(uid))
         for (const key of ['all', `session ${session}`, origin, `${session} ${origin}`])
           this.#counts.set(key, this.#of(key) + 1)
   }
