@@ -28,6 +28,7 @@ export async function checkDestinations(files: FileSystem, rows: readonly Destin
   })
   for (const [path, indexes] of byFolder) {
     const folder = await open(files, path, indexes[0]!)
+    if (folder === undefined) continue
     try {
       await Promise.all(indexes.map((index) => checkRow(folder, rows[index]!, index, rows.length <= smallCall)))
     } finally {
@@ -36,11 +37,13 @@ export async function checkDestinations(files: FileSystem, rows: readonly Destin
   }
 }
 
-async function open(files: FileSystem, path: string, index: number): Promise<Folder> {
+/** Undefined: that cannot be told in this moment, and says nothing against the folder; the attempt will look. */
+async function open(files: FileSystem, path: string, index: number): Promise<Folder | undefined> {
   try {
     return await files.folder(path)
   } catch (cause) {
     const reason = cause instanceof FileFailure ? cause.reason : undefined
+    if (reason === 'too many open files') return undefined
     if (reason === 'not found')
       throw new LonghaulError(
         'DESTINATION_UNAVAILABLE',

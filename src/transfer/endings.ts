@@ -94,7 +94,14 @@ export function asEnding(thrown: unknown): AttemptFailed | AttemptFenced | Attem
 
 function fileEnding(failure: FileFailure): AttemptFailed {
   const ended = (code: ErrorCode, kind: Exclude<Failure['kind'], 'digest'>, what: string): AttemptFailed =>
-    new AttemptFailed(new LonghaulError(code, `${what} (${failure.path})`, { cause: failure }), { kind })
+    new AttemptFailed(
+      new LonghaulError(code, `${what} (${failure.path})`, {
+        cause: failure,
+        // For most the code says it; that a file cannot be created may pass.
+        retryable: kind === 'network' ? true : undefined,
+      }),
+      { kind },
+    )
   switch (failure.reason) {
     case 'no space':
       return ended('DISK_FULL', 'disk full', 'The disk became full while writing; the bytes that are safe are kept')
@@ -111,7 +118,11 @@ function fileEnding(failure: FileFailure): AttemptFailed {
           : `The destination is gone: ${failure.reason}`,
       )
     case 'too many open files':
-      return ended('CANNOT_CREATE_FILE', 'network', 'Too many files are open; it is tried again')
+      return ended(
+        'CANNOT_CREATE_FILE',
+        'network',
+        'Too many files are open (`ulimit -n` of the daemon); it is tried again by itself',
+      )
     case 'busy':
       return ended('CANNOT_WRITE_TO_FILE', 'network', 'The file is in use by another program; it is tried again')
     case 'sync lost':

@@ -6,22 +6,29 @@ import { checkDestinations } from '../../src/service/destinations.ts'
 import { Disk } from '../simulation/disk.ts'
 import { settleOn } from '../simulation/drive.ts'
 import { Life } from '../simulation/life.ts'
+import type { DiskFault } from '../simulation/medium.ts'
 import { Seeded } from '../simulation/seeded.ts'
 import { Timeline } from '../simulation/timeline.ts'
 
+const row = {
+  destination: { kind: 'file', folder: '/data', name: 'x' },
+  ifExists: 'fail',
+  mayExist: false,
+} as const
+
+/** Looks at the row on a disk with a folder where one call fails. */
+function look(call: DiskFault['call'], fault: DiskFault['fault']): Promise<void> {
+  const timeline = new Timeline()
+  const random = new Seeded(1)
+  const disk = new Disk({ random, timeline, faults: [{ call, nth: 1, fault }] })
+  disk.makeFolder('/data')
+  const life = new Life({ name: 'daemon', timeline, random, steadyLeadMs: 0, wall: () => 0 })
+  return settleOn(timeline, checkDestinations(disk.fileSystem(life), [row]))
+}
+
 for (const call of ['files.folder', 'folder.look'] as const) {
   test(`a disk that fails at ${call} refuses the row by its index, and says that nothing was enqueued`, async () => {
-    const timeline = new Timeline()
-    const random = new Seeded(1)
-    const disk = new Disk({ random, timeline, faults: [{ call, nth: 1, fault: 'input/output' }] })
-    disk.makeFolder('/data')
-    const life = new Life({ name: 'daemon', timeline, random, steadyLeadMs: 0, wall: () => 0 })
-    const row = {
-      destination: { kind: 'file', folder: '/data', name: 'x' },
-      ifExists: 'fail',
-      mayExist: false,
-    } as const
-    await assert.rejects(settleOn(timeline, checkDestinations(disk.fileSystem(life), [row])), (error) => {
+    await assert.rejects(look(call, 'input/output'), (error) => {
       assert.ok(isLonghaulError(error, 'CANNOT_CREATE_FILE'))
       assert.equal(error.index, 0)
       assert.match(error.message, /\/data.*Nothing was enqueued/)
@@ -29,3 +36,7 @@ for (const call of ['files.folder', 'folder.look'] as const) {
     })
   })
 }
+
+test('too many open files say nothing against a folder: the row is taken, and its attempt looks again', async () => {
+  await look('files.folder', 'too many open files')
+})

@@ -18,6 +18,7 @@ export type Part =
   | 'nginx'
   | 'openssl'
   | 'posix'
+  | 'prlimit'
   | 'root'
   | 'script'
   | 'squid'
@@ -37,6 +38,7 @@ const parts: Readonly<Record<Part, () => boolean>> = {
   nginx: () => onPath('nginx'),
   openssl: () => onPath('openssl'),
   posix: () => process.platform !== 'win32',
+  prlimit: () => onPath('prlimit'),
   script: () => onPath('script'),
   root: () => process.getuid?.() === 0,
   squid: () => onPath('squid'),
