@@ -228,10 +228,12 @@ export class Connections {
     if (this.#fatal !== undefined) return
     if (signal?.aborted === true && !this.#attempt.signal.aborted) return
     const ending = asEnding(thrown)
-    // Whatever is not the network's fault would befall the others as well.
+    // Whatever is not the network's fault would befall the others as well. Where more came than was announced, nobody knows
+    // which of the two is true: the bytes may all be there, and the file be cut off.
     if (
       !(ending instanceof AttemptFailed) ||
-      (ending.failure.kind !== 'network' && ending.failure.kind !== 'malformed')
+      (ending.failure.kind !== 'network' && ending.failure.kind !== 'malformed') ||
+      ending.error.code === 'LENGTH_MISMATCH'
     )
       this.fail(thrown)
     else {

@@ -7,7 +7,7 @@ import { ok, stallAfter } from '../../../src/testing/index.ts'
 import type { Outcome } from '../../../src/transfer/assignment.ts'
 import type { Clock } from '../../../src/world/clock.ts'
 import type { PieceSizes } from '../../../src/transfer/download/pieces.ts'
-import { Bench, expectKind, type Wishes } from './bench.ts'
+import { type Bench, expectKind, type Wishes } from './bench.ts'
 
 const kibibyte = 1024
 export const severalBytes: number = 1536 * kibibyte
@@ -102,7 +102,9 @@ async function answered(bench: Bench, n: number): Promise<void> {
 async function toTheEnd(bench: Bench, url: string, wishes: Wishes, first?: Outcome): Promise<Outcome> {
   let outcome = first ?? (await bench.run(url, wishes))
   for (let attempts = 1; attempts < 8; attempts++) {
-    if (outcome.kind !== 'failed' || outcome.failure.kind !== 'network') return outcome
+    if (outcome.kind !== 'failed') return outcome
+    const { kind } = outcome.failure
+    if (kind !== 'network' && (kind !== 'malformed' || attempts > 1)) return outcome
     outcome = await bench.run(url, wishes)
   }
   return outcome
