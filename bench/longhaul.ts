@@ -1,19 +1,14 @@
 /**
- * Longhaul as its user has it: the command line from source against a daemon that already runs, with a home of its own. What it
+ * Longhaul as its user has it: the published command line against a daemon that already runs, with a home of its own. What it
  * takes is that of the command and of the daemon.
  */
 import { readFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { BackgroundSession } from 'longhaul'
 import type { Measured, Sample } from './measure.ts'
 import { cpuMs, end, peakRssBytes, resetPeak } from './process-facts.ts'
 import type { Payload, Stage } from './stage.ts'
-
-const program = fileURLToPath(new URL('../bin/longhaul.js', import.meta.url))
-const starter = fileURLToPath(new URL('programs/start-daemon.ts', import.meta.url))
-const condition = '--conditions=longhaul-source'
 
 export interface LonghaulOptions {
   /** What the daemon and its clients are started by, as `ip netns exec NAME`. @default nothing */
@@ -35,7 +30,7 @@ export class Longhaul implements AsyncDisposable {
   static async start(stage: Stage, name: string, options: LonghaulOptions = {}): Promise<Longhaul> {
     const made = stage.use(new Longhaul(stage, name, options))
     await mkdir(made.home, { recursive: true })
-    // The first one strips the types of the source and keeps the result; the tool for it would count as memory of the second.
+    // The first one compiles, and keeps the result for the next.
     await made.startDaemon()
     await end(made.pid, 'SIGTERM')
     await made.startDaemon()
@@ -68,7 +63,8 @@ export class Longhaul implements AsyncDisposable {
         LONGHAUL_MAXIMUM_CONNECTIONS_PER_ORIGIN: String(limits.connections),
       }),
     }
-    await this.#command([process.execPath, condition, starter, JSON.stringify({ args, env })])
+    const starter = this.#stage.published.program('start-daemon.ts')
+    await this.#command([process.execPath, starter, JSON.stringify({ args, env })])
   }
 
   /** A connection, so that it does not leave between the rounds. */
@@ -93,13 +89,13 @@ export class Longhaul implements AsyncDisposable {
 
   /** What the command alone takes. */
   command(words: readonly string[]): Promise<Measured> {
-    return this.#command([process.execPath, program, ...words])
+    return this.#command([process.execPath, this.#stage.published.command, ...words])
   }
 
   /** A program that uses the library, of the folder `programs`. */
   async program(name: string, parameter: unknown): Promise<Measured> {
-    const path = fileURLToPath(new URL(`programs/${name}`, import.meta.url))
-    return this.#withDaemon(() => this.#command([process.execPath, condition, path, JSON.stringify(parameter)]))
+    const path = this.#stage.published.program(name)
+    return this.#withDaemon(() => this.#command([process.execPath, path, JSON.stringify(parameter)]))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -19,6 +19,7 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { measure, type Measured, type RunOptions } from './measure.ts'
 import { Native } from './native.ts'
+import { Published } from './published.ts'
 import { serve, type Server } from './servers.ts'
 
 export interface StageOptions {
@@ -47,6 +48,7 @@ export class Stage implements AsyncDisposable {
   /** In memory: nothing there is durable. */
   readonly memory: string
   readonly native: Native
+  readonly published: Published
   /** What the servers serve. */
   readonly served: string
   readonly #disposables = new AsyncDisposableStack()
@@ -73,6 +75,7 @@ export class Stage implements AsyncDisposable {
     const tools = join(folder, 'tools')
     mkdirSync(tools)
     this.native = new Native(tools)
+    this.published = new Published(tools)
   }
 
   /** Gone before the stage's folders are. */

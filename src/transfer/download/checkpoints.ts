@@ -1,5 +1,5 @@
 /**
- * Makes what was written count: the bytes are synced, then recorded. It runs beside the bytes, one at a time, each 32 MiB or
+ * Makes what was written count: the bytes are synced, then recorded. It runs beside the bytes, one at a time, each 16 MiB or
  * 5 s after the first byte that is not safe yet. With 64 MiB not safe the sender waits, so that a power cut costs no more,
  * however slow the disk and however long the journal takes.
  *
@@ -16,8 +16,8 @@ import { requireThere } from '../files/destination.ts'
 import type { PartFile } from '../files/part-file.ts'
 import { countBytes } from '../ranges.ts'
 
-const everyBytes = 32 * 1024 * 1024
-const mostUnsafe = 2 * everyBytes
+const everyBytes = 16 * 1024 * 1024
+const mostUnsafe = 64 * 1024 * 1024
 const everyMs = 5000
 
 export interface CheckpointSource {
