@@ -8,9 +8,11 @@ import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setImmediate as immediately } from 'node:timers/promises'
 import type { DurationLike } from 'longhaul'
 import { FaultServer, stallAfter } from '../../src/testing/index.ts'
 import { needs } from '../support/needs.ts'
+import { partsOf } from '../support/parts-beside.ts'
 import { type App, Stage, ThrownThere } from '../support/stage.ts'
 
 const identifier = 'com.example.full'
@@ -114,6 +116,54 @@ test(
     assert.equal(await stage.digest(to), server.digest('/a.bin'))
     assert.deepEqual(readdirSync(folder).toSorted(), ['a.bin', 'ballast'])
     assert.equal(server.requestsFor('/a.bin').at(-1)!.headers['range'], `bytes=${found.kept}-`)
+  },
+)
+
+test(
+  'a disk that fills up while a file comes over several connections: it waits, and no stretch that is safe comes twice',
+  { skip },
+  async () => {
+    await using server = await FaultServer.start()
+    await using stage = await Stage.open()
+    const folder = stage.path('disk')
+    await using room = await disk(folder, 24 * mebibyte)
+    const [size, first] = [20 * mebibyte, 2 * mebibyte]
+    const script = Array.from({ length: 4 }, () => stallAfter(first))
+    const url = server.file('/a.bin', { size, etag: '"v1"', script })
+    const to = join(folder, 'a.bin')
+    const app = await stage.start({ identifier })
+    const id = await app.run(
+      async ({ session }, address, place) => (await session.download(address, { to: place })).id,
+      url,
+      to,
+    )
+    await server.sent('/a.bin', 2 * first)
+    const isWritten = (): boolean =>
+      readdirSync(folder).some((name) => statSync(join(folder, name)).blocks * 512 >= 2 * first)
+    while (!isWritten()) await immediately()
+    // All the room that there is, but for less than one write.
+    writeFileSync(join(folder, 'ballast'), Buffer.alloc(20 * mebibyte - 65_536))
+    server.release()
+    const { why, kept } = await waitsForDisk(app, id)
+    assert.match(why, /DISK_FULL/)
+    const [part] = partsOf(stage.home)
+    const { safe } = part!
+    assert.ok(safe.length > 1, `stretches of several connections: ${JSON.stringify(safe)}`)
+    assert.equal(
+      safe.reduce((sum, [from, until]) => sum + until - from, 0),
+      kept,
+    )
+    const asked = server.requestsFor('/a.bin').length
+
+    room.resize(64 * mebibyte)
+    await app.run(async ({ session }, wanted) => (await session.task(wanted))!.tryNow(), id)
+    await stage.event('didComplete', ({ fields }) => fields['error'] === undefined)
+    assert.equal(await stage.digest(to), server.digest('/a.bin'))
+    for (const { headers } of server.requestsFor('/a.bin').slice(asked)) {
+      const [, from, through] = /^bytes=(\d+)-(\d+)$/.exec(headers['range'] ?? '')!
+      const again = safe.find(([start, end]) => start <= Number(through) && end > Number(from))
+      assert.equal(again, undefined, `${headers['range']} asks for what is safe`)
+    }
   },
 )
 
