@@ -1,0 +1,167 @@
+/**
+ * Section 8 of the contract: what is tried again by itself, what a second time, and what not at all. A daemon, a session, and
+ * servers that fail in each of these ways.
+ */
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { BackgroundSession, type DownloadOptions, isLonghaulError, type LonghaulError } from 'longhaul'
+import {
+  badChunk,
+  type Behaviour,
+  bothLengths,
+  breakWireAfter,
+  cutAfter,
+  hugeHead,
+  httpDate,
+  malformedHead,
+  other,
+  raw,
+  resetAfter,
+  stallAfter,
+  stallBeforeHead,
+  status,
+  type Step,
+  TestDaemon,
+  together,
+} from 'longhaul/testing'
+import { CertifiedServer } from '../support/certified-server.ts'
+import { needs } from '../support/needs.ts'
+
+const size = 300_000
+const part = 100_000
+
+const server = await CertifiedServer.start()
+const daemon = await TestDaemon.start()
+const session = await BackgroundSession.open({ identifier: 'com.example.retrying', daemon: daemon.options })
+after(async () => {
+  await session.close()
+  await daemon[Symbol.asyncDispose]()
+  await server[Symbol.asyncDispose]()
+})
+
+/** What it came to, and how many questions that took. */
+async function fetched(
+  path: string,
+  options: DownloadOptions<undefined> = {},
+  from = server,
+): Promise<{
+  readonly error: LonghaulError | undefined
+  readonly asked: number
+  readonly attempts: number | undefined
+}> {
+  const task = await session.download(from.url(path), {
+    to: join(daemon.home, `${encodeURIComponent(path)}.bin`),
+    retry: { initialDelay: '1ms', maximumDelay: '5ms' },
+    ...options,
+  })
+  const ended = await task.finished().catch((error: unknown) => error)
+  const asked = from.requestsFor(path).length
+  if (isLonghaulError(ended)) return { error: ended, asked, attempts: undefined }
+  if (ended instanceof Error) throw ended
+  return { error: undefined, asked, attempts: (ended as { metrics: { attempts: number } }).metrics.attempts }
+}
+
+for (const code of [408, 425, 429, 500, 502, 503, 504])
+  test(`status ${code} is tried again by itself, as often as it comes`, async () => {
+    const path = `/passing-${code}`
+    server.file(path, { size, script: [status(code), status(code), status(code)] })
+    assert.deepEqual(await fetched(path), { error: undefined, asked: 4, attempts: 4 })
+  })
+
+for (const code of [300, 304, 400, 403, 404, 405, 406, 409, 410, 412, 413, 416, 418, 422, 423, 451, 501, 505, 507, 511])
+  test(`status ${code} is not tried again`, async () => {
+    const path = `/final-${code}`
+    server.answers(path, status(code, {}, code === 304 ? '' : 'no'))
+    const { error, asked } = await fetched(path)
+    assert.equal(error?.code, 'HTTP_STATUS')
+    assert.equal(error.status, code)
+    assert.equal(asked, 1)
+  })
+
+const broken: Readonly<Record<string, Behaviour>> = {
+  'reset before its head': breakWireAfter(0, 'reset'),
+  'closed before its head': breakWireAfter(0, 'fin'),
+  'cut inside its head': breakWireAfter(20, 'fin'),
+  'reset inside its body': resetAfter(part),
+  'cut inside its body': cutAfter(part),
+  'silent before its head': stallBeforeHead(),
+  'silent inside its body': stallAfter(part),
+}
+for (const [how, step] of Object.entries(broken))
+  test(`an answer that is ${how} is asked for again by itself`, async () => {
+    const path = `/${how.replaceAll(' ', '-')}`
+    server.file(path, { size, etag: '"v1"', script: [step, step] })
+    const { error, asked, attempts } = await fetched(path, { timeoutIntervalForRequest: '300ms' })
+    assert.equal(error, undefined)
+    assert.equal(asked, 3)
+    // A connection that was idle before may have been closed meanwhile: a question over it is put again within its attempt.
+    assert.ok(attempts === 3 || (attempts === 2 && /reset before|closed before/.test(how)), `${attempts} attempts`)
+  })
+
+test(
+  'an answer over TLS that is cut without a farewell is asked for again by itself',
+  { skip: needs('openssl') },
+  async () => {
+    await using secure = await CertifiedServer.start({ certificate: 'good' })
+    secure.file('/cut', { size, etag: '"v1"', script: [{ breaks: { how: 'cut', after: part, of: 'body' } }] })
+    const { error, attempts } = await fetched('/cut', { tls: { ca: [secure.authority] } }, secure)
+    assert.equal(error, undefined)
+    assert.equal(attempts, 2)
+  },
+)
+
+const malformed: Readonly<Record<string, Step>> = {
+  'a status line that is none': raw('HTTP/1.1 nonsense\r\n\r\n'),
+  'a head that is none': malformedHead(),
+  'both a length and chunks': bothLengths(),
+  'two lengths': raw('HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd'),
+  'a head over 64 KiB': hugeHead(66 * 1024),
+  'a bad chunk': badChunk(part),
+  'a part of the file to a plain question': { serveRange: { from: 5 } },
+}
+for (const [what, step] of Object.entries(malformed))
+  test(`${what} is tried a second time, and then it is BAD_SERVER_RESPONSE`, async () => {
+    const path = `/${what.replaceAll(' ', '-')}`
+    server.file(path, { size, afterwards: step })
+    const { error, asked } = await fetched(path)
+    assert.equal(error?.code, 'BAD_SERVER_RESPONSE')
+    assert.equal(asked, 2)
+    server.file(`${path}-once`, { size, script: [step] })
+    assert.deepEqual(await fetched(`${path}-once`), { error: undefined, asked: 2, attempts: 2 })
+  })
+
+test('a Retry-After that is a date is waited for by the wall clock', async () => {
+  const until = new Date(Math.ceil(Date.now() / 1000) * 1000 + 3_600_000)
+  server.answers('/dated', status(503, { 'Retry-After': httpDate(until) }))
+  // Of its own origin: others are not to wait with it.
+  const url = server.url('/dated').replace('127.0.0.1', 'localhost')
+  const task = await session.download(url, { to: join(daemon.home, 'dated.bin') })
+  for await (const _ of task.updates({ interval: '10ms' })) {
+    const { phase, blockers, nextWakeUp } = await task.explain()
+    if (phase !== 'waiting') continue
+    assert.equal(blockers[0]?.code, 'serverAskedToWait')
+    assert.ok(Math.abs(nextWakeUp!.getTime() - until.getTime()) < 5000, `${nextWakeUp?.toISOString()}`)
+    break
+  }
+  await task.cancel()
+})
+
+test('a Retry-After beyond the deadline fails at once, and the error says so', async () => {
+  server.answers('/too-late', status(500, { 'Retry-After': '3600' }))
+  const { error, asked } = await fetched('/too-late', { timeoutIntervalForResource: '60s' })
+  assert.equal(error?.code, 'TIMED_OUT')
+  assert.match(error.message, /asked to wait 3600 s, but the deadline of the task is in/)
+  assert.equal(asked, 1)
+})
+
+test('a file that is another one each time it is asked for is given up as unstable at the fifth restart', async () => {
+  const path = '/unsettled'
+  server.file(path, {
+    size,
+    afterwards: ({ number }) => together(other(`version ${number}`, `"v${number}"`), cutAfter(part)),
+  })
+  const { error, asked } = await fetched(path)
+  assert.equal(error?.code, 'REPRESENTATION_UNSTABLE')
+  assert.ok(asked >= 6, `asked ${asked} times`)
+})
