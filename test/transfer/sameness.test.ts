@@ -78,10 +78,12 @@ for (const moment of moments)
       expectKind(await downloadTold(bench, moment, { step, times: 2 }), 'finished')
       const file = await bench.read()
       const first = bench.server.bytes(filePath)
-      // A whole answer may be taken as it is; what counts is that the file is one or the other.
-      const others = [-10, 0, 10].map((more) => bench.server.bytes('/second.bin', 0, severalBytes + more))
-      const whole = [...others, gzipSync(first)].some((other) => file.equals(other))
-      assert.ok(file.equals(first) || (whole && /^a 200|redirect/.test(what)), 'the file is neither of the two')
+      if (!file.equals(first)) {
+        // A whole answer may be taken as it is; what counts is that the file is one or the other.
+        const others = [-10, 0, 10].map((more) => bench.server.bytes('/second.bin', 0, severalBytes + more))
+        const whole = [...others, gzipSync(first)].some((other) => file.equals(other))
+        assert.ok(whole && /^a 200|redirect/.test(what), 'the file is neither of the two')
+      }
       assert.deepEqual(await bench.names(), ['file.bin'])
       assert.equal(bench.further.size, 0, 'a connection was not given back')
     })
