@@ -143,6 +143,7 @@ test(
     while (!isWritten()) await immediately()
     // All the room that there is, but for less than one write.
     writeFileSync(join(folder, 'ballast'), Buffer.alloc(20 * mebibyte - 65_536))
+    server.change('/a.bin', { script: [] })
     server.release()
     const { why, kept } = await waitsForDisk(app, id)
     assert.match(why, /DISK_FULL/)
