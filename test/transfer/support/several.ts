@@ -14,7 +14,7 @@ const kibibyte = 1024
 export const severalBytes: number = 1536 * kibibyte
 /** What each of the first answers gives before it stands still. */
 export const firstBytes: number = 64 * kibibyte
-const sizes: PieceSizes = {
+export const smallPieces: PieceSizes = {
   worthJoining: 256 * kibibyte,
   smallestPiece: 256 * kibibyte,
   largestPiece: 1024 * kibibyte,
@@ -58,7 +58,7 @@ async function downloadAt(bench: Bench, moment: Moment, told: Told): Promise<Out
   const { step, times = 1, file } = told
   const lies = Array.from({ length: times }, () => step)
   const url = bench.server.file(filePath, { size: severalBytes, etag: '"v1"', seed: 'first', ...file })
-  bench.sizes = sizes
+  bench.sizes = smallPieces
   const wishes: Wishes = { ...told.wishes, policy: { maximumSegments: 4, stallMs: 1000, ...told.wishes?.policy } }
   const stalled = stallAfter(firstBytes)
   if (moment === 'the second connection') {
