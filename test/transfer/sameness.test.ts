@@ -28,6 +28,7 @@ import {
   together,
   withEtag,
   wrongContentRange,
+  wrongDigest,
 } from '../../src/testing/index.ts'
 import { Bench, expectKind } from './support/bench.ts'
 import { downloadTold, filePath, moments, severalBytes } from './support/several.ts'
@@ -57,6 +58,10 @@ const lies: Readonly<Record<string, Step>> = {
   'a 206 with two ETags': together(otherBytes, { rawHeaderLines: ['ETag: "v2"'] }),
   'a 206 in one part of a multipart body': together(otherBytes, multipart(1)),
   'a 206 in two parts of a multipart body': together(otherBytes, multipart(2)),
+  'a 206 that calls itself multipart': together(otherBytes, {
+    headers: { 'Content-Type': 'multipart/byteranges; boundary=x' },
+  }),
+  'a 206 that calls itself coded': together(otherBytes, { headers: { 'Content-Encoding': 'gzip' } }),
   'a 206 that is coded': together(otherBytes, coded('gzip')),
   'a 206 of a file that shrank': together(otherBytes, resized(severalBytes - 10)),
   'a 206 of a file that grew': together(otherBytes, resized(severalBytes + 10)),
@@ -101,6 +106,17 @@ for (const moment of moments)
     expectKind(await bench.run(bench.server.url(filePath), wishes), 'finished')
     assert.deepEqual(await bench.read(), bench.server.bytes(filePath))
   })
+
+for (const moment of moments)
+  for (const where of ['header', 'trailer'] as const)
+    test(`a Repr-Digest that only the answer to ${moment} has, in its ${where}, is verified`, async () => {
+      await using bench = await Bench.open()
+      const step = wrongDigest({ where })
+      const outcome = expectKind(await downloadTold(bench, moment, { step }), 'failed')
+      assert.equal(outcome.error.code, 'DIGEST_MISMATCH')
+      assert.deepEqual(outcome.failure, { kind: 'digest', joined: true })
+      assert.deepEqual(await bench.names(), [])
+    })
 
 const old = 'Wed, 01 Jan 2020 00:00:00 GMT'
 for (const moment of moments) {

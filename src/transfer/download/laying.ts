@@ -30,8 +30,8 @@ export interface LayingFacts {
   readonly ranges: ByteRanges
   /** How many of those bytes are recorded as safe. */
   readonly safe: number
-  /** Told how far the bytes reach. */
-  readonly verification: Pick<Verification, 'advance'>
+  /** Told how far the bytes reach, and what answers say of them. */
+  readonly verification: Pick<Verification, 'advance' | 'heard'>
   readonly joining: JoiningFacts
 }
 
@@ -125,9 +125,11 @@ export class Laying {
   async #lay(giving: Giving): Promise<void> {
     const { answer, claim } = giving
     const { buffers } = this.#attempt.world
+    const { verification } = this.#facts
+    if (answer !== this.#facts.answer) verification.heard(answer.headers)
     const segment = new Segment(this.#facts.part, claim.from, finite(claim.to), buffers, (from, to) => {
       this.#ranges = withRange(this.#ranges, from, to)
-      this.#facts.verification.advance(prefixLength(this.#ranges))
+      verification.advance(prefixLength(this.#ranges))
     })
     this.#segments.add(segment)
     try {
@@ -136,6 +138,7 @@ export class Laying {
       })
       const end = await answer.receive(sink)
       await segment.flush()
+      verification.heard(end.trailers)
       this.#concluded(giving, end)
     } catch (thrown) {
       await segment.flush()

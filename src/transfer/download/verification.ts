@@ -45,6 +45,8 @@ export class Verification {
   readonly #part: PartFile
   readonly #response: ResponseJson
   readonly #claims: readonly Claim[]
+  /** Of answers that came later. */
+  readonly #heard: Claim[] = []
   readonly #following: Following | undefined
 
   constructor(attempt: Attempt, part: PartFile, response: ResponseJson, representation: Representation) {
@@ -68,14 +70,19 @@ export class Verification {
     this.#following?.advance(to)
   }
 
+  /** The head or the trailer of one answer among several. What it says of its content is of its range alone. */
+  heard(fields: HeaderList): void {
+    this.#heard.push(...announced(fields, 206))
+  }
+
   /** Whether `finish` has anything to compute. */
   isWanted(trailers: HeaderList): boolean {
-    return this.#claims.length > 0 || announced(trailers, this.#response.status).length > 0
+    return this.#claims.length + this.#heard.length > 0 || announced(trailers, this.#response.status).length > 0
   }
 
   /** 'sha-256:HEX', the strongest digest that was verified, if any. @throws AttemptFailed DIGEST_MISMATCH, AttemptStopped */
   async finish(received: Received): Promise<string | undefined> {
-    const claims = [...this.#claims, ...announced(received.trailers, this.#response.status)]
+    const claims = [...this.#claims, ...this.#heard, ...announced(received.trailers, this.#response.status)]
     const strongest = strongestDigest(claims)
     if (strongest === undefined) return undefined
     const digests = await this.#compute(received.bytes, algorithmsOf(claims))
@@ -103,7 +110,7 @@ export class Verification {
   async #compute(bytes: number, wanted: readonly DigestAlgorithm[]): Promise<ReadonlyMap<DigestAlgorithm, string>> {
     const { world, signal } = this.#attempt
     const followed = algorithmsOf(this.#claims)
-    // Announced in the trailer only: nobody could know of it before.
+    // Announced in a trailer only, or by a further answer: nobody could know of it before.
     const late = wanted.filter((algorithm) => !followed.includes(algorithm))
     const lateFollowing = late.length === 0 ? undefined : world.hasher.follow(this.#part.file, late)
     try {
