@@ -24,6 +24,12 @@ export interface PartIdentity {
   readonly device: string
 }
 
+/** A folder, however its path is written. Holds within one boot. */
+export interface Place {
+  readonly device: string
+  readonly inode: string
+}
+
 export interface Part {
   /** Absolute. */
   readonly folder: string

@@ -16,11 +16,11 @@ import { cancelledError, closeAttempt, endTask, timedOutError } from './endings.
 import { currentBoot, identityIn, owe, owePart, partOf, partRow, pathKey, reclaim, type StoredIntent } from './files.ts'
 import { settle, type TaskChanges } from './lanes.ts'
 import { publish, type StoredDelivered } from './outbox.ts'
+import { type Taken, takeName, takePath } from './places.ts'
 import { findTask, maybe, parse, textOf, type TaskOptions } from './records.ts'
 import type { TaskRow } from './rows.ts'
 import { configurationOf, sessionRow } from './sessions.ts'
 import type { Store } from './store.ts'
-import { reserve as reservePath } from './tasks.ts'
 import { timeOut } from './wake.ts'
 import type { Work } from './work.ts'
 
@@ -154,7 +154,12 @@ export function reserve(work: Work, input: CommandInput<'reserve'>): CommandOutp
     endCancelled(work, task, at)
     return fenced
   }
-  const name = takeName(store, task, input.destination)
+  const { destination } = input
+  // Nobody else writes in the spool, and ids are unique.
+  const name: Taken =
+    destination === 'spool'
+      ? { found: 'reserved', name: task.uid }
+      : takeName(store, task, destination, currentBoot(store))
   if (name.found === 'busy') return name
   task = settle(
     work,
@@ -186,23 +191,6 @@ export function reserve(work: Work, input: CommandInput<'reserve'>): CommandOutp
     representation,
   )
   return name
-}
-
-type Named = Extract<CommandOutput<'reserve'>, { found: 'reserved' | 'busy' }>
-
-function takeName(store: Store, task: TaskRow, wanted: CommandInput<'reserve'>['destination']): Named {
-  // Nobody else writes in the spool, and ids are unique.
-  if (wanted === 'spool') return { found: 'reserved', name: task.uid }
-  let by: string | undefined
-  for (const name of wanted.names) {
-    const path = pathKey(wanted.folder, name)
-    const holder = reservePath(store, path, task.id)
-    by ??= holder
-    if (holder !== undefined) continue
-    store.run('delete from destination where task = ? and path <> ?', task.id, path)
-    return { found: 'reserved', name }
-  }
-  return { found: 'busy', by: by ?? task.uid }
 }
 
 export function resumed(work: Work, input: CommandInput<'resumed'>): Recorded {
@@ -293,9 +281,8 @@ export function intent(work: Work, input: CommandInput<'intent'>): CommandOutput
   const { folder, name } = input.intent
   const options = parse<TaskOptions>(textOf(store, task.id).options)
   if (options.destination.kind !== 'spool') {
-    const by = reservePath(store, pathKey(folder, name), task.id)
+    const by = takePath(store, task.id, pathKey(folder, name))
     if (by !== undefined) return { found: 'busy', by }
-    store.run('delete from destination where task = ? and path <> ?', task.id, pathKey(folder, name))
   }
   const stored: StoredIntent = { boot: currentBoot(store), intent: input.intent }
   settle(work, task, { running: 'publishing', intent: JSON.stringify(stored) }, input.at)

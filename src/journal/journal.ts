@@ -15,6 +15,7 @@ import type {
   Delivered,
   DeliveredBefore,
   Part,
+  Place,
   PartIdentity,
   PublishIntent,
   Representation,
@@ -369,13 +370,16 @@ export interface Commands {
       readonly response: ResponseJson
       readonly representation: Representation
       /** Names to try in turn (keepBoth, folder). */
-      readonly destination: { readonly folder: string; readonly names: readonly string[] } | 'spool'
+      readonly destination:
+        | { readonly folder: string; readonly names: readonly string[]; readonly place?: Place | undefined }
+        | 'spool'
       readonly part: { readonly folder: string; readonly name: string }
       /** The part of the assignment goes on; false: it starts from zero. */
       readonly adopt: boolean
     }
     output:
-      | { readonly found: 'reserved'; readonly name: string }
+      /** `alike`: another live task's name in this folder is the same one where names fold. */
+      | { readonly found: 'reserved'; readonly name: string; readonly alike?: TaskId }
       | { readonly found: 'busy'; readonly by: TaskId }
       | Fenced
   }

@@ -73,6 +73,7 @@ create table event(
   time integer not null, deliveries integer not null default 0, primary key(session, sequence)) without rowid;
 create index event_task on event(task) where task is not null;
 
+-- Also rows that are no path: see places.
 create table destination(path text primary key, task integer not null) without rowid;
 create index destination_task on destination(task);
 create table dependency(needs integer not null, task integer not null, primary key(needs, task)) without rowid;

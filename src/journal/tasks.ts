@@ -7,6 +7,7 @@ import type { TaskId } from '../contract/words.ts'
 import type { CommandInput, CommandOutput, Moment } from './journal.ts'
 import { dependencyError, endTask } from './endings.ts'
 import { pathKey } from './files.ts'
+import { reserve } from './places.ts'
 import { enter, laneOf, settle } from './lanes.ts'
 import { findRecord, findTask, maybe, parse, recordOf, textOf, type RecordRow, type TaskOptions } from './records.ts'
 import type { SessionRow, TaskRow } from './rows.ts'
@@ -236,16 +237,6 @@ function reserveAtEnqueue(store: Store, row: TaskRow, path: string, task: Pick<N
     `Task ${busy} has not ended and writes to the same file (${path.replace('\0', '/')}). Nothing was added.`,
     { task: busy },
   )
-}
-
-/** Reserves a path for a task. @returns the task that has it already */
-export function reserve(store: Store, path: string, task: number): TaskId | undefined {
-  if (store.run('insert or ignore into destination values (?, ?)', path, task) > 0) return undefined
-  const holder = store.get<{ id: number; uid: TaskId }>(
-    'select task.id, uid from destination join task on task.id = destination.task where path = ?',
-    path,
-  )
-  return holder === undefined || holder.id === task ? undefined : holder.uid
 }
 
 /** The part, with its bytes and what proves them, goes over to the new task; the old one keeps its history. */

@@ -29,19 +29,19 @@ export function createReport(parts: ReportParts): Report {
   const { task, fence } = parts.started
   const own = (): { task: string; fence: number; at: ReturnType<typeof now> } => ({ task, fence, at: now(clock) })
   return {
-    reserve: async ({ folder, names, part, ...facts }) => {
+    reserve: async ({ folder, place, names, part, ...facts }) => {
       await parts.writes(part)
       const answer = await recording.record(() =>
         journal.reserve({
           ...own(),
           ...facts,
           part,
-          destination: assignment.spooled ? 'spool' : { folder, names },
+          destination: assignment.spooled ? 'spool' : { folder, names, place },
         }),
       )
       switch (answer?.found) {
         case 'reserved':
-          return { name: answer.name }
+          return { name: answer.name, ...(answer.alike !== undefined && { alike: answer.alike }) }
         case 'busy':
           return { busyWith: answer.by }
         case 'fenced':

@@ -8,6 +8,7 @@ import type {
   DeliveredBefore,
   Part,
   PartIdentity,
+  Place,
   PublishIntent,
   Representation,
   RestartCause,
@@ -66,10 +67,20 @@ export interface Report {
     readonly response: ResponseJson
     readonly representation: Representation
     readonly folder: string
+    /** The folder itself. */
+    readonly place?: Place
     readonly names: readonly string[]
     readonly part: { readonly folder: string; readonly name: string }
     readonly adopt: boolean
-  }): Promise<{ readonly name: string } | { readonly busyWith: TaskId } | Fenced>
+  }): Promise<
+    | {
+        readonly name: string
+        /** Has a name there that is the same one if the file system folds names. */
+        readonly alike?: TaskId
+      }
+    | { readonly busyWith: TaskId }
+    | Fenced
+  >
   resumed(facts: {
     readonly offset: number
     readonly total?: number

@@ -191,3 +191,28 @@ test('a partial file that another program replaced by one with the same bytes is
   assert.equal(server.requestsFor('/replaced.bin').at(-1)!.headers['range'], undefined)
   assert.deepEqual(readdirSync(folder), ['replaced.bin'])
 })
+
+test(
+  'one folder mounted at two places: a second live task for the same file is refused by name, whichever path it takes',
+  { skip: needs('mounts') },
+  async () => {
+    const [folder, other] = [stage.path('here'), stage.path('there')]
+    await Promise.all([mkdir(folder), mkdir(other)])
+    using _mounted = mounted('--bind', folder, other)
+    const first = await halfWay('/twice.bin', folder)
+    const thrown: unknown = await app
+      .run(
+        async ({ session }, address, to) => void (await (await session.download(address, { to })).finished()),
+        server.file('/second.bin', { size }),
+        join(other, 'twice.bin'),
+      )
+      .catch((error: unknown) => error)
+    assert.ok(thrown instanceof ThrownThere, String(thrown))
+    assert.equal(thrown.code, 'DESTINATION_BUSY')
+    assert.ok(thrown.message.includes(first), thrown.message)
+    server.release()
+    await stage.event('didComplete', ({ task, fields }) => task === first && fields['error'] === undefined)
+    assert.equal(await stage.digest(join(other, 'twice.bin')), server.digest('/twice.bin'))
+    assert.deepEqual(readdirSync(folder), ['twice.bin'])
+  },
+)

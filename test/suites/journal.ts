@@ -347,6 +347,41 @@ export function journalSuite(form: string, open: OpenJournal): void {
       assert.deepEqual(await s.reserve(attempts[0]!, wanted), { found: 'reserved', name: 'f' })
     })
 
+    check('one folder by two paths is one place: a name there is given to one live task', async (s) => {
+      const { session } = await s.owned()
+      const ids = await s.add(session, {}, {}, {})
+      const attempts = await Promise.all(ids.map((id) => s.start(id)))
+      const place = { device: '7', inode: '12' }
+      const at = (folder: string, ...names: readonly string[]) => ({ destination: { folder, names, place } })
+      assert.deepEqual(await s.reserve(attempts[0]!, at('/d', 'f')), { found: 'reserved', name: 'f' })
+      assert.deepEqual(await s.reserve(attempts[1]!, at('/mounted', 'f')), { found: 'busy', by: ids[0] })
+      assert.deepEqual(await s.reserve(attempts[1]!, at('/mounted', 'f', 'f (1)')), {
+        found: 'reserved',
+        name: 'f (1)',
+      })
+      assert.deepEqual(await s.reserve(attempts[0]!, at('/d', 'f')), { found: 'reserved', name: 'f' })
+      const elsewhere = { destination: { folder: '/mounted', names: ['f'], place: { device: '7', inode: '13' } } }
+      assert.deepEqual(await s.reserve(attempts[2]!, elsewhere), { found: 'reserved', name: 'f' })
+      await s.finish(attempts[0]!)
+      assert.deepEqual(await s.reserve(attempts[1]!, at('/third', 'f')), { found: 'reserved', name: 'f' })
+    })
+
+    check('a name that is the same one where names fold is told, and others are not', async (s) => {
+      const { session } = await s.owned()
+      const ids = await s.add(session, {}, {}, {}, {})
+      const attempts = await Promise.all(ids.map((id) => s.start(id)))
+      const place = { device: '7', inode: '12' }
+      const at = (name: string) => ({ destination: { folder: '/d', names: [name], place } })
+      const name = 'R\u00e9sum\u00e9.PDF'
+      assert.deepEqual(await s.reserve(attempts[0]!, at(name)), { found: 'reserved', name })
+      const other = 're\u0301sume\u0301.pdf'
+      assert.deepEqual(await s.reserve(attempts[1]!, at(other)), { found: 'reserved', name: other, alike: ids[0] })
+      const longer = `${name}.gz`
+      assert.deepEqual(await s.reserve(attempts[2]!, at(longer)), { found: 'reserved', name: longer })
+      const otherFolder = { destination: { folder: '/e', names: [name], place: { device: '8', inode: '12' } } }
+      assert.deepEqual(await s.reserve(attempts[3]!, otherFolder), { found: 'reserved', name })
+    })
+
     check('an intent takes the name that it publishes, unless another task has it', async (s) => {
       const { session } = await s.owned()
       const destination = { kind: 'folder' as const, folder: '/d' }

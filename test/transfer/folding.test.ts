@@ -4,11 +4,13 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Report } from '../../src/transfer/assignment.ts'
 import { FileFailure, type FileSystem, type Folder } from '../../src/world/file-system.ts'
 import { stallAfter } from '../../src/testing/index.ts'
 import { Bench, expectKind } from './support/bench.ts'
 
 const size = 300_000
+const other = '01JDFK3Z8Q0123456789OTHERS'
 const fold = (name: string): string => name.normalize('NFC').toLowerCase()
 
 function folding(files: FileSystem): FileSystem {
@@ -39,6 +41,31 @@ function view(folder: Folder): Folder {
     close: () => folder.close(),
   }
 }
+
+for (const [folds, what] of [
+  [true, 'is refused where names fold, and leaves nothing'],
+  [false, 'is another file where they do not'],
+] as const)
+  test(`a name in another case than that of a live task ${what}`, async () => {
+    await using bench = await Bench.open()
+    const url = bench.server.file('/a', { size, etag: '"v1"' })
+    const files = folds ? folding(bench.world.files) : bench.world.files
+    const reserve: Report['reserve'] = async (facts) => {
+      const granted = await bench.report().reserve(facts)
+      assert.ok(facts.place !== undefined)
+      return granted === 'fenced' || 'busyWith' in granted ? granted : { ...granted, alike: other }
+    }
+    const outcome = await bench.run(url, { name: 'Report.pdf' }, { world: { files }, report: { reserve } })
+    if (!folds) {
+      expectKind(outcome, 'finished')
+      return
+    }
+    const failed = expectKind(outcome, 'failed')
+    assert.equal(failed.error.code, 'DESTINATION_BUSY')
+    assert.deepEqual(failed.failure, { kind: 'final' })
+    assert.ok(failed.error.message.includes(other), failed.error.message)
+    assert.deepEqual(await bench.names(), [])
+  })
 
 for (const [what, old, name] of [
   ['in another case', 'Report.PDF', 'report.pdf'],

@@ -5,6 +5,7 @@
 import type { ByteRanges } from '../../contract/bytes.ts'
 import { LonghaulError } from '../../contract/errors.ts'
 import { maskUrl, type ResponseJson } from '../../contract/task.ts'
+import type { TaskId } from '../../contract/words.ts'
 import type { Assignment, Outcome, Report } from '../assignment.ts'
 import { asEnding, AttemptFailed, AttemptFenced, AttemptStopped, unfenced } from '../endings.ts'
 import { candidateNames, checkPlace, destinationBusy, openDestination } from '../files/destination.ts'
@@ -139,7 +140,7 @@ async function receive(begun: Attempt, opening: Received, kept: Kept | undefined
       : await attempt.world.room.take(folder, needed, () => attempt.progress.bytes - there)
   if (!assignment.spooled && (await checkPlace(folder, wanted, assignment.ifExists)) === 'skip')
     return await skipped(attempt, wanted, answer.response)
-  const { name, partFileName } = await reserve(attempt, opening, wanted, continued)
+  const { name, partFileName, alike } = await reserve(attempt, opening, wanted, continued)
 
   // Where kept bytes were given up, that is recorded; a crash here leaves a file that the journal owes.
   if (continued === undefined) await kept?.part.discard()
@@ -147,6 +148,10 @@ async function receive(begun: Attempt, opening: Received, kept: Kept | undefined
   const part = adopted ?? (await PartFile.create(folder, partFileName))
   const verification = new Verification(attempt, part, answer.response, representation)
   try {
+    if (alike !== undefined && (await part.isNamedInAnyCase())) {
+      if (adopted === undefined) await part.discard()
+      throw destinationBusy(folder, name, alike)
+    }
     attempt.progress.transferring(there, total)
     if (opening.kind === 'continued' && continued !== undefined) {
       if (adopted === undefined)
@@ -221,7 +226,7 @@ async function reserve(
   { answer, representation }: Received,
   wanted: string,
   continued: Kept | undefined,
-): Promise<{ readonly name: string; readonly partFileName: string }> {
+): Promise<{ readonly name: string; readonly partFileName: string; readonly alike: TaskId | undefined }> {
   const { assignment, folder, report } = attempt
   const names = assignment.spooled ? [wanted] : await candidateNames(folder, wanted, assignment.ifExists)
   const adopt = continued?.elsewhere === false
@@ -231,6 +236,7 @@ async function reserve(
       response: answer.response,
       representation,
       folder: assignment.folder,
+      place: { device: folder.identity.device, inode: folder.identity.inode },
       names,
       part: { folder: assignment.folder, name: partFileName },
       adopt,
@@ -238,7 +244,7 @@ async function reserve(
   )
   if ('busyWith' in granted) throw destinationBusy(folder, wanted, granted.busyWith)
   // Nobody else writes to the spool, so the journal grants no name there.
-  return { name: assignment.spooled ? wanted : granted.name, partFileName }
+  return { name: assignment.spooled ? wanted : granted.name, partFileName, alike: granted.alike }
 }
 
 /** What is written is kept when the attempt ends early, also when it is stopped; unless what is written is of no use. */

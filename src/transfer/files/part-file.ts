@@ -153,6 +153,12 @@ export class PartFile {
     return this.#file.look()
   }
 
+  /** Whether its name leads to it in another case as well: the file system folds names. */
+  async isNamedInAnyCase(): Promise<boolean> {
+    const found = await this.folder.look(this.name.toUpperCase())
+    return found !== undefined && isSameFile(this.identity, found)
+  }
+
   /** Bytes after `size` were written by an attempt that could not count them. */
   async trim(size: number): Promise<void> {
     if ((await this.#file.look()).size > size) await this.#file.resize(size)
