@@ -45,6 +45,7 @@ export class Connection {
     // After an answer that does not keep the connection, undici puts what it did not parse back into the socket that it
     // has just destroyed, where nobody sees it. It is the only sign that more came than was announced.
     const { socket } = line
+    socket.on('timeout', () => this.destroy())
     const unshift = socket.unshift.bind(socket)
     socket.unshift = (chunk: unknown, encoding?: BufferEncoding) => {
       this.#leftover = chunk instanceof Uint8Array ? chunk.length : 0
@@ -152,10 +153,16 @@ export class Connection {
 
   /** While idle it must not keep the process alive. */
   ref(): void {
+    this.#line.socket.setTimeout(0)
     this.#line.tcp.ref()
   }
 
   unref(): void {
+    if (this.#client === undefined) {
+      // No undici looks after it: neither how long it is idle, nor whether the peer goes.
+      this.#line.socket.setTimeout(this.#options.idleMs)
+      this.flow()
+    }
     this.#line.tcp.unref()
   }
 

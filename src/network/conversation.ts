@@ -85,6 +85,8 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, Taker
   #settled = false
   /** The body goes past undici. */
   #past = false
+  /** The sink's memory that the next read goes to. */
+  #lent: Uint8Array | undefined
 
   constructor(options: ConversationOptions) {
     this.#options = options
@@ -222,17 +224,21 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, Taker
   // ---------------------------------------------------------------------------------------- for a body that goes past undici
 
   room(): Uint8Array | undefined {
+    this.#lent = undefined
     if (this.#sinkIsBusy || this.#queue.length > 0 || this.#outcome !== undefined) return undefined
     // Whatever comes behind the body must not be written over what the sink takes next.
-    return this.#sink?.room?.()?.subarray(0, this.#left)
+    this.#lent = this.#sink?.room?.()?.subarray(0, this.#left)
+    return this.#lent
   }
 
   bytes(bytes: Uint8Array): boolean {
     if (this.#outcome !== undefined || this.#ending) return false
-    const ours = bytes.subarray(0, this.#left)
-    const excess = bytes.byteLength - ours.byteLength
+    const came = bytes.subarray(0, this.#left)
+    const excess = bytes.byteLength - came.byteLength
+    // What is not in the sink's own room is in memory of all sockets, and a sink may hold it until its promise settles.
+    const ours = came.buffer === this.#lent?.buffer ? came : Buffer.from(came)
     this.#bytes += ours.byteLength
-    if (this.#sink === undefined || this.#sinkIsBusy || this.#queue.length > 0) this.#queue.push(Buffer.from(ours))
+    if (this.#sink === undefined || this.#sinkIsBusy || this.#queue.length > 0) this.#queue.push(ours)
     else this.#deliver(this.#sink, ours)
     if (this.#left === 0) this.#pastEnded(excess)
     return this.#outcome === undefined && !this.#sinkIsBusy && this.#queue.length === 0
@@ -291,9 +297,14 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, Taker
       return
     }
     this.#outcome = { end }
-    if (this.#connection.usable) this.#options.release()
+    if (this.#connection.usable && !this.#saysClose()) this.#options.release()
     else this.#connection.destroy()
     this.#advance()
+  }
+
+  /** RFC 9112 §9.6. undici heeds it itself; a body that went past it is not followed by it. */
+  #saysClose(): boolean {
+    return this.head.headers.some(([name, value]) => name === 'connection' && /(?:^|,)\s*close\s*(?:,|$)/i.test(value))
   }
 
   #tooLong(): void {

@@ -1,6 +1,8 @@
 /** A large body for a sink that lends memory goes past undici; it must be as right as one that does not. */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { createTransport } from '../../src/network/transport.ts'
@@ -176,4 +178,94 @@ test('a sink that throws ends a body in lent memory with what it threw', async (
     { room: () => room },
   )
   await assert.rejects(ask(server, { size: 64 * mib }, sink), wrong)
+})
+
+/** Says what each connection of it hears, in its own words. */
+async function raw(
+  answer: (path: string, socket: Socket) => void,
+): Promise<{ readonly origin: string; readonly connections: () => number } & AsyncDisposable> {
+  let connections = 0
+  const sockets = new Set<Socket>()
+  const server = createServer((socket) => {
+    connections++
+    sockets.add(socket)
+    socket.on('error', () => {})
+    socket.on('close', () => sockets.delete(socket))
+    socket.on('data', (head) => answer(/^GET (\S+)/.exec(String(head))![1]!, socket))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    connections: () => connections,
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}
+
+const large = 300 * 1024
+
+function body(fields = ''): Buffer {
+  return Buffer.concat([
+    Buffer.from(`HTTP/1.1 200 OK\r\nContent-Length: ${large}\r\n${fields}\r\n`),
+    Buffer.alloc(large),
+  ])
+}
+
+async function get(transport: Transport, url: string, take: BodySink): Promise<BodyEnd> {
+  const exchange = await transport.open({ url, method: 'GET', headers: [] }, new AbortController().signal)
+  return exchange.receive(take)
+}
+
+test('bytes behind a body in lent memory never answer the next request, however late its last bytes were taken', async () => {
+  const behind = Promise.withResolvers<void>()
+  await using server = await raw((path, socket) => {
+    if (path === '/small') {
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhonest')
+      return
+    }
+    socket.write(body())
+    socket.write('HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nPOISON', () => behind.resolve())
+  })
+  const transport = createTransport()
+  const room = Buffer.alloc(mib)
+  let came = 0
+  const late: BodySink = Object.assign(
+    (bytes: Uint8Array) => {
+      came += bytes.byteLength
+      return came === large ? behind.promise : undefined
+    },
+    { room: () => room },
+  )
+  await get(transport, `${server.origin}/large`, late).catch(() => {})
+  let said = ''
+  await get(transport, `${server.origin}/small`, (bytes) => {
+    said += Buffer.from(bytes).toString()
+    return undefined
+  })
+  assert.equal(said, 'honest')
+  await transport.close()
+})
+
+test('a server that says that it closes behind a body in lent memory is taken at its word', async () => {
+  await using server = await raw((_path, socket) => socket.write(body('Connection: close\r\n')))
+  const transport = createTransport()
+  for (let i = 0; i < 2; i++) await get(transport, `${server.origin}/large`, new Lender(() => 0).sink)
+  assert.equal(server.connections(), 2)
+  await transport.close()
+})
+
+test('a connection that served a body in lent memory is closed when it has been idle for its time', async () => {
+  const closed = Promise.withResolvers<void>()
+  await using server = await raw((_path, socket) => {
+    socket.on('end', () => closed.resolve())
+    socket.write(body())
+  })
+  const transport = createTransport({ idleMs: 100 })
+  await get(transport, `${server.origin}/large`, new Lender((call) => call % 2).sink)
+  await closed.promise
+  await transport.close()
 })

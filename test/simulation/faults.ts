@@ -62,6 +62,32 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     replace: ['claims.find(({ algorithm, hex }) => digests.get(algorithm) !== hex)', 'claims.find(() => false)'],
   },
 
+  // ---------------------------------------------------------------- several connections
+  {
+    name: 'joined-range-not-judged',
+    says: 'What a further connection sends is laid whatever it says of itself.',
+    file: 'src/transfer/download/joining.ts',
+    replace: [
+      `if (judgement.fits) return { kind: 'joined', answer, to: judgement.to }`,
+      `if (judgement.fits || to > 0) return { kind: 'joined', answer, to: judgement.fits ? judgement.to : to }`,
+    ],
+  },
+  {
+    name: 'holes-forgotten',
+    says: 'A download goes on behind the last byte that is there, whatever is missing before.',
+    file: 'src/transfer/download/pieces.ts',
+    replace: [
+      'this.#free = missing(had, total ?? Infinity)',
+      'this.#free = missing(had.length === 0 ? had : [[0, had.at(-1)![1]]], total ?? Infinity)',
+    ],
+  },
+  {
+    name: 'rest-of-a-broken-connection-forgotten',
+    says: 'What a connection that broke off had still to fetch is fetched by nobody.',
+    file: 'src/transfer/download/pieces.ts',
+    replace: ['if (held.position < held.to) this.#free = withRange(this.#free, held.position, held.to)', ''],
+  },
+
   // ---------------------------------------------------------------- publishing
   {
     name: 'rename-before-intent',

@@ -11,7 +11,10 @@ import {
   withEtag,
   wrongContentRange,
 } from '../../src/testing/index.ts'
+import { FileFailure } from '../../src/world/file-system.ts'
+import { settle, VirtualClock } from '../support/virtual-clock.ts'
 import { Bench, expectKind } from './support/bench.ts'
+import { watchedFiles } from './support/watched-files.ts'
 
 const mebibyte = 1024 * 1024
 const size = 20 * mebibyte
@@ -178,4 +181,52 @@ test('bytes of two representations never meet, whichever of several connections 
     expectKind(await bench.run(url, several), 'finished')
     assert.ok((await bench.read()).equals(bench.server.bytes('/a.bin')))
   }
+})
+
+test('a bandwidth limit over several connections that share their memory for reading leaves every byte right', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file('/a.bin', { size, etag: '"v1"' })
+  const policy = { ...several.policy, bandwidthLimit: 40_000_000 }
+  expectKind(await bench.run(url, { policy }), 'finished')
+  assert.ok((await bench.read()).equals(bench.server.bytes('/a.bin')))
+})
+
+for (const reason of ['input/output', 'too many open files', 'busy'] as const)
+  test(`one write that fails with "${reason}" leaves no hole, whichever it is`, async () => {
+    for (const nth of [0, 4, 9]) {
+      await using bench = await Bench.open()
+      const url = bench.server.file('/a.bin', { size, etag: '"v1"' })
+      let writes = 0
+      const files = watchedFiles(bench.world.files, {
+        before: (call, name) => {
+          if (call === 'file write' && writes++ === nth) throw new FileFailure(reason, name)
+        },
+      })
+      expectKind(await bench.run(url, several, { world: { files } }), 'failed')
+      expectKind(await bench.run(url, several), 'finished')
+      assert.ok((await bench.read()).equals(bench.server.bytes('/a.bin')))
+    }
+  })
+
+test('a server that answers nobody else before the first has ended costs two seconds, not a stall timeout', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file('/a.bin', {
+    size,
+    etag: '"v1"',
+    script: [{}, stallBeforeHead(), stallBeforeHead(), stallBeforeHead()],
+  })
+  const clock = new VirtualClock()
+  const began = clock.steady()
+  const stallMs = 60 * 60_000
+  let over = false
+  const running = bench.run(url, { policy: { ...several.policy, stallMs } }, { world: { clock } }).finally(() => {
+    over = true
+  })
+  while (!over) {
+    await settle()
+    await clock.advance(50)
+  }
+  expectKind(await running, 'finished')
+  assert.ok(clock.steady() - began < stallMs)
+  assert.ok((await bench.read()).equals(bench.server.bytes('/a.bin')))
 })

@@ -1,4 +1,5 @@
 /** The lane for servers that speak nothing but HTTP/2 (`choice.ts` says which those are). */
+import { LonghaulError } from '../../contract/errors.ts'
 import type { TLSSocket } from 'node:tls'
 import { type Exchange, NetworkFailure, type Outgoing } from '../../world/transport.ts'
 import type { Connections } from '../connections.ts'
@@ -29,15 +30,23 @@ export async function openHttp2(
   )
   const converse = (session: Session): Http2Exchange => {
     const abort = (): void => exchange.abort()
-    const exchange = new Http2Exchange({
-      session,
-      method: request.method,
-      headers,
-      fetchStartMs,
-      maximumHeadBytes: lane.maximumHeadBytes,
-      release: () => lane.sessions.give(key, session),
-      over: () => signal.removeEventListener('abort', abort),
-    })
+    let exchange: Http2Exchange
+    try {
+      exchange = new Http2Exchange({
+        session,
+        method: request.method,
+        headers,
+        fetchStartMs,
+        maximumHeadBytes: lane.maximumHeadBytes,
+        release: () => lane.sessions.give(key, session),
+        over: () => signal.removeEventListener('abort', abort),
+      })
+    } catch (cause) {
+      // Node refuses a field that it takes for wrong, such as one that may stand once and stands twice.
+      session.destroy()
+      const said = cause instanceof Error ? cause.message : String(cause)
+      throw new LonghaulError('INVALID_ARGUMENT', `The request cannot be sent over HTTP/2: ${said}.`, { cause })
+    }
     signal.addEventListener('abort', abort, { once: true })
     return exchange
   }

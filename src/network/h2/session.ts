@@ -69,6 +69,7 @@ export class Session {
     // Until it has heard that we want none, a server may promise something.
     this.#session.on('stream', (pushed) => pushed.on('error', () => {}).close())
     this.#session.on('close', () => line.tcp.destroy())
+    this.#session.on('timeout', () => this.destroy())
   }
 
   /** Requests sent on it, the running one included. */
@@ -98,7 +99,7 @@ export class Session {
   }
 
   unref(): void {
-    this.#session.setTimeout(this.#idleMs, () => this.destroy())
+    this.#session.setTimeout(this.#idleMs)
     this.#line.tcp.unref()
   }
 

@@ -7,6 +7,7 @@
  * One that breaks off leaves its rest to the others. All is lost when the last one has broken off.
  */
 import type { ByteRanges, Representation } from '../../contract/bytes.ts'
+import { FileFailure } from '../../world/file-system.ts'
 import { asEnding, AttemptFailed, AttemptStopped } from '../endings.ts'
 import type { Answer } from '../http/request.ts'
 import type { OriginFact, OriginFacts } from '../origins.ts'
@@ -36,6 +37,8 @@ export interface ConnectionsFacts {
 
 /** Restarts without gain after which one connection alone fetches the file. */
 const unstable = 3
+/** How long the first waits at the end of its piece for another to be answered. */
+const patienceMs = 2000
 
 export class Connections {
   readonly #attempt: Attempt
@@ -49,6 +52,8 @@ export class Connections {
   /** Ends those that joined. */
   readonly #end = new AbortController()
   #running = 0
+  /** Those of them that were told to end. */
+  readonly #leaving = new Set<AbortController>()
   /** Questions for a further one that are not answered yet, before the first has shown that ranges work. */
   #undecided = 0
   #decision = Promise.withResolvers<void>()
@@ -113,7 +118,11 @@ export class Connections {
   async goesOn(claim: Claim): Promise<boolean> {
     while (!this.#pieces.extend(claim)) {
       if (this.#joins > 0 || this.#undecided === 0) return false
+      // It may be that the server answers nobody else before the first has ended.
+      const { clock } = this.#attempt.world
+      const patience = clock.timer(clock.steady() + patienceMs, () => this.#takeBack())
       await this.#decision.promise
+      patience.cancel()
     }
     return this.#fatal === undefined
   }
@@ -128,13 +137,19 @@ export class Connections {
       const stop = new AbortController()
       const release = this.#attempt.report.more(() => {
         // The last one is the task's own, whichever it was; it goes on without the permit.
-        if (this.#running > 1) stop.abort()
-        else release?.()
+        if (this.#running - this.#leaving.size > 1) {
+          this.#leaving.add(stop)
+          stop.abort()
+        } else release?.()
       })
       if (release === undefined) return
       const claim = this.#pieces.next(this.#now())
       if (claim === undefined) return release()
-      void this.#join(claim, AbortSignal.any([stop.signal, this.#end.signal]), release)
+      const left = (): void => {
+        this.#leaving.delete(stop)
+        release()
+      }
+      void this.#join(claim, AbortSignal.any([stop.signal, this.#end.signal]), left)
     }
   }
 
@@ -190,6 +205,12 @@ export class Connections {
     }
   }
 
+  /** The questions that nobody has answered are given up: the first one fetches it all. */
+  #takeBack(): void {
+    this.#crew.alone()
+    this.#end.abort()
+  }
+
   /** `undefined`: the server gave no such range; somebody else may. */
   async #ask(claim: Claim, signal: AbortSignal): Promise<Giving | undefined> {
     const { joining, representation } = this.#facts
@@ -226,6 +247,8 @@ export class Connections {
 
   #broke(thrown: unknown, signal: AbortSignal | undefined): void {
     if (this.#fatal !== undefined) return
+    // What a disk refused of one was taken of its claim already, and nobody would fetch it again.
+    if (thrown instanceof FileFailure) return this.fail(thrown)
     if (signal?.aborted === true && !this.#attempt.signal.aborted) return
     const ending = asEnding(thrown)
     // Whatever is not the network's fault would befall the others as well. Where more came than was announced, nobody knows

@@ -50,7 +50,7 @@ export async function join(
     const judgement = judgePartial(known, from, answer.headers, asked, facts.digest)
     if (judgement.fits) return { kind: 'joined', answer, to: judgement.to }
     answer.close()
-    return { kind: 'no range', failure: noRange(answer, judgement.why), lied: judgement.because === 'cannot go on' }
+    return { kind: 'no range', failure: noRange(answer, judgement.why), lied: judgement.lied }
   }
   if (status < 400) {
     answer.close()

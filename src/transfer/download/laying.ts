@@ -132,8 +132,10 @@ export class Laying {
       verification.advance(prefixLength(this.#ranges))
     })
     this.#segments.add(segment)
+    /** What it holds is taken of the claim already, also when the answer was broken off meanwhile. */
+    let held: Promise<void> | undefined
     try {
-      const sink: BodySink = Object.assign((bytes: Uint8Array) => this.#take(giving, segment, bytes), {
+      const sink: BodySink = Object.assign((bytes: Uint8Array) => (held = this.#take(giving, segment, bytes)), {
         room: () => segment.room(),
       })
       const end = await answer.receive(sink)
@@ -141,6 +143,7 @@ export class Laying {
       verification.heard(end.trailers)
       this.#concluded(giving, end)
     } catch (thrown) {
+      await held?.catch(() => {})
       await segment.flush()
       if (thrown !== enough) throw thrown
     } finally {
@@ -196,7 +199,9 @@ export class Laying {
   }
 
   #isWhole(): boolean {
-    if (this.#facts.representation.total !== undefined) return this.#connections.complete
+    const { total } = this.#facts.representation
+    // That every byte was taken does not say yet that every one was written.
+    if (total !== undefined) return this.#connections.complete && prefixLength(this.#ranges) >= total
     return this.#ended !== undefined && this.#connections.failure === undefined
   }
 

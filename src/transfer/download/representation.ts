@@ -75,7 +75,8 @@ export function canContinue(known: Representation, digestExpected: 'digest expec
 
 export type Judgement =
   | { readonly fits: true; readonly proof: Proof; readonly total: number; readonly to: number }
-  | { readonly fits: false; readonly why: string; readonly because: RestartCause }
+  /** `lied`: what it sent is not the range that it was asked for. */
+  | { readonly fits: false; readonly why: string; readonly because: RestartCause; readonly lied: boolean }
 
 /**
  * Judges a 206 against what is kept. `asked` says how it was asked: with If-Range, or with a plain Range because the server
@@ -88,25 +89,26 @@ export function judgePartial(
   asked: 'if-range' | 'plain range',
   digestExpected: 'digest expected' | 'no digest',
 ): Judgement {
-  const no = (why: string): Judgement => ({ fits: false, why, because: 'cannot go on' })
-  const other = (why: string): Judgement => ({ fits: false, why, because: 'bytes changed' })
+  const no = (why: string): Judgement => ({ fits: false, why, because: 'cannot go on', lied: false })
+  const lie = (why: string): Judgement => ({ fits: false, why, because: 'cannot go on', lied: true })
+  const other = (why: string): Judgement => ({ fits: false, why, because: 'bytes changed', lied: false })
   const etag = field(headers, 'etag')
   // First: however broken the rest is, this alone shows a change.
   if (known.etag !== undefined && etag !== undefined && known.etag !== etag)
     return other('the ETag on the server is another one now')
   if (differ(known.digest, announcedDigest(headers))) return other('the digest on the server is another one now')
   if (/^multipart\/byteranges/i.test(field(headers, 'content-type') ?? ''))
-    return no('the server answered in many parts')
+    return lie('the server answered in many parts')
   if (isCoded(headers)) return no('the server coded the range')
   const range = parseContentRange(field(headers, 'content-range'))
-  if (range === undefined || 'unsatisfied' in range) return no('the server did not say which range it sent')
-  if (range.from !== offset) return no(`the server sent the range from ${range.from} instead of ${offset}`)
+  if (range === undefined || 'unsatisfied' in range) return lie('the server did not say which range it sent')
+  if (range.from !== offset) return lie(`the server sent the range from ${range.from} instead of ${offset}`)
   if (range.total === undefined) return no('the server did not say how long the whole is')
   if (known.total !== undefined && range.total !== known.total)
     return other(`the file on the server now has ${range.total} bytes instead of ${known.total}`)
   const length = contentLength(headers)
   if (length !== undefined && length !== range.to - range.from)
-    return no('the length of the answer contradicts its range')
+    return lie('the length of the answer contradicts its range')
 
   const lastModified = field(headers, 'last-modified')
   const fitting = (proof: Proof): Judgement => ({ fits: true, proof, total: range.total ?? 0, to: range.to })

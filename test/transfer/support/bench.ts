@@ -236,12 +236,14 @@ function counting(transport: Transport, handed: (bytes: number) => void): Transp
           return exchange.facts
         },
         close: () => exchange.close(),
-        receive: (sink) =>
-          exchange.receive((bytes) => {
+        receive: (sink) => {
+          const take = (bytes: Uint8Array): Promise<void> | undefined => {
             const taken = sink(bytes)
             handed(bytes.byteLength)
             return taken
-          }),
+          }
+          return exchange.receive(sink.room === undefined ? take : Object.assign(take, { room: sink.room }))
+        },
       }
     },
     close: () => transport.close(),
