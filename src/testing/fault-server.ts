@@ -71,7 +71,8 @@ export class FaultServer implements AsyncDisposable {
   readonly #counts = new Map<string, Count>()
   readonly #patterns = new Map<string, Pattern>()
   readonly #requests: RequestRecord[] = []
-  readonly #sockets = new Set<Socket>()
+  /** Each with what lies above TLS; itself where there is none. */
+  readonly #sockets = new Map<Socket, Socket>()
   readonly #watchers = new Set<() => void>()
   #server: Server | undefined
   #secureContext: SecureContext | undefined
@@ -230,9 +231,9 @@ export class FaultServer implements AsyncDisposable {
 
   /** Resets every connection; goes on listening. */
   resetAll(): void {
-    for (const socket of this.#sockets) {
+    for (const [socket, clear] of this.#sockets) {
       // Resetting one whose farewell is under way leaves a handle that Node waits for at exit, for ever (24.21).
-      if (socket.writableEnded) socket.destroy()
+      if (socket.writableEnded || clear.writableEnded) socket.destroy()
       else socket.resetAndDestroy()
     }
   }
@@ -267,7 +268,7 @@ export class FaultServer implements AsyncDisposable {
   // ------------------------------------------------------------------------------------------------------- how it does it
 
   #welcome(tcp: Socket): void {
-    this.#sockets.add(tcp)
+    this.#sockets.set(tcp, tcp)
     tcp.on('error', () => {})
     tcp.on('close', () => {
       this.#sockets.delete(tcp)
@@ -281,6 +282,7 @@ export class FaultServer implements AsyncDisposable {
       const secureContext = this.#secureContext
       clear = new TLSSocket(tcp, { isServer: true, secureContext })
       clear.on('error', () => tcp.destroy())
+      this.#sockets.set(tcp, clear)
     }
     let text = ''
     let turn = Promise.resolve<'open' | 'closed'>('open')

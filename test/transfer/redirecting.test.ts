@@ -1,0 +1,111 @@
+/** Section 8 of the contract, redirects: where they lead, how often, and what goes along, as servers see it on their sockets. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { FaultServer, redirect, stallAfter } from '../../src/testing/index.ts'
+import { CertifiedServer } from '../support/certified-server.ts'
+import { needs } from '../support/needs.ts'
+import { Bench, expectKind } from './support/bench.ts'
+import { filePath, firstBytes, severalBytes, smallPieces } from './support/several.ts'
+
+const secrets = [
+  ['Authorization', 'Bearer secret'],
+  ['Cookie', 'id=secret'],
+  ['Proxy-Authorization', 'Basic secret'],
+  ['X-Api-Key', 'secret'],
+  ['Referer', 'https://secret.test/'],
+] as const
+const harmless = [
+  ['Accept', 'text/plain'],
+  ['Accept-Language', 'de'],
+  ['User-Agent', 'me'],
+  ['Want-Content-Digest', 'sha-256=1'],
+] as const
+const headers = [...secrets, ...harmless]
+
+test('twenty redirects are followed, relative and absolute ones', async () => {
+  await using bench = await Bench.open()
+  bench.server.file('/20', { size: 10 })
+  for (let hop = 0; hop < 20; hop++)
+    bench.server.answers(`/${hop}`, redirect(hop % 2 === 0 ? `${hop + 1}` : bench.server.url(`/${hop + 1}`)))
+  const outcome = expectKind(await bench.run(bench.server.url('/0')), 'finished')
+  assert.equal(outcome.measure.redirects, 20)
+})
+
+for (const target of [
+  'ftp://127.0.0.1/x',
+  'file:///etc/passwd',
+  'data:text/plain,x',
+  'javascript:1',
+  'ws://127.0.0.1/',
+])
+  test(`a redirect to ${target} is not followed, and that is final`, async () => {
+    await using bench = await Bench.open()
+    const { error, failure } = expectKind(await bench.run(bench.server.answers('/x', redirect(target))), 'failed')
+    assert.equal(error.code, 'INSECURE_REDIRECT')
+    assert.deepEqual(failure, { kind: 'final' })
+    assert.deepEqual(await bench.names(), [])
+  })
+
+test(
+  'a redirect from https to http is not followed, and nothing is asked there',
+  { skip: needs('openssl') },
+  async () => {
+    await using bench = await Bench.open()
+    await using secure = await CertifiedServer.start({ certificate: 'good' })
+    const url = secure.answers('/x', redirect(bench.server.file('/plain', { size: 10 })))
+    const outcome = await bench.run(url, { policy: { tls: { ca: [secure.authority] } } })
+    assert.equal(expectKind(outcome, 'failed').error.code, 'INSECURE_REDIRECT')
+    assert.equal(bench.server.connections, 0)
+  },
+)
+
+test('on the way to another port every secret stays behind, what is harmless goes along, and what is named too', async () => {
+  await using bench = await Bench.open()
+  await using other = await FaultServer.start()
+  const url = bench.server.answers('/x', redirect(other.file('/y', { size: 10 })))
+  const policy = { keepHeadersAcrossOrigins: ['x-api-KEY'] }
+  expectKind(await bench.run(url, { headers, policy }), 'finished')
+  const here = await bench.server.received(1)
+  for (const [name, value] of headers) assert.equal(here.headers[name.toLowerCase()], value)
+  const there = await other.received(1)
+  for (const [name, value] of harmless) assert.equal(there.headers[name.toLowerCase()], value)
+  for (const [name] of secrets)
+    assert.equal(there.headers[name.toLowerCase()], name === 'X-Api-Key' ? 'secret' : undefined, name)
+})
+
+test('each further connection is asked for by way of the first address, and takes no secret to where that leads', async () => {
+  await using bench = await Bench.open()
+  await using other = await FaultServer.start()
+  bench.sizes = smallPieces
+  const target = other.file(filePath, { size: severalBytes, etag: '"v1"', script: [stallAfter(firstBytes)] })
+  let passes = 0
+  // As a signed address that is good for one question.
+  const url = bench.server.answers('/x', () => redirect(`${target}?pass=${++passes}`))
+  const running = bench.run(url, { headers, policy: { maximumSegments: 4 } })
+  const second = await other.received(2)
+  await other.until(() => second.bytesSent > 0, 'bytes over a further connection')
+  other.release()
+  expectKind(await running, 'finished')
+  assert.ok((await bench.read()).equals(other.bytes(filePath)))
+  assert.equal(new Set(other.requests.map(({ path }) => path)).size, other.requests.length)
+  assert.equal(second.headers['if-range'], '"v1"')
+  for (const request of other.requests)
+    for (const [name] of secrets) assert.equal(request.headers[name.toLowerCase()], undefined, name)
+})
+
+test('after 303 a POST becomes a GET; after 307 and 308 it stays one', async () => {
+  await using bench = await Bench.open()
+  const anew = { part: undefined, intent: undefined }
+  const methods: (readonly [number, string])[] = []
+  for (const code of [303, 307, 308]) {
+    bench.server.file('/y', { size: 10 })
+    const url = bench.server.answers(`/${code}`, redirect('/y', code))
+    expectKind(await bench.run(url, { ...anew, method: 'POST' }), 'finished')
+    methods.push([code, bench.server.requests.at(-1)!.method])
+  }
+  assert.deepEqual(methods, [
+    [303, 'GET'],
+    [307, 'POST'],
+    [308, 'POST'],
+  ])
+})
