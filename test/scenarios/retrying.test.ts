@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { BackgroundSession, type DownloadOptions, isLonghaulError, type LonghaulError } from 'longhaul'
 import {
   badChunk,
@@ -14,7 +15,9 @@ import {
   cutAfter,
   hugeHead,
   httpDate,
+  lie,
   malformedHead,
+  ok,
   other,
   raw,
   resetAfter,
@@ -165,3 +168,36 @@ test('a file that is another one each time it is asked for is given up as unstab
   assert.equal(error?.code, 'REPRESENTATION_UNSTABLE')
   assert.ok(asked >= 6, `asked ${asked} times`)
 })
+
+for (const [how, times] of [
+  ['once', 1],
+  ['each time', Infinity],
+] as const)
+  test(`a digest that is wrong ${how} over several connections is fetched once more, and no third time`, async () => {
+    const mebibyte = 1024 * 1024
+    const path = `/several-lie-${times}`
+    let wholes = 0
+    const step: Step = ({ headers }) => {
+      if (headers['range'] === undefined) return ++wholes > times ? ok() : stallAfter(mebibyte)
+      return wholes > times ? ok() : lie('other bytes')
+    }
+    server.file(path, { size: 9 * mebibyte, etag: '"v1"', afterwards: step })
+    const running = fetched(path, { expectedDigest: `sha-256:${server.digest(path)}` })
+    for (let attempt = 1; attempt <= Math.min(times, 2); attempt++) {
+      await server.until(() => isJoined(path, attempt, mebibyte), `a further connection in attempt ${attempt}`)
+      await setImmediate()
+      server.release()
+    }
+    const { error, attempts } = await running
+    assert.equal(error?.code, times === 1 ? undefined : 'DIGEST_MISMATCH')
+    if (times === 1) assert.equal(attempts, 2)
+    assert.equal(wholes, 2)
+  })
+
+/** The n-th whole answer stands still, and bytes came over a further connection. */
+function isJoined(path: string, n: number, stalledAt: number): boolean {
+  const requests = server.requestsFor(path)
+  const whole = requests.filter(({ headers }) => headers['range'] === undefined)[n - 1]
+  if (whole === undefined || whole.bytesSent < stalledAt) return false
+  return requests.some(({ number, bytesSent }) => number > whole.number && bytesSent > 0)
+}
