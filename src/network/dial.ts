@@ -32,6 +32,8 @@ export interface DialTarget {
   readonly way?: Way | undefined
   /** @default the system's */
   readonly lookup?: LookupFunction | undefined
+  /** As `Outgoing.checkAddress`. */
+  readonly checkAddress?: ((address: string) => void) | undefined
 }
 
 export type DialFacts = Pick<
@@ -121,11 +123,14 @@ export async function dial(target: DialTarget, timeoutMs: number, signal: AbortS
     facts.connectStartMs ??= Date.now()
   })
   let layer: Layer = plain(tcp)
+  let allowed: { readonly refusal?: unknown } = {}
 
   try {
     await once(tcp, 'connect', { signal: stop })
     if (tcp.localAddress !== undefined) facts.localAddress = tcp.localAddress
     if (tcp.remoteAddress !== undefined) facts.remoteAddress = tcp.remoteAddress
+    if (way === undefined) allowed = isAllowed(target, tcp.remoteAddress)
+    if ('refusal' in allowed) throw allowed.refusal
     if (way !== undefined) {
       layer = await open(tcp, way, { host, port, peer: address }, stop, (entered) => {
         phase = entered
@@ -148,6 +153,7 @@ export async function dial(target: DialTarget, timeoutMs: number, signal: AbortS
   } catch (error) {
     layer.socket.destroy()
     tcp.destroy()
+    if ('refusal' in allowed) throw allowed.refusal
     if (signal.aborted) throw abortedAt(phase, peer)
     if (tooLate.aborted) {
       const silent = `no answer within ${timeoutMs / 1000} s`
@@ -156,6 +162,15 @@ export async function dial(target: DialTarget, timeoutMs: number, signal: AbortS
         : new NetworkFailure('proxy failed', phase, `${nameOf(onTheWay.proxy)} gave ${silent}`, { cause: error })
     }
     throw onTheWay === undefined ? failureOf(error, phase, peer) : failureOnTheWay(error, phase, onTheWay.proxy)
+  }
+}
+
+function isAllowed({ checkAddress }: DialTarget, address: string | undefined): { readonly refusal?: unknown } {
+  try {
+    if (address !== undefined) checkAddress?.(address)
+    return {}
+  } catch (refusal) {
+    return { refusal }
   }
 }
 

@@ -108,6 +108,13 @@ async function openOnce(lane: GeneralLane, request: Outgoing, asking: Asking, si
 
   const kept = lane.connections.take(key)
   if (kept !== undefined && !signal.aborted) {
+    const { proxied, remoteAddress } = kept.facts
+    try {
+      if (!proxied && remoteAddress !== undefined) request.checkAddress?.(remoteAddress)
+    } catch (refusal) {
+      lane.connections.give(key, kept)
+      throw refusal
+    }
     const conversation = converse(kept)
     try {
       return await answered(conversation)

@@ -49,7 +49,11 @@ export function reachOf(reaching: Reaching, request: Outgoing, url: URL): Reach 
       const ofTheWay = proxy?.kind === 'https' ? await trust(ofProxy(request.tls)) : undefined
       const once = (authorization?: string): Promise<Line> => {
         const way = proxy && { proxy, trust: ofTheWay, tunnel: forwarding === undefined, authorization }
-        return dial({ host, port, protocol, trust: trusted, way, lookup, end }, connectTimeoutMs, signal)
+        return dial(
+          { host, port, protocol, trust: trusted, way, lookup, end, checkAddress: request.checkAddress },
+          connectTimeoutMs,
+          signal,
+        )
       }
       if (asked === undefined || forwarding !== undefined) return once()
       const uri = `${url.hostname}:${port}`

@@ -21,6 +21,11 @@ export interface Outgoing {
     /** `sha256/BASE64`; none: every chain that is trusted will do. */
     readonly pins?: readonly string[]
   }
+  /**
+   * Told the address that was connected to, before a byte of the request is sent there; what it throws ends the request. Not
+   * asked where a proxy connects.
+   */
+  readonly checkAddress?: (address: string) => void
   /** @default 'system' */
   readonly proxy?: ProxyJson
 }

@@ -151,3 +151,24 @@ test('an idle connection does not survive idleMs', async () => {
   await server.deserted()
   await transport.close()
 })
+
+test('an address that is refused is told before anything is sent to it, on a new connection and on a kept one', async () => {
+  await using server = await CertifiedServer.start()
+  const transport = createTransport()
+  const url = server.file('/a', { size: 10 })
+  const refusal = new Error('not there')
+  const seen: string[] = []
+  const checkAddress = (address: string): void => {
+    seen.push(address)
+    throw refusal
+  }
+  const signal = new AbortController().signal
+  await assert.rejects(transport.open({ url, method: 'GET', headers: [], checkAddress }, signal), refusal)
+  await ask(transport, url)
+  await assert.rejects(transport.open({ url, method: 'GET', headers: [], checkAddress }, signal), refusal)
+  await ask(transport, url)
+  assert.deepEqual(seen, ['127.0.0.1', '127.0.0.1'])
+  assert.equal(server.requests.length, 2)
+  assert.equal(server.requests[1]!.connection, server.requests[0]!.connection)
+  await transport.close()
+})

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { AttemptFailed } from '../../src/transfer/endings.ts'
 import { ask } from '../../src/transfer/http/request.ts'
 import { Measures } from '../../src/transfer/measures.ts'
-import type { Transport } from '../../src/world/transport.ts'
+import type { Outgoing, Transport } from '../../src/world/transport.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 
 interface Host {
@@ -16,11 +16,15 @@ interface Host {
 function pretended(
   hosts: Readonly<Record<string, Host>>,
   facts: { readonly proxied: boolean },
-): Transport & { closed: number } {
+): Transport & { closed: number; readonly sent: string[] } {
+  const sent: string[] = []
   const transport = {
     closed: 0,
-    open: async ({ url }: { readonly url: string }) => {
+    sent,
+    open: async ({ url, checkAddress }: Outgoing) => {
       const host = hosts[new URL(url).hostname]!
+      if (!facts.proxied) checkAddress?.(host.address)
+      sent.push(url)
       return {
         head:
           host.location === undefined
@@ -79,7 +83,8 @@ test('a public server may not redirect to a name whose address is private', asyn
     { proxied: false },
   )
   assert.equal(await outcomeOf(transport), 'INSECURE_REDIRECT')
-  assert.equal(transport.closed, 2)
+  assert.equal(transport.closed, 1)
+  assert.deepEqual(transport.sent, ['https://start.test/'], 'something was sent to the private address')
   assert.equal(await outcomeOf(transport, true), 'https://inside.test/')
 })
 

@@ -53,6 +53,13 @@ export async function openHttp2(
 
   const kept = lane.sessions.take(key)
   if (kept !== undefined && !signal.aborted) {
+    const { proxied, remoteAddress } = kept.facts
+    try {
+      if (!proxied && remoteAddress !== undefined) request.checkAddress?.(remoteAddress)
+    } catch (refusal) {
+      lane.sessions.give(key, kept)
+      throw refusal
+    }
     const exchange = converse(kept)
     try {
       await exchange.opened

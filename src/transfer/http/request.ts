@@ -35,6 +35,8 @@ export interface RequestPolicy extends RedirectRules {
   readonly cookies: CookiePolicy
   readonly tls: TlsOptions
   readonly proxy: ProxyJson
+  /** As `Outgoing.checkAddress`. */
+  readonly checkAddress?: (address: string) => void
 }
 
 export interface RequestWorld {
@@ -87,8 +89,15 @@ export async function ask(
           ),
           { kind: 'final' },
         )
-      previous = { url: next.url, remoteAddress }
+      const last = { url: next.url, remoteAddress }
       next = redirected(next, answer.status, location, remoteAddress, policy)
+      const to = maskUrl(next.url)
+      // A public name may lead to a private address. Known before anything is sent there, unless a proxy connects.
+      const checkAddress = (address: string): void => {
+        if (isPrivateAddress(address)) refusePrivate(last.url, last.remoteAddress, to, policy)
+      }
+      here = { ...here, checkAddress }
+      previous = last
       if (new URL(next.url).origin !== new URL(previous.url).origin) here = nameless(here)
       if (site !== 'strict' || !isSameSite(previous.url, next.url))
         site = next.method === 'GET' || next.method === 'HEAD' ? 'lax' : 'none'
@@ -338,11 +347,12 @@ function decoded(text: string): string {
   }
 }
 
-function outgoing(request: RequestFacts, { tls, proxy }: RequestPolicy): Outgoing {
+function outgoing(request: RequestFacts, { tls, proxy, checkAddress }: RequestPolicy): Outgoing {
   const { ca, minimumVersion, maximumVersion, clientCertificate, pins } = tls
   return {
     ...request,
     proxy,
+    ...(checkAddress !== undefined && { checkAddress }),
     tls: {
       ...(ca !== undefined && { ca }),
       ...(minimumVersion !== undefined && { minimumVersion }),
