@@ -47,7 +47,10 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     name: 'bytes-counted-before-written',
     says: 'A checkpoint counts bytes that have come and are not written yet.',
     file: 'src/transfer/download/laying.ts',
-    replace: ['ranges: () => this.#ranges }', 'ranges: () => withRange(this.#ranges, 0, this.#segment.position) }'],
+    replace: [
+      'ranges: () => this.#ranges }',
+      'ranges: () => withRange(this.#ranges, 0, Math.max(0, ...[...this.#segments].map((one) => one.position))) }',
+    ],
   },
   {
     name: 'publish-without-sync',
@@ -448,7 +451,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     name: 'range-start-not-checked',
     says: 'The rest is laid where it was asked for, wherever the server says that it begins.',
     file: representation,
-    replace: ['if (range.from !== offset) return no(', 'if (range.from < 0) return no('],
+    replace: ['if (range.from !== offset) return lie(', 'if (range.from < 0) return lie('],
   },
   {
     name: 'cut-body-taken-for-whole',
