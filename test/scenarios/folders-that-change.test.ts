@@ -45,7 +45,9 @@ function paused(id: string): Promise<number> {
 }
 
 function resume(id: string): Promise<void> {
-  return app.run(async ({ session }, wanted) => void (await (await session.task(wanted))!.resume()), id)
+  return app.run(async ({ session }, wanted) => {
+    await (await session.task(wanted))!.resume()
+  }, id)
 }
 
 /** Resolves with the explanation once it waits for its destination. */
@@ -61,7 +63,9 @@ function waiting(id: string): Promise<{ readonly why: string; readonly kept: num
 }
 
 async function goesOn(id: string): Promise<void> {
-  await app.run(async ({ session }, wanted) => void (await (await session.task(wanted))!.tryNow()), id)
+  await app.run(async ({ session }, wanted) => {
+    await (await session.task(wanted))!.tryNow()
+  }, id)
   await stage.event('didComplete', ({ task, fields }) => task === id && fields['error'] === undefined)
 }
 

@@ -55,7 +55,7 @@ for (const [ifExists, call] of [
         else {
           const { path } = expectKind(outcome, 'finished').result
           assert.equal(path, bench.path(ifExists === 'keepBoth' ? 'file (1).bin' : 'file.bin'))
-          assert.ok(readFileSync(path!).equals(bench.server.bytes('/a')))
+          assert.ok(readFileSync(path).equals(bench.server.bytes('/a')))
         }
         if (ifExists !== 'replace') assert.equal(readlinkSync(bench.path()), 'precious')
         if (leads === 'somewhere') assert.equal(String(await bench.read('precious')), 'mine')
