@@ -166,7 +166,7 @@ test('a leftover under the name of the part is replaced, but not one that has a 
   assert.equal(String(await bench.read('precious')), 'mine')
 })
 
-test('bytes become safe every 32 MiB while they come, the first time with their name', async () => {
+test('bytes become safe every 16 MiB while they come, the first time with their name', async () => {
   await using bench = await Bench.open()
   const size = 75 * mebibyte
   const url = bench.server.file('/a', { size, etag: '"v1"' })
@@ -193,8 +193,12 @@ test('bytes become safe every 32 MiB while they come, the first time with their 
     },
   }
   expectKind(await bench.run(url, {}, { world: { files }, report }), 'finished')
-  assert.equal(safe.length, 2, `${safe.join()}`)
-  assert.ok(safe[0]! >= 32 * mebibyte && safe[1]! >= 64 * mebibyte)
+  // A slow disk puts more into one.
+  assert.ok(safe.length >= 2 && safe.length <= 4, `${safe.join()}`)
+  assert.ok(
+    safe.every((to, n) => to - (safe[n - 1] ?? 0) >= 16 * mebibyte),
+    `${safe.join()}`,
+  )
   assert.deepEqual(trace.slice(0, 3), ['file sync', 'folder sync', 'file sync'])
   assert.ok(writes < 90, `${writes} writes`)
   const folder = await bench.world.files.folder(bench.folder)
