@@ -74,6 +74,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
       `if (judgement.fits) return { kind: 'joined', answer, to: judgement.to }`,
       `if (judgement.fits || to > 0) return { kind: 'joined', answer, to: judgement.fits ? judgement.to : to }`,
     ],
+    from: 370,
   },
   {
     name: 'holes-forgotten',
@@ -83,12 +84,14 @@ export const deliberateFaults: readonly DeliberateFault[] = [
       'this.#free = missing(had, total ?? Infinity)',
       'this.#free = missing(had.length === 0 ? had : [[0, had.at(-1)![1]]], total ?? Infinity)',
     ],
+    from: 130,
   },
   {
     name: 'rest-of-a-broken-connection-forgotten',
     says: 'What a connection that broke off had still to fetch is fetched by nobody.',
     file: 'src/transfer/download/pieces.ts',
     replace: ['if (held.position < held.to) this.#free = withRange(this.#free, held.position, held.to)', ''],
+    from: 1080,
   },
 
   // ---------------------------------------------------------------- publishing
@@ -452,6 +455,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     says: 'The rest is laid where it was asked for, wherever the server says that it begins.',
     file: representation,
     replace: ['if (range.from !== offset) return lie(', 'if (range.from < 0) return lie('],
+    from: 125,
   },
   {
     name: 'cut-body-taken-for-whole',
