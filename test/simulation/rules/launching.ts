@@ -66,7 +66,15 @@ export const launching: Rule = {
       committed: ({ requests, answers }) => {
         requests.forEach(({ name, input }, i) => {
           const answer = answers[i]!
-          if (name !== 'acknowledge' || !('ok' in answer)) return
+          if (!('ok' in answer)) return
+          if (name === 'detach') {
+            // It has come, taken what there was, and gone: it is not waited for any more, whatever it still does.
+            const { session } = input as CommandInput<'detach'>
+            const of = store.get<{ identifier: string | null }>('select identifier from session where id = ?', session)
+            for (const app of running.values())
+              if (app.useful && app.sessions.includes(of?.identifier ?? '')) app.left = true
+          }
+          if (name !== 'acknowledge') return
           const output = answer.ok as CommandOutput<'acknowledge'>
           if (output.found !== 'recorded' || output.acknowledged === 0) return
           const { session } = input as CommandInput<'acknowledge'>
