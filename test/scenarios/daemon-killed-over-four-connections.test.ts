@@ -99,7 +99,11 @@ test(
       for (const { headers } of server.requestsFor(path).slice(requests)) {
         const [from, until] = asked(headers['range'])
         const again = safe.find(([start, end]) => start < until && end > from)
-        assert.equal(again, undefined, `after kill ${n + 1}, ${headers['range']} asks for what was safe: ${String(again)}`)
+        assert.equal(
+          again,
+          undefined,
+          `after kill ${n + 1}, ${headers['range']} asks for what was safe: ${String(again)}`,
+        )
       }
     t.diagnostic(
       `safe after each kill: ${lives.map(({ safe }) => safe.reduce((sum, [a, b]) => sum + b - a, 0)).join()}`,
