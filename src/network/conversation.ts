@@ -19,7 +19,9 @@
  * - A handler must have `onRequestStart`, and must not throw.
  *
  * A large body of known length for a sink that lends memory goes past undici, once the head is parsed: each of its reads
- * would make a fresh buffer, and the copy from it costs as much as the network. See `inlet.ts`.
+ * would make a fresh buffer, and it costs a copy. See `inlet.ts`.
+ *
+ * It is long because it is one state machine with two sources of bytes: whichever brings them, queue, sink and end are the same.
  */
 import { type Dispatcher } from 'undici'
 import { LonghaulError } from '../contract/errors.ts'
