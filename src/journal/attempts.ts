@@ -246,23 +246,28 @@ export function checkpoint(work: Work, input: CommandInput<'checkpoint'>): Recor
   return recorded
 }
 
+/**
+ * What a task was told while it published counts now: its file is lost, and what is fetched is not what is in its place already.
+ */
 export function restart(work: Work, input: CommandInput<'restart'>): Recorded {
+  const { at } = input
   const task = running(work.store, input.task, input.fence)
   if (task === undefined) return fenced
-  owePart(work, task.id, input.at.steadyMs)
-  settle(
-    work,
-    task,
-    {
-      running: 'active',
-      intent: null,
-      received: 0,
-      total: null,
-      restarts: task.restarts + (input.because === 'bytes changed' ? 1 : 0),
-    },
-    input.at,
-  )
-  return recorded
+  owePart(work, task.id, at.steadyMs)
+  const lost = {
+    intent: null,
+    received: 0,
+    total: null,
+    restarts: task.restarts + (input.because === 'bytes changed' ? 1 : 0),
+  }
+  if (task.cancel_asked !== 0) {
+    endCancelled(work, task, at, lost)
+    return fenced
+  }
+  const stop = task.held !== 0 ? 'held' : task.suspends > 0 ? 'suspended' : undefined
+  const attempt = stop === undefined ? { running: 'active' as const } : closeAttempt(work, task, at, { stop })
+  settle(work, task, { ...lost, ...attempt }, at)
+  return stop === undefined ? recorded : fenced
 }
 
 /**
@@ -289,10 +294,10 @@ export function intent(work: Work, input: CommandInput<'intent'>): CommandOutput
   return recorded
 }
 
-function endCancelled(work: Work, task: TaskRow, at: Moment): void {
+function endCancelled(work: Work, task: TaskRow, at: Moment, changes: TaskChanges = {}): void {
   const error = cancelledError(task)
   const closed = closeAttempt(work, task, at, { cause: error })
-  endTask(work, task, { ...closed, fence: task.fence + 1 }, at, { outcome: 'cancelled', error })
+  endTask(work, task, { ...changes, ...closed, fence: task.fence + 1 }, at, { outcome: 'cancelled', error })
 }
 
 /** The file is in its place and its folder synced. A crash before this commit: the intent is found and finished again. */

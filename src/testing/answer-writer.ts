@@ -40,6 +40,8 @@ export class AnswerWriter {
   #wireBytes = 0
   #bodyBytes = 0
   #stalled = false
+  /** Of before the last bytes went that come before the break: who has seen them may let it go on at once. */
+  #released: Promise<void> | undefined
 
   constructor(line: Line, step: Behaviour, hooks: AnswerHooks) {
     this.#line = line
@@ -124,6 +126,7 @@ export class AnswerWriter {
         (kind === 'body' ? drip?.bytes : undefined) ?? pieceBytes,
       )
       const piece = bytes.subarray(at, at + most)
+      if (counts && piece.length === this.#bytesToBreak()) this.#released = this.#hooks.released()
       await this.#send(piece)
       at += piece.length
       this.#wireBytes += piece.length
@@ -157,7 +160,7 @@ export class AnswerWriter {
     switch (breaks.how) {
       case 'stall':
         this.#stalled = true
-        await Promise.race([this.#hooks.released(), oneOf(clear, 'close')])
+        await Promise.race([this.#released ?? this.#hooks.released(), oneOf(clear, 'close')])
         return
       case 'reset':
         tcp.resetAndDestroy()

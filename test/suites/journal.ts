@@ -590,6 +590,28 @@ export function journalSuite(form: string, open: OpenJournal): void {
       assert.equal((await s.record(ids[1]!)).error?.code, 'CANCELLED')
     })
 
+    for (const [kind, after] of [
+      ['hold', 'held'],
+      ['suspend', 'suspended'],
+      ['cancel', 'done'],
+    ] as const) {
+      check(`a ${kind} while it publishes counts once what was published is lost: nothing is fetched`, async (s) => {
+        const { session } = await s.owned()
+        const id = await s.addOne(session)
+        const attempt = await s.startWithBytes(id)
+        await s.intent(attempt)
+        await s.change([id], { kind })
+        assert.equal(await s.gate(id), 'publishing')
+        const restart = { task: id, fence: attempt.fence, at: s.at, why: 'lost', because: 'cannot go on' } as const
+        assert.deepEqual(await s.journal.restart(restart), { found: 'fenced' })
+        assert.deepEqual([await s.gate(id), (await s.record(id)).progress.received], [after, 0])
+        assert.deepEqual(
+          (await s.journal.owed({ limit: 9, at: s.at })).map(({ name }) => name),
+          [`${id}.part`],
+        )
+      })
+    }
+
     check('a remembered cancel refuses a second intent', async (s) => {
       const owner = await s.owned()
       const id = await s.addOne(owner.session)

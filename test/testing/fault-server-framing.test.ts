@@ -1,5 +1,6 @@
 // The fault server's framing and its ways to end, seen byte by byte.
 import assert from 'node:assert/strict'
+import { get } from 'node:https'
 import { test } from 'node:test'
 import {
   badChunk,
@@ -23,6 +24,7 @@ import {
 } from '../../src/testing/behaviours.ts'
 import { together } from '../../src/testing/behaviour.ts'
 import { FaultServer } from '../../src/testing/fault-server.ts'
+import { testCertificate } from '../support/certificates.ts'
 import { ask, RawClient } from './raw-client.ts'
 
 const size = 1000
@@ -136,4 +138,15 @@ test('two questions on one connection of the fault server are answered in order'
     server.requests.map(({ connection }) => connection),
     [1, 1],
   )
+})
+
+test('a stall is released as soon as the bytes before it are counted as sent', async () => {
+  await using server = await FaultServer.start({ tls: testCertificate() })
+  const size = 3_000_100
+  get(server.file('/a', { size, script: [stallAfter(3_000_000)] }), { rejectUnauthorized: false }, (answer) => {
+    answer.resume()
+  })
+  await server.sent('/a', 3_000_000)
+  server.release()
+  await server.until(() => server.requests[0]?.ended === 'as planned', 'the released answer')
 })
