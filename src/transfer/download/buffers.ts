@@ -34,9 +34,8 @@ export class Buffers {
   /** @param atMost bytes that are still to come, if that is known: a small file needs no large buffer */
   take(atMost: number): Buffer {
     const { size } = this
-    if (atMost < size) return Buffer.allocUnsafeSlow(Math.max(1, Math.min(size, atMost)))
     const index = this.#free.findLastIndex((buffer) => buffer.byteLength === size)
-    return index < 0 ? Buffer.allocUnsafeSlow(size) : this.#free.splice(index, 1)[0]!
+    return index < 0 ? Buffer.allocUnsafeSlow(Math.max(1, Math.min(size, atMost))) : this.#free.splice(index, 1)[0]!
   }
 
   /** Nobody may hold a view of it any more. */

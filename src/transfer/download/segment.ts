@@ -21,10 +21,10 @@ export class Segment {
   #filling: Buffer | undefined
   #filled = 0
   /**
-   * Written, to be filled again. It stays here: whoever receives may still put the next bytes into room of it that was lent
+   * Written, to be filled again. They stay here: whoever receives may still put the next bytes into room of one that was lent
    * before a flush sent it off, and in another's hands these would overwrite what that one has taken.
    */
-  #spare: Buffer | undefined
+  readonly #spare: Buffer[] = []
   /** Never rejects: a failure waits in `#failure` for the next who asks. */
   #writing: Promise<void> | undefined
   #failure: Error | undefined
@@ -86,9 +86,9 @@ export class Segment {
   /** Gives the memory back. Nothing is taken any more, and nobody puts bytes into the room that was lent. */
   async close(): Promise<void> {
     await this.#writing
-    for (const buffer of [this.#filling, this.#spare]) if (buffer !== undefined) this.#buffers.give(buffer)
+    if (this.#filling !== undefined) this.#buffers.give(this.#filling)
+    for (const buffer of this.#spare.splice(0)) this.#buffers.give(buffer)
     this.#filling = undefined
-    this.#spare = undefined
     this.#filled = 0
     this.#buffers.leave()
   }
@@ -110,9 +110,10 @@ export class Segment {
     // One more than the file needs: it is not full before the end, and the end is written by `flush`.
     const left = this.#until === undefined ? Infinity : this.#until - this.#position + 1
     // Where many connections have begun meanwhile, a large one is exchanged.
-    const spare = this.#spare !== undefined && this.#spare.byteLength <= this.#buffers.size ? this.#spare : undefined
+    const { size } = this.#buffers
+    let spare = this.#spare.pop()
+    while (spare !== undefined && spare.byteLength > size) spare = this.#spare.pop()
     this.#filling = spare ?? this.#buffers.take(left)
-    this.#spare = undefined
     return this.#filling
   }
 
@@ -129,7 +130,7 @@ export class Segment {
       () => {
         this.#writing = undefined
         this.#landed = to
-        this.#spare = full
+        this.#spare.push(full)
         this.#written(from, to)
         if (this.#filling !== undefined && this.#filled === this.#filling.byteLength) this.#write()
       },

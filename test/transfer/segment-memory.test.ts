@@ -1,0 +1,81 @@
+// A segment is fed from memory that it lends. New memory of a mebibyte for each checkpoint would have the collector run all the time.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import { Buffers } from '../../src/transfer/download/buffers.ts'
+import { Segment } from '../../src/transfer/download/segment.ts'
+import type { PartFile } from '../../src/transfer/files/part-file.ts'
+
+const mebibyte = 1024 * 1024
+
+class Counted extends Buffers {
+  readonly taken = new Set<Buffer>()
+
+  override take(atMost: number): Buffer {
+    const buffer = super.take(atMost)
+    this.taken.add(buffer)
+    return buffer
+  }
+}
+
+interface Written {
+  readonly at: number
+  readonly bytes: Buffer
+}
+
+function segmentOver(buffers: Buffers, from: number, until: number): { segment: Segment; written: Written[] } {
+  const written: Written[] = []
+  const part = {
+    write: async (bytes: Uint8Array, at: number) => {
+      written.push({ at, bytes: Buffer.from(bytes) })
+      await setImmediate()
+    },
+  } as unknown as PartFile
+  return { segment: new Segment(part, from, until, buffers, () => {}), written }
+}
+
+/** As a socket does it: into the room, or into memory of its own while there is none. */
+async function feed(segment: Segment, bytes: Buffer): Promise<void> {
+  for (let rest = bytes; rest.length > 0;) {
+    const room = segment.room() ?? Buffer.alloc(64 * 1024)
+    const piece = room.subarray(0, rest.copy(room))
+    rest = rest.subarray(piece.length)
+    await segment.take(piece)
+  }
+}
+
+test('two buffers serve a segment, however often a checkpoint flushes it', async () => {
+  const buffers = new Counted()
+  const size = 20 * mebibyte
+  const { segment, written } = segmentOver(buffers, 0, size)
+  const bytes = Buffer.alloc(size, 'all the bytes ')
+  const step = 300_000
+  for (let at = 0; at < size; at += step) {
+    await feed(segment, bytes.subarray(at, at + step))
+    if ((at / step) % 5 === 0) await segment.flush()
+  }
+  await segment.flush()
+  await segment.close()
+  assert.ok(Buffer.concat(written.map((piece) => piece.bytes)).equals(bytes))
+  assert.equal(buffers.taken.size, 2)
+})
+
+test('the next piece of a file is laid with the memory of the one before, to its last bytes', async () => {
+  const buffers = new Counted()
+  // Another connection goes on meanwhile.
+  buffers.enter()
+  for (let piece = 0; piece < 8; piece++) {
+    const from = piece * 3 * mebibyte
+    const { segment } = segmentOver(buffers, from, from + 3 * mebibyte)
+    await feed(segment, Buffer.alloc(3 * mebibyte, piece))
+    await segment.flush()
+    await segment.close()
+  }
+  assert.ok(buffers.taken.size <= 3, `${buffers.taken.size} buffers`)
+})
+
+test('a small file alone takes no more than it needs', () => {
+  const buffers = new Buffers()
+  buffers.enter()
+  assert.equal(buffers.take(16_385).byteLength, 16_385)
+})
