@@ -181,6 +181,17 @@ test('an older part that a power cut brought back under the name of the publishe
   assert.deepEqual(await bench.names(), ['file.bin'])
 })
 
+test('an older part that a power cut brought back where nothing was published is removed, though nobody fetches again', async () => {
+  const made = await afterIntent(async (_, part) => {
+    await unlink(part)
+    await writeFile(part, 'bytes of an attempt before')
+  })
+  await using bench = made.bench
+  expectKind(await bench.run(made.url, {}, { report: { restart: async () => 'fenced' } }), 'fenced')
+  assert.equal(bench.server.requests.length, 1)
+  assert.deepEqual(await bench.names(), [])
+})
+
 test('a published file that is gone is never claimed as done but fetched again', async () => {
   const made = await afterIntent((_, part) => unlink(part))
   await using bench = made.bench

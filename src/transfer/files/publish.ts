@@ -89,14 +89,15 @@ export async function recover(
 ): Promise<Recovery> {
   const partFound = await folder.look(part)
   const partIsOurs = partFound !== undefined && isSameFile(intent.identity, partFound)
+  // A cut may have brought back what stood under the part's name before: an older part, of no use to anybody.
+  const isLeftOver = partFound?.kind === 'file' && partFound.links === 1 && !partIsOurs
   const there = await folder.look(intent.name)
   if (
     there !== undefined &&
     isSameFile(intent.identity, there) &&
     (intent.identity.birthMs !== 0 || isUntouched(intent, there))
   ) {
-    // The cut may also have brought back what stood under the part's name before: an older part, of no use to anybody.
-    if (partIsOurs || (partFound?.kind === 'file' && partFound.links === 1)) await settle(folder, part)
+    if (partIsOurs || isLeftOver) await settle(folder, part)
     else await folder.sync()
     return { found: 'published' }
   }
@@ -104,6 +105,8 @@ export async function recover(
     if (isUntouched(intent, partFound)) return { found: 'part' }
     return { found: 'nothing', why: 'the finished part was changed by another program before it was published' }
   }
+  // What is owed from now on is the part of the intent, and this is another file: nobody would remove it later.
+  if (isLeftOver) await settle(folder, part)
   if (
     intent.digest !== undefined &&
     there?.kind === 'file' &&
