@@ -19,6 +19,7 @@ import { type ClockMark, readBootId } from '../platform/clock.ts'
 import { readClockMark, writeClockMark } from '../platform/clock-mark.ts'
 import { daemonEnvironment } from '../platform/daemon-environment.ts'
 import type { InstanceLock } from '../platform/instance-lock.ts'
+import { hearKnocks } from '../platform/knock.ts'
 import { readLock } from '../platform/lock-file.ts'
 import type { FileLog } from '../platform/log.ts'
 import { packageVersion } from '../platform/package-version.ts'
@@ -130,6 +131,7 @@ export async function startLife(options: LifeOptions): Promise<Life> {
     places: () => socketPlaces(home),
     connected: (channel) => door.connected(channel),
     moved: () => publish(),
+    knocks: (heard, deaf) => hearKnocks(paths.knock, heard, deaf),
     clock: world.clock,
     log,
   })

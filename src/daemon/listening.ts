@@ -4,8 +4,8 @@
  * is held. So the socket is made again where it was, and where that cannot be, at the next place; clients find it by the
  * lock file, which is written again by `moved`.
  *
- * It is looked when the system reports a change in the socket's folder, and every few seconds all the same: the end of a
- * mount is not reported, nor is anything where the system has no watch left.
+ * It is looked when the system reports a change in the socket's folder and when a client knocks that could not get in. Every few
+ * seconds only while something is wrong, or where knocks cannot be heard: an idle daemon is not woken for nothing.
  */
 import { type LocalListener, listenLocal } from '../wire/local-socket.ts'
 import type { Channel } from '../world/channel.ts'
@@ -22,6 +22,8 @@ export interface ListeningOptions {
   readonly connected: (channel: Channel) => void
   /** Tells clients; `path` says where. */
   readonly moved: () => void
+  /** Calls `heard` for each knock of a client; undefined: they cannot be heard, and `deaf` says that they no longer can. */
+  readonly knocks: (heard: () => void, deaf: () => void) => Disposable | undefined
   readonly clock: Clock
   readonly log: Log
 }
@@ -33,6 +35,8 @@ export class Listening {
   #timer: Timer | undefined
   #moving: Promise<void> | undefined
   #isTold = true
+  #isSomewhere = true
+  #knocks: Disposable | undefined
   #closed = false
 
   private constructor(options: ListeningOptions) {
@@ -43,7 +47,7 @@ export class Listening {
   static async start(options: ListeningOptions): Promise<Listening> {
     const listening = new Listening(options)
     listening.#listener = await listening.#listenAt(options.places()[0]!)
-    listening.#arm()
+    listening.#hear()
     return listening
   }
 
@@ -55,6 +59,7 @@ export class Listening {
   async close(): Promise<void> {
     this.#closed = true
     this.#timer?.cancel()
+    this.#knocks?.[Symbol.dispose]()
     await this.#moving
     await this.#listener?.close()
   }
@@ -64,21 +69,50 @@ export class Listening {
     return listenLocal(path, { connected, log, lost: () => this.#move() })
   }
 
+  #hear(): void {
+    this.#knocks = this.#options.knocks(
+      () => this.#look(),
+      () => {
+        this.#knocks = undefined
+        this.#arm()
+      },
+    )
+    this.#arm()
+  }
+
+  #look(): void {
+    if (this.#closed) return
+    if (!this.#isTold) this.#tell()
+    this.#listener?.relisten().then(
+      () => {
+        this.#isSomewhere = true
+      },
+      () => this.#move(),
+    )
+  }
+
+  /** For the next look by itself, if one is needed. */
   #arm(): void {
+    const isNeeded = this.#knocks === undefined || !this.#isTold || !this.#isSomewhere
+    if (!isNeeded || this.#closed || this.#timer !== undefined) return
     const { clock } = this.#options
     this.#timer = clock.timer(clock.steady() + lookEveryMs, () => {
-      if (!this.#isTold) this.#tell()
-      this.#listener?.relisten().catch(() => this.#move())
+      this.#timer = undefined
+      this.#look()
       this.#arm()
     })
   }
 
   #move(): void {
     if (this.#closed) return
-    this.#moving ??= this.#tryPlaces().finally(() => (this.#moving = undefined))
+    this.#moving ??= this.#tryPlaces().then((found) => {
+      this.#moving = undefined
+      this.#isSomewhere = found
+      this.#arm()
+    })
   }
 
-  async #tryPlaces(): Promise<void> {
+  async #tryPlaces(): Promise<boolean> {
     const { places, log } = this.#options
     const from = this.#listener!
     for (const path of places()) {
@@ -92,10 +126,11 @@ export class Listening {
       await from.close()
       log.warn('the place of the socket is gone; the daemon listens at another one', { from: from.path, path })
       this.#tell()
-      return
+      return true
     }
     // The next look tries again, beginning with where it was.
     log.error('the daemon can listen nowhere; no client reaches it', { path: from.path })
+    return false
   }
 
   #tell(): void {

@@ -323,8 +323,9 @@ export function finish(work: Work, input: CommandInput<'finish'>): Recorded {
   }
   if (input.response !== undefined)
     store.run('update task_text set response = ? where task = ?', JSON.stringify(input.response), task.id)
-  // Published by its own name, the part is the file; else (skipped, not modified, copied) it is spent and owed.
-  if (part !== undefined && published !== undefined && sameInode(part.identity, published))
+  // Published by its own name, the part is the file; else (skipped, not modified, copied) it is spent and owed. One without a
+  // checkpoint has no identity but that of the intent.
+  if (part !== undefined && published !== undefined && (part.identity === null || sameInode(part.identity, published)))
     store.run('delete from part where task = ?', task.id)
   else owePart(work, task.id, at.steadyMs)
   const closed = closeAttempt(work, task, at, { measure: input.measure })

@@ -3,7 +3,7 @@
  * socket and that socket's fate are known together. (undici's pools tell a handler neither which socket it got nor how
  * that socket ended, and both are needed to tell a whole body from a cut one.)
  */
-import { Client, type Dispatcher } from 'undici'
+import type { Client, Dispatcher } from 'undici'
 import { type DialFacts, type Line } from './dial.ts'
 import { isOfTheParser } from './failures.ts'
 import type { Taker } from './inlet.ts'
@@ -26,14 +26,17 @@ export class Connection {
   readonly #options: ConnectionOptions
   /** Listeners that are not undici's. */
   readonly #own = new Map<string, ReadonlySet<unknown>>()
+  readonly #Client: typeof Client
   /** Undefined after a body that went past it, until the next request. */
   #client: Client | undefined
   #broken: (() => void) | undefined
   #requests = 0
   #leftover = 0
 
-  constructor(origin: string, line: Line, options: ConnectionOptions) {
+  /** @param client undici's class */
+  constructor(origin: string, line: Line, client: typeof Client, options: ConnectionOptions) {
     this.#origin = origin
+    this.#Client = client
     this.#line = line
     this.#options = options
     this.peer = line.peer
@@ -177,7 +180,7 @@ export class Connection {
     const { socket } = this.#line
     for (const event of events) this.#own.set(event, new Set(socket.rawListeners(event)))
     let handedOver = false
-    return new Client(this.#origin, {
+    return new this.#Client(this.#origin, {
       allowH2: false,
       pipelining: 1,
       // The stall timer stands above, on the steady clock.

@@ -135,7 +135,7 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, Taker
 
   /** Fails whatever is not complete yet with reason `aborted`. */
   abort(): void {
-    this.#stop(this.#failure('aborted', 'the request was given up'))
+    if (!this.#settled) this.#stop(this.#failure('aborted', 'the request was given up'))
   }
 
   // --------------------------------------------------------------------------------------------------------- for undici

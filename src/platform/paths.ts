@@ -36,6 +36,8 @@ export interface HomePaths {
   readonly startLog: string
   readonly spool: string
   readonly run: string
+  /** Touched by a client that cannot reach the daemon. */
+  readonly knock: string
 }
 
 /** Longest path of a socket in bytes that works on every system. */
@@ -73,6 +75,7 @@ export function homePaths(home: string): HomePaths {
     startLog: join(home, 'log', 'start.log'),
     spool: join(home, 'spool'),
     run: join(home, 'run'),
+    knock: join(home, 'run', 'knock'),
   }
 }
 

@@ -12,6 +12,7 @@ import type { Clock } from '../world/clock.ts'
 import { daemonEnvironment } from './daemon-environment.ts'
 import { alreadyRunningExit, type StartedDaemon, startDaemonProcess } from './daemon-process.ts'
 import { findNode } from './find-node.ts'
+import { knock } from './knock.ts'
 import { type LockFacts, readLock } from './lock-file.ts'
 import { compileCacheFolder, homePaths, prepareHome } from './paths.ts'
 import { runShort, type RunShort } from './short-command.ts'
@@ -97,7 +98,10 @@ async function tryConnect<T>(options: StartOptions<T>): Promise<Tried<T>> {
   try {
     return { connection: await options.connect(lock) }
   } catch (error) {
-    if (isLonghaulError(error, 'DAEMON_UNAVAILABLE') && error.retryable) return { why: error }
+    if (isLonghaulError(error, 'DAEMON_UNAVAILABLE') && error.retryable) {
+      knock(homePaths(options.home).knock)
+      return { why: error }
+    }
     throw error
   }
 }
@@ -114,6 +118,8 @@ async function start<T>(options: StartOptions<T>): Promise<StartedDaemon> {
   })
   const env = {
     NODE_COMPILE_CACHE: compileCacheFolder(),
+    // Each thread of the pool would have an arena of its own, and keep what it freed: 9 MiB of a daemon at rest (glibc).
+    MALLOC_ARENA_MAX: '2',
     ...daemonEnvironment(process.env, options.home, options.env),
   }
   return startDaemonProcess(

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { existsSync, statSync } from 'node:fs'
 import { mkdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { Listening, lookEveryMs } from '../../src/daemon/listening.ts'
 import { sessions } from '../../src/index.ts'
+import { hearKnocks, knock } from '../../src/platform/knock.ts'
 import { readLock } from '../../src/platform/lock-file.ts'
 import { connectLocal } from '../../src/wire/local-socket.ts'
 import { silentLog } from '../../src/world/log.ts'
@@ -83,6 +85,7 @@ test(
       moved: () => {
         if (++told === 1) throw new Error('no space left on device')
       },
+      knocks: () => ({ [Symbol.dispose]: () => {} }),
       clock,
       log: {
         ...silentLog,
@@ -101,5 +104,79 @@ test(
     while (told < 2) await clock.advance(lookEveryMs)
     await clock.advance(lookEveryMs)
     assert.equal(told, 2)
+    assert.equal(clock.armed, 0, 'all is well again')
   },
 )
+
+test(
+  'a daemon at rest is not woken to look at its socket, but where knocks cannot be heard it is',
+  posix,
+  async (t) => {
+    const path = join(await temporaryFolder(), 'run', 's')
+    await mkdir(dirname(dirname(path)), { recursive: true })
+    const clock = new VirtualClock()
+    let deaf = (): void => {}
+    const listening = await Listening.start({
+      places: () => [path],
+      connected: (channel) => channel.close(new Error('somebody listens here')),
+      moved: () => {},
+      knocks: (_heard, failed) => {
+        deaf = failed
+        return { [Symbol.dispose]: () => {} }
+      },
+      clock,
+      log: silentLog,
+    })
+    t.after(() => listening.close())
+    assert.equal(clock.armed, 0)
+    deaf()
+    assert.equal(clock.armed, 1)
+    await clock.advance(lookEveryMs)
+    assert.equal(clock.armed, 1)
+  },
+)
+
+test(
+  'a runtime folder whose mount ends, which no watch reports: the next client knocks, and is let in',
+  { skip: needs('mounts') },
+  async (t) => {
+    const runtime = join(await temporaryFolder(), 'r')
+    await mkdir(runtime, { mode: 0o700 })
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'mode=0700', 'tmpfs', runtime])
+    let mounted = true
+    const unmount = (): void => {
+      if (mounted) execFileSync('umount', ['-l', runtime])
+      mounted = false
+    }
+    t.after(unmount)
+    const daemon = await start(t, { env: { XDG_RUNTIME_DIR: runtime } })
+    unmount()
+    assert.deepEqual(await sessions({ daemon: { home: daemon.home } }), [])
+    const inRuntime = readLock(daemon.home)
+    assert.equal(inRuntime?.pid, daemon.pid, 'the same daemon')
+    assert.ok(existsSync(inRuntime.socket), inRuntime.socket)
+  },
+)
+
+test('a knock is heard, also when the folder was taken away and made again meanwhile', posix, async () => {
+  const folder = join(await temporaryFolder(), 'run')
+  const path = join(folder, 'knock')
+  await mkdir(folder)
+  let heard = Promise.withResolvers<void>()
+  const deaf = Promise.withResolvers<void>()
+  using _knocks = hearKnocks(
+    path,
+    () => heard.resolve(),
+    () => deaf.resolve(),
+  )
+  for (let time = 0; time < 2; time++) {
+    heard = Promise.withResolvers()
+    knock(path)
+    await heard.promise
+  }
+  await remove(folder)
+  await deaf.promise
+  knock(path)
+  const nothing = (): void => {}
+  assert.equal(hearKnocks(path, nothing, nothing), undefined)
+})

@@ -4,7 +4,7 @@ import type { Delivered, PublishIntent } from '../../contract/bytes.ts'
 import { digestOfText } from '../../contract/digests.ts'
 import { LonghaulError } from '../../contract/errors.ts'
 import type { ResponseJson } from '../../contract/task.ts'
-import { FileFailure } from '../../world/file-system.ts'
+import { FileFailure, type Folder } from '../../world/file-system.ts'
 import type { HeaderList } from '../../world/transport.ts'
 import type { Outcome } from '../assignment.ts'
 import { AttemptFailed, AttemptFenced, AttemptStopped, unfenced } from '../endings.ts'
@@ -50,8 +50,8 @@ export async function deliver(begun: Attempt, whole: Whole): Promise<Finished> {
   // A crash before this sync leaves a part whose last checkpoint counts; after it, a whole one.
   await part.setMode(await publishedMode(folder, name, how, assignment.umask))
   await part.sync('all')
-  const found = await part.look()
-  if (found.size !== bytes || !(await part.isStillNamed())) {
+  const found = await part.named()
+  if (found?.size !== bytes) {
     await restart(attempt, 'the finished part was changed or replaced by another program', 'bytes changed')
     throw new AttemptFailed(
       new LonghaulError(
@@ -95,13 +95,14 @@ async function publish(
   const { assignment, folder } = attempt
   const original = assignment.name ?? first.name
   let intent = first
-  let recorded = record === 'recorded'
+  const isFirstTry = record === 'to be recorded'
+  let recorded = !isFirstTry
   for (let number = 1; ; number++) {
     if (recorded || (await recordIntent(attempt, intent))) {
       recorded = false
       try {
         await place(folder, part, intent)
-        return await published(attempt, intent, response)
+        return finished(folder, intent, response, isFirstTry ? asPlaced(folder, intent) : await asFound(folder, intent))
       } catch (error) {
         if (!(error instanceof DestinationTaken)) throw error
         if (assignment.ifExists === 'skip') {
@@ -148,7 +149,7 @@ export async function finishPublishing(attempt: Attempt, intent: PublishIntent):
     }
   }
   const recovery = await recover(folder, part, intent, hasDigest)
-  if (recovery.found === 'published') return published(attempt, intent, undefined)
+  if (recovery.found === 'published') return finished(folder, intent, undefined, await asFound(folder, intent))
   if (recovery.found === 'part') {
     // What was to be replaced was this download's own file; touched since, it is a file like others.
     const asks = intent.how === 'replace' && howOf(assignment) === 'link'
@@ -178,27 +179,28 @@ async function keepFinished({ assignment, folder, report, world }: Attempt, inte
   }
 }
 
-async function published(
-  attempt: Attempt,
-  intent: PublishIntent,
-  response: ResponseJson | undefined,
-): Promise<Finished> {
-  const { folder } = attempt
-  const found = await folder.look(intent.name).catch((error: unknown) => {
-    // It is published all the same; only what it looks like now is not known.
+/** What was put in its place a moment ago: a name changes nothing of a file. */
+function asPlaced(folder: Folder, { name, identity, bytes, modifiedMs }: PublishIntent): Delivered {
+  return { folder: folder.path, name, identity, size: bytes, modifiedMs }
+}
+
+/** What was put in its place in an earlier life. It is published all the same if it cannot be told what it looks like now. */
+async function asFound(folder: Folder, { name, identity }: PublishIntent): Promise<Delivered | undefined> {
+  const found = await folder.look(name).catch((error: unknown) => {
     if (error instanceof FileFailure) return undefined
     throw error
   })
-  const delivered: Delivered | undefined =
-    found === undefined || !isSameFile(intent.identity, found)
-      ? undefined
-      : {
-          folder: folder.path,
-          name: intent.name,
-          identity: partIdentity(found),
-          size: found.size,
-          modifiedMs: found.modifiedMs,
-        }
+  if (found === undefined || !isSameFile(identity, found)) return undefined
+  const { size, modifiedMs } = found
+  return { folder: folder.path, name, identity: partIdentity(found), size, modifiedMs }
+}
+
+function finished(
+  folder: Folder,
+  intent: PublishIntent,
+  response: ResponseJson | undefined,
+  delivered: Delivered | undefined,
+): Finished {
   return {
     kind: 'finished',
     result: {

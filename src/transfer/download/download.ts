@@ -138,7 +138,9 @@ async function receive(begun: Attempt, opening: Received, kept: Kept | undefined
     needed === undefined
       ? undefined
       : await attempt.world.room.take(folder, needed, () => attempt.progress.bytes - there)
-  if (!assignment.spooled && (await checkPlace(folder, wanted, assignment.ifExists)) === 'skip')
+  // What is to be replaced anyway was looked at before the server was asked, if its name was known then.
+  const isChecked = wanted === knownName(begun) && assignment.ifExists !== 'skip' && assignment.ifExists !== 'fail'
+  if (!assignment.spooled && !isChecked && (await checkPlace(folder, wanted, assignment.ifExists)) === 'skip')
     return await skipped(attempt, wanted, answer.response)
   const { name, partFileName, alike } = await reserve(attempt, opening, wanted, continued)
 

@@ -64,6 +64,7 @@ export class PartFile {
   readonly name: string
   readonly identity: PartIdentity
   readonly #file: File
+  readonly #isNew: boolean
   #namedDurably: boolean
 
   private constructor(folder: Folder, name: string, file: File, named: 'named durably' | 'just made') {
@@ -71,7 +72,8 @@ export class PartFile {
     this.name = name
     this.identity = partIdentity(file.identity)
     this.#file = file
-    this.#namedDurably = named === 'named durably'
+    this.#isNew = named === 'just made'
+    this.#namedDurably = !this.#isNew
   }
 
   /**
@@ -131,10 +133,16 @@ export class PartFile {
     this.#namedDurably = true
   }
 
-  /** Whether its name still leads to it. */
-  async isStillNamed(): Promise<boolean> {
+  /** What it looks like, if its name still leads to it. */
+  async named(): Promise<FileIdentity | undefined> {
     const found = await this.folder.look(this.name)
     return found !== undefined && isSameFile(this.identity, found) && found.device === this.identity.device
+      ? found
+      : undefined
+  }
+
+  async isStillNamed(): Promise<boolean> {
+    return (await this.named()) !== undefined
   }
 
   /** Of [from, to), copied from another part. @throws AttemptStopped through `check` */
@@ -149,10 +157,6 @@ export class PartFile {
     }
   }
 
-  look(): Promise<FileIdentity> {
-    return this.#file.look()
-  }
-
   /** Whether its name leads to it in another case as well: the file system folds names. */
   async isNamedInAnyCase(): Promise<boolean> {
     const found = await this.folder.look(this.name.toUpperCase())
@@ -161,6 +165,7 @@ export class PartFile {
 
   /** Bytes after `size` were written by an attempt that could not count them. */
   async trim(size: number): Promise<void> {
+    if (this.#isNew) return
     if ((await this.#file.look()).size > size) await this.#file.resize(size)
   }
 

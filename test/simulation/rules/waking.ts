@@ -102,6 +102,16 @@ export const waking: Rule = {
     let isFresh = false
     /** Timeline ms: then something is overdue, if nothing has changed. */
     let overdueAtMs = Infinity
+    /** Wall ms at the beginning of the timeline; and when that was changed, which may have made dates come at once. */
+    let wallZeroMs = wallMs() - nowMs()
+    let jumpedAtMs = 0
+
+    const noteJump = (): void => {
+      const zeroMs = wallMs() - nowMs()
+      if (Math.abs(zeroMs - wallZeroMs) < 1) return
+      wallZeroMs = zeroMs
+      jumpedAtMs = nowMs()
+    }
 
     const configurationOf = (body: string): ResolvedConfiguration => {
       let found = configurations.get(body)
@@ -135,12 +145,13 @@ export const waking: Rule = {
     /** Timeline ms from which it waits for nothing any more; Infinity: it waits. */
     const freeSince = ({ uid, reason, sinceMs }: Task, { steadyMs }: DaemonSight): number => {
       if (reason.is === 'moment') return Math.max(sinceMs, reason.atMs - steadyMs + nowMs())
-      if (reason.is === 'date') return Math.max(sinceMs, reason.atMs - wallMs() + nowMs()) + looksEveryMs
+      if (reason.is === 'date') return Math.max(sinceMs, jumpedAtMs, reason.atMs - wallZeroMs) + looksEveryMs
       return reason.is === 'none' ? Math.max(sinceMs, (closing.get(uid) ?? -Infinity) + closingMs) : Infinity
     }
     const isClosing = (uid: string): boolean => nowMs() - (closing.get(uid) ?? -Infinity) < closingMs
 
     const lookForOverdue = (sight: DaemonSight): void => {
+      noteJump()
       overdueAtMs = Infinity
       for (const task of tasks) {
         const atMs = Math.max(freeSince(task, sight), awakeSinceMs) + patienceMs
@@ -195,6 +206,7 @@ export const waking: Rule = {
         else overdueAtMs = nowMs()
       },
       stepped: () => {
+        noteJump()
         if (!isFresh && nowMs() <= overdueAtMs) return
         const sight = daemon()
         if (sight?.state !== 'ready') return
