@@ -229,13 +229,14 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, Taker
     this.#lent = undefined
     if (this.#sinkIsBusy || this.#queue.length > 0 || this.#outcome !== undefined) return undefined
     // Whatever comes behind the body must not be written over what the sink takes next.
-    this.#lent = this.#sink?.room?.()?.subarray(0, this.#left)
+    const room = this.#sink?.room?.()
+    this.#lent = room === undefined ? undefined : upTo(room, this.#left)
     return this.#lent
   }
 
   bytes(bytes: Uint8Array): boolean {
     if (this.#outcome !== undefined || this.#ending) return false
-    const came = bytes.subarray(0, this.#left)
+    const came = upTo(bytes, this.#left)
     const excess = bytes.byteLength - came.byteLength
     // What is not in the sink's own room is in memory of all sockets, and a sink may hold it until its promise settles.
     const ours = came.buffer === this.#lent?.buffer ? came : Buffer.from(came)
@@ -397,6 +398,11 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, Taker
       headerBytesReceived,
     }
   }
+}
+
+/** A view for each read of a fast body would be most of what the collector has to do. */
+function upTo(bytes: Uint8Array, most: number): Uint8Array {
+  return bytes.byteLength <= most ? bytes : bytes.subarray(0, most)
 }
 
 function undefinedless<T extends object>(object: T): { [K in keyof T]?: Exclude<T[K], undefined> } {

@@ -21,7 +21,7 @@ export class Inlet {
   /** For the options of `connect`. */
   readonly onread: OnReadOpts = {
     buffer: () => this.#taker?.room() ?? scratch,
-    callback: (count, buffer) => this.#read(buffer.subarray(0, count)),
+    callback: (count, buffer) => this.#read(count === buffer.byteLength ? buffer : buffer.subarray(0, count)),
   }
   #socket: Socket | undefined
   #taker: Taker | undefined

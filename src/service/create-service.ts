@@ -160,7 +160,7 @@ class Composition implements Service {
   #committed(consequences: Consequences): void {
     for (const { task, why } of consequences.stop) this.#transfers.stop(task, why)
     this.#waiting.ended(consequences.ended)
-    this.#watching.changed(consequences.changed)
+    this.#watching.changed(consequences.changed, consequences.ended)
     if (consequences.schedule) this.#loop.nudge()
     if (consequences.events.length + consequences.sessions.length > 0)
       this.#delivery.changed({ events: consequences.events, launch: consequences.sessions })

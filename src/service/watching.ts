@@ -96,11 +96,15 @@ export class Watching {
     for (const watch of this.#bySession.get(sessionName) ?? []) this.#mark(watch, task, 'progress')
   }
 
-  /** Records changed in a commit. */
-  changed(tasks: readonly TaskId[]): void {
+  /** Records changed in a commit; `ended` of them have completed. */
+  changed(tasks: readonly TaskId[], ended: readonly TaskId[]): void {
     if (this.#byCaller.size === 0) return
     for (const task of tasks) {
-      for (const watch of this.#byTask.get(task) ?? []) this.#mark(watch, task, 'record')
+      for (const watch of this.#byTask.get(task) ?? []) {
+        this.#mark(watch, task, 'record')
+        // Nothing else will follow, and somebody waits for just this.
+        if (watch.request.ids?.length === 1 && ended.includes(task)) this.#arm(watch, this.#parts.clock.steady())
+      }
       if (this.#bySession.size === 0) continue
       // Whose it is stands in the record, which is read when the watchers are told.
       const session = this.#parts.live(task)?.sessionName

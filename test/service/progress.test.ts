@@ -173,6 +173,23 @@ test('a watcher is told at its own interval, newest only, and of each change of 
   assert.equal(keys.size, 2, 'mere progress never takes the place of a record')
 })
 
+test('who watches one task is told of its end at once, who watches more at its interval', async () => {
+  const it = await open()
+  const [id, other] = [await it.add(), await it.add()]
+  const [one, both] = [new Listener(), new Listener()]
+  await it.call('watch.start', { watch: 1, ids: [id], intervalMs: 500 }, { caller: one })
+  await it.call('watch.start', { watch: 1, ids: [id, other], intervalMs: 500 }, { caller: both })
+  moved(it, id, 1000)
+  await it.clock.advance(10)
+  await it.engine.of(id).finish(200_000)
+  await it.clock.advance(10)
+  const ends = (watcher: Listener): number =>
+    watcher.of('progress').filter(({ task }) => task?.state === 'completed').length
+  assert.deepEqual([ends(one), ends(both)], [1, 0])
+  await it.clock.advance(500)
+  assert.deepEqual([ends(one), ends(both)], [1, 1])
+})
+
 test('a watcher sees a speed fall to 0 although no byte comes to say so', async () => {
   const it = await open()
   const id = await it.add()

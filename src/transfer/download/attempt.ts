@@ -101,8 +101,9 @@ export class Progress {
   received(received: number, total: number | undefined): void {
     this.#received = received
     this.#total = total
+    if (this.#late !== undefined) return
     if (this.#clock.steady() - this.#lastAt >= everyMs) this.#tell()
-    else this.#late ??= this.#clock.timer(this.#lastAt + everyMs, () => this.#tell())
+    else this.#late = this.#clock.timer(this.#lastAt + everyMs, () => this.#tell())
   }
 
   /** The attempt is over. */

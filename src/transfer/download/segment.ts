@@ -60,14 +60,15 @@ export class Segment {
   /** `bytes` are lent until the promise settles; `undefined` = taken, and more may come. @throws FileFailure */
   take(bytes: Uint8Array): Promise<void> | undefined {
     if (this.#failure !== undefined) throw this.#failure
-    let rest = bytes
-    while (rest.byteLength > 0) {
+    for (let rest = bytes; rest.byteLength > 0;) {
       const filling = this.#buffer()
-      if (this.#filled === filling.byteLength) return this.#takeLater(rest)
-      const piece = rest.subarray(0, filling.byteLength - this.#filled)
-      this.#put(filling, piece)
-      rest = rest.subarray(piece.byteLength)
+      const free = filling.byteLength - this.#filled
+      if (free === 0) return this.#takeLater(rest)
+      const fits = rest.byteLength <= free
+      this.#put(filling, fits ? rest : rest.subarray(0, free))
       if (this.#filled === filling.byteLength && this.#writing === undefined) this.#write()
+      if (fits) break
+      rest = rest.subarray(free)
     }
     return this.#filling !== undefined && this.#filled === this.#filling.byteLength ? this.#writing : undefined
   }
