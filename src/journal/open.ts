@@ -23,7 +23,7 @@ export function openStore(path: string): Store {
     checkSqlite(store)
     const found = checkVersion(store, path)
     store.exec(
-      'pragma journal_mode = wal; pragma synchronous = full; pragma temp_store = memory; pragma cache_size = -16384',
+      'pragma journal_mode = wal; pragma synchronous = full; pragma temp_store = memory; pragma cache_size = -4096',
     )
     checkSound(store, path)
     // Two programs never open one home at once, but the one that loses the race must not see half a schema.
