@@ -2,11 +2,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { testAuthority, testCertificate } from '../test/support/certificates.ts'
+import { answers, freePort } from '../test/support/ports.ts'
 import { end } from './process-facts.ts'
 
 /** Where it listens. */
@@ -70,15 +69,6 @@ http {
 `
 }
 
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const { port } = probe.address() as AddressInfo
-  probe.close()
-  await once(probe, 'close')
-  return port
-}
-
 interface Listening {
   readonly address: string
   readonly port: number
@@ -90,20 +80,8 @@ async function listening(child: ChildProcess, { address, port, prefix }: Listeni
     if (child.exitCode !== null) throw new Error(`nginx ended with ${child.exitCode}`)
     // From here another namespace cannot be asked; the first request will tell.
     if (prefix.length > 0 && tries > 10) return
-    if (prefix.length === 0 && (await answers(address, port))) return
+    if (prefix.length === 0 && (await answers(port, address))) return
     await pause(50)
   }
   throw new Error(`nginx does not listen on ${address}:${port}`)
-}
-
-async function answers(address: string, port: number): Promise<boolean> {
-  const socket = connect(port, address)
-  try {
-    await once(socket, 'connect')
-    return true
-  } catch {
-    return false
-  } finally {
-    socket.destroy()
-  }
 }

@@ -3,8 +3,8 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { chmod, writeFile } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
 import { delimiter, join } from 'node:path'
+import { freePort } from './ports.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
 export class RealProxy implements AsyncDisposable {
@@ -110,13 +110,4 @@ async function started(program: string, args: readonly string[], ready: RegExp):
   })
   await readyNow
   return child
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
