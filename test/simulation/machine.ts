@@ -138,9 +138,23 @@ export class Machine {
     // each is opened, for it may be one that is never launched.
     this.timeline.after(1000, () => this.#ensureDaemon())
     const late = this.#random.fork('calm')
-    this.#plan.apps.forEach((_, index) => {
-      this.timeline.after(late.chance(0.5) ? 2000 : 2 * 3_600_000, () => this.#open(index))
+    this.#plan.apps.forEach(({ session }, index) => {
+      const isSoon = late.chance(0.5)
+      if (isSoon) this.timeline.after(2000, () => this.#open(index))
+      this.timeline.after(2 * 3_600_000, () => {
+        // One that takes longer for a callback than a launch may last is ended over it, and not launched again while a task waits.
+        if (!isSoon || this.#hasEvents(session)) this.#open(index)
+      })
     })
+  }
+
+  #hasEvents(session: string): boolean {
+    return (
+      this.store.get(
+        'select 1 from event join session on session.id = event.session where identifier = ? limit 1',
+        session,
+      ) !== undefined
+    )
   }
 
   /** One step, and a look at what it left. False: nothing is set to happen before `until` (included). */
