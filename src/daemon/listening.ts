@@ -105,11 +105,16 @@ export class Listening {
 
   #move(): void {
     if (this.#closed) return
-    this.#moving ??= this.#tryPlaces().then((found) => {
-      this.#moving = undefined
-      this.#isSomewhere = found
-      this.#arm()
-    })
+    this.#moving ??= this.#tryPlaces()
+      .catch((error: unknown) => {
+        this.#options.log.error('the daemon could not move its socket', { error })
+        return false
+      })
+      .then((found) => {
+        this.#moving = undefined
+        this.#isSomewhere = found
+        this.#arm()
+      })
   }
 
   async #tryPlaces(): Promise<boolean> {

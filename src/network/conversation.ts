@@ -23,7 +23,7 @@
  *
  * It is long because it is one state machine with two sources of bytes: whichever brings them, queue, sink and end are the same.
  */
-import { type Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
 import { LonghaulError } from '../contract/errors.ts'
 import {
   type BodyEnd,

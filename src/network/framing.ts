@@ -1,5 +1,5 @@
 /** Where a body ends, told from the head (RFC 9112 §6.3). What llhttp refuses by itself is not checked again. */
-import { type Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
 import type { BodyEnd, HeaderList } from '../world/transport.ts'
 
 export interface Framing {

@@ -4,13 +4,14 @@
  * Host and Connection.
  */
 import { type TLSSocket } from 'node:tls'
-import type { Client, Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
 import { type Exchange, NetworkFailure, type Outgoing } from '../world/transport.ts'
 import { Connection } from './connection.ts'
 import { type Connections } from './connections.ts'
 import { Conversation, EndUntold } from './conversation.ts'
 import { Unanswered } from './h2/choice.ts'
 import { Challenged, introduced } from './proxy/identity.ts'
+import { loadUndici } from './load-undici.ts'
 import { type Reach, reachOf, type Reaching } from './reach.ts'
 
 export interface GeneralLane extends Reaching {
@@ -23,19 +24,6 @@ export interface GeneralLane extends Reaching {
 
 /** Of origins; the oldest leaves. */
 const remembered = 1000
-
-/** Comes with the first request: a daemon whose tasks all wait does without its 25 MiB. */
-let undici: Promise<typeof Client> | undefined
-
-async function loadUndici(): Promise<typeof Client> {
-  try {
-    return (await import('undici')).Client
-  } catch (error) {
-    // The package is being replaced, say. The next request tries again.
-    undici = undefined
-    throw error
-  }
-}
 
 /** Opens one exchange with an http or https server. `signal` governs all of it, the body included. */
 export async function openGeneral(
@@ -135,9 +123,9 @@ async function openOnce(lane: GeneralLane, request: Outgoing, asking: Asking, si
       if (!mayAskAgain(request, conversation, error)) throw error
     }
   }
-  const client = await (undici ??= loadUndici())
+  const { Client } = loadUndici()
   const line = await dial('http/1.1', signal, end)
-  const connection = new Connection(url.origin, line, client, lane)
+  const connection = new Connection(url.origin, line, Client, lane)
   lane.connections.adopt(key, connection)
   const conversation = converse(connection)
   try {

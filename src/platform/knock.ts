@@ -3,7 +3,7 @@
  * whether its socket is still there. Without it an idle daemon would have to look now and then by itself: neither the end of a
  * mount nor, where the system has no watch left, anything else is reported. May touch: that file.
  */
-import { closeSync, futimesSync, openSync, statSync, watch } from 'node:fs'
+import { closeSync, futimesSync, openSync, statSync, unlinkSync, watch } from 'node:fs'
 import { dirname } from 'node:path'
 
 /** Best effort: where it fails, the client goes on to try. @param path as `homePaths` gives it */
@@ -16,6 +16,8 @@ export function knock(path: string): void {
     } finally {
       closeSync(file)
     }
+    // So that the next one makes an entry in the folder: some systems report nothing else.
+    unlinkSync(path)
   } catch {
     // No home, no room, no right to it: then it is not knocking that will help.
   }
@@ -24,12 +26,20 @@ export function knock(path: string): void {
 /** @returns what ends it; undefined: knocks cannot be heard here. `deaf` is called if that comes later. */
 export function hearKnocks(path: string, heard: () => void, deaf: () => void): Disposable | undefined {
   const folder = dirname(path)
-  const inode = (): number | undefined => statSync(folder, { throwIfNoEntry: false })?.ino
+  // With the time of its birth: the inode of a folder that is gone is used again at once.
+  const identity = (): string | undefined => {
+    try {
+      const { dev, ino, birthtimeNs } = statSync(folder, { bigint: true })
+      return `${dev} ${ino} ${birthtimeNs}`
+    } catch {
+      return undefined
+    }
+  }
   try {
-    const first = inode()
+    const first = identity()
     const watcher = watch(folder, { persistent: false }, () => {
       // What is watched is the folder itself, not what takes its place.
-      if (inode() !== first) end()
+      if (identity() !== first) end()
       heard()
     })
     const end = (): void => {

@@ -54,6 +54,8 @@ const longestPauseMs = 250
 /** How long a daemon that won the lock may take until it listens, before another one is tried. */
 const graceMs = 3000
 const quotedLines = 10
+/** How long a daemon that runs, and has lost its socket, may take to hear a knock and make another one. */
+const hearingMs = 1000
 
 /** @throws DAEMON_UNAVAILABLE with the last words of a daemon that died at its start; else what `connect` rejected with */
 export async function connectOrStart<T>(options: StartOptions<T>): Promise<T> {
@@ -64,10 +66,16 @@ export async function connectOrStart<T>(options: StartOptions<T>): Promise<T> {
   let started: StartedDaemon | undefined
   let startNotBefore = clock.steady()
   let pause = firstPauseMs
+  let hearsUntil: number | undefined
   for (;;) {
     signal?.throwIfAborted()
     const found = await tryConnect(options)
     if ('connection' in found) return found.connection
+    hearsUntil ??= clock.steady() + (found.knocked && (await isHeldBySomebody(home)) ? hearingMs : 0)
+    if (clock.steady() < hearsUntil) {
+      await clock.sleep(pause, signal)
+      continue
+    }
     if (options.start === 'never') throw found.why
     if (started === undefined) {
       if (clock.steady() >= startNotBefore) started = await start(options)
@@ -90,20 +98,24 @@ export async function connectOrStart<T>(options: StartOptions<T>): Promise<T> {
   }
 }
 
-type Tried<T> = { readonly connection: T } | { readonly why: LonghaulError }
+type Tried<T> = { readonly connection: T } | { readonly why: LonghaulError; readonly knocked: boolean }
 
 async function tryConnect<T>(options: StartOptions<T>): Promise<Tried<T>> {
   const lock = readLock(options.home)
-  if (lock === undefined) return { why: notRunning(options.home) }
+  if (lock === undefined) return { why: notRunning(options.home), knocked: false }
   try {
     return { connection: await options.connect(lock) }
   } catch (error) {
-    if (isLonghaulError(error, 'DAEMON_UNAVAILABLE') && error.retryable) {
-      knock(homePaths(options.home).knock)
-      return { why: error }
-    }
+    knock(homePaths(options.home).knock)
+    if (isLonghaulError(error, 'DAEMON_UNAVAILABLE') && error.retryable) return { why: error, knocked: true }
     throw error
   }
+}
+
+/** A daemon that was killed leaves its lock file behind, but does not hold the lock. */
+async function isHeldBySomebody(home: string): Promise<boolean> {
+  const { isHeld } = await import('./instance-lock.ts')
+  return isHeld(home)
 }
 
 async function start<T>(options: StartOptions<T>): Promise<StartedDaemon> {

@@ -10,7 +10,7 @@ import type { Clock, Timer } from '../world/clock.ts'
 import type { Log } from '../world/log.ts'
 import type { LiveFacts } from './progress.ts'
 
-/** No one is told more often than this. */
+/** No one is told more often than this, but for the end of the one task that is watched. */
 const leastIntervalMs = 50
 /** After this long without bytes a speed is 0, which is news that no byte brings. */
 const fadeMs = 3100

@@ -40,7 +40,7 @@ export class AnswerWriter {
   #wireBytes = 0
   #bodyBytes = 0
   #stalled = false
-  /** Of before the last bytes went that come before the break: who has seen them may let it go on at once. */
+  /** Of when the last bytes went that come before the break: who has seen them may let it go on at once. */
   #released: Promise<void> | undefined
 
   constructor(line: Line, step: Behaviour, hooks: AnswerHooks) {

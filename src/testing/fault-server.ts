@@ -212,7 +212,7 @@ export class FaultServer implements AsyncDisposable {
 
   // ------------------------------------------------------------------------------------------------------- what befalls it
 
-  /** Lets every stalled answer go on. */
+  /** Lets every stalled answer go on, also one that has sent all that comes before its stall. */
   release(): void {
     this.#released.resolve()
     this.#released = Promise.withResolvers()

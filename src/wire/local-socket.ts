@@ -26,7 +26,7 @@ const socketPathLimit: number = 103
 export async function connectLocal(path: string): Promise<Channel> {
   if (!isPipe(path)) {
     await checkFolder(dirname(path)).catch((error: unknown) => {
-      throw isMissing(error) ? nobody(path, error) : error
+      throw isMissing(error) || isClosed(error) ? nobody(path, error) : error
     })
     await checkSocket(path)
   }
@@ -46,7 +46,7 @@ export interface ListenOptions {
   readonly connected: (channel: Channel) => void
   /**
    * The socket vanished and could not be made again (its folder is gone, as after a logout): listen at another place.
-   * Only what the system reports is noticed here; call `relisten` from time to time as well.
+   * Only what the system reports is noticed here; the end of a mount is not. Call `relisten` when there is another reason to look.
    */
   readonly lost?: (why: unknown) => void
   /** @default nothing is logged */
@@ -252,6 +252,11 @@ function refused(path: string, what: string, hint: string, cause?: unknown): Lon
 
 function isMissing(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ENOENT'
+}
+
+/** Somebody else's folder is in the place of ours, as where a mount has ended. */
+function isClosed(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'EACCES' || error.code === 'ENOTDIR')
 }
 
 function isPipe(path: string): boolean {

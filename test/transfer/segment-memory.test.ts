@@ -23,7 +23,11 @@ interface Written {
   readonly bytes: Buffer
 }
 
-function segmentOver(buffers: Buffers, from: number, until: number): { segment: Segment; written: Written[] } {
+function segmentOver(
+  buffers: Buffers,
+  from: number,
+  until: number | undefined,
+): { segment: Segment; written: Written[] } {
   const written: Written[] = []
   const part = {
     write: async (bytes: Uint8Array, at: number) => {
@@ -72,6 +76,29 @@ test('the next piece of a file is laid with the memory of the one before, to its
     await segment.close()
   }
   assert.ok(buffers.taken.size <= 3, `${buffers.taken.size} buffers`)
+})
+
+test('one that began among many gets larger buffers when it is left alone', async () => {
+  const buffers = new Counted()
+  for (let other = 0; other < 255; other++) buffers.enter()
+  const { segment } = segmentOver(buffers, 0, undefined)
+  await feed(segment, Buffer.alloc(mebibyte))
+  for (let other = 0; other < 255; other++) buffers.leave()
+  await feed(segment, Buffer.alloc(4 * mebibyte))
+  assert.deepEqual(
+    [...buffers.taken].map(({ byteLength }) => byteLength),
+    [64 * 1024, 64 * 1024, mebibyte, mebibyte],
+  )
+})
+
+test('one that goes on behind its end goes on in large pieces', async () => {
+  const buffers = new Counted()
+  const { segment, written } = segmentOver(buffers, 0, 100)
+  await feed(segment, Buffer.alloc(100))
+  await segment.flush()
+  await feed(segment, Buffer.alloc(3 * mebibyte))
+  await segment.flush()
+  assert.ok(written.length <= 6, `${written.length} writes`)
 })
 
 test('a small file alone takes no more than it needs', () => {

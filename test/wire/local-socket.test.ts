@@ -100,6 +100,8 @@ test('nobody there, a file there and a process that has gone are told apart', op
   const file = await failure(connectLocal(join(folder, 'file')))
   assert.deepEqual([file.code, file.retryable], ['DAEMON_UNAVAILABLE', false])
   assert.match(file.message, /not a socket/)
+  const behindIt = await failure(connectLocal(join(folder, 'file', 'no', 's')))
+  assert.deepEqual([behindIt.code, behindIt.retryable], ['DAEMON_UNAVAILABLE', true])
 })
 
 test('what is not a socket is never unlinked to make room for one', options, async () => {

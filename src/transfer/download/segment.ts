@@ -11,7 +11,7 @@ import type { Buffers } from './buffers.ts'
 export class Segment {
   readonly #part: PartFile
   readonly #buffers: Buffers
-  /** Exclusive, if known: a small file needs no large buffer. */
+  /** Exclusive, if known: a small file needs no large buffer. It may go on behind that. */
   readonly #until: number | undefined
   readonly #written: (from: number, to: number) => void
   /** After the last byte taken. */
@@ -109,11 +109,13 @@ export class Segment {
   #buffer(): Buffer {
     if (this.#filling !== undefined) return this.#filling
     // One more than the file needs: it is not full before the end, and the end is written by `flush`.
-    const left = this.#until === undefined ? Infinity : this.#until - this.#position + 1
-    // Where many connections have begun meanwhile, a large one is exchanged.
+    const left =
+      this.#until === undefined || this.#position >= this.#until ? Infinity : this.#until - this.#position + 1
+    // Where many connections have begun meanwhile, or have ended, it is exchanged.
     const { size } = this.#buffers
+    const suits = ({ byteLength }: Buffer): boolean => byteLength === size || (byteLength < size && byteLength >= left)
     let spare = this.#spare.pop()
-    while (spare !== undefined && spare.byteLength > size) spare = this.#spare.pop()
+    while (spare !== undefined && !suits(spare)) spare = this.#spare.pop()
     this.#filling = spare ?? this.#buffers.take(left)
     return this.#filling
   }
