@@ -58,7 +58,8 @@ http_access allow known
 http_access deny all
 `
     await writeFile(join(folder, 'squid.conf'), configuration)
-    const args = ['-N', '-d', '1', '-f', join(folder, 'squid.conf')]
+    // Without a name of its own it would meet the shared memory of any other squid of this machine.
+    const args = ['-N', '-n', `longhaul${port}`, '-d', '1', '-f', join(folder, 'squid.conf')]
     // It says "Accepting HTTP Socket connections" a moment before it listens, and this soon after.
     return new RealProxy(port, await started('squid', args, /storeLateRelease/))
   }
