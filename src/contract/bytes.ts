@@ -14,6 +14,13 @@ export interface Representation {
   /** Of the whole, as the server announced it: 'sha-256:HEX'. */
   readonly digest?: string
   readonly acceptsRanges: boolean
+  readonly source?: Source
+}
+
+/** Two addresses without their query: what was asked for, and where redirects led. */
+export interface Source {
+  readonly asked: string
+  readonly served: string
 }
 
 /** Tells a file from another that reuses its inode. `device` holds within one boot only. */

@@ -203,6 +203,7 @@ async function carefully(twin: OneServer): Promise<{ readonly body: Buffer | und
           kept:
             kept === undefined || kept.bytes.length === 0 ? undefined : { ...kept, ranges: [[0, kept.bytes.length]] },
           revalidate: [],
+          delivered: undefined,
           digest: 'no digest',
           acceptable: [{ from: 200, to: 299 }],
           ask: (request) => askOf(twin, request),

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ReceivedRequest } from '../../src/testing/index.ts'
-import { cutAfter, other, stallAfter, status, type Step, withEtag } from '../../src/testing/index.ts'
+import { cutAfter, other, redirect, stallAfter, status, type Step, withEtag } from '../../src/testing/index.ts'
 import { Bench, expectKind, type Wishes } from './support/bench.ts'
 import { firstBytes, severalBytes as size, smallPieces } from './support/several.ts'
 
@@ -66,6 +66,19 @@ test('a newer file that changes again while it comes is fetched from zero, and n
   bench.server.change(path, { seed: 'newest' })
   assert.ok((await bench.read()).equals(bench.server.bytes(path)))
   assert.deepEqual(bench.restartCauses, ['bytes changed'])
+})
+
+test('that another place, to which the address leads now, has an equal validator says nothing of the file here', async () => {
+  await using bench = await Bench.open()
+  for (const file of ['/1.bin', '/2.bin']) bench.server.file(file, { size, etag: '"v1"' })
+  const url = bench.server.answers('/latest', redirect('/1.bin'), redirect('/2.bin'))
+  const { delivered: file, response } = expectKind(await bench.run(url), 'finished')
+  bench.part = undefined
+  bench.intent = undefined
+  const delivered = { file: file!, response: response!, representation: bench.representation! }
+  const { result } = expectKind(await bench.run(url, { ifExists: 'revalidate', delivered }), 'finished')
+  assert.equal(result.notModified, false)
+  assert.ok((await bench.read()).equals(bench.server.bytes('/2.bin')))
 })
 
 test('where a server ignores the condition and sends the same again, that is the file', async () => {

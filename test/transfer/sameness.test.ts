@@ -146,14 +146,39 @@ test('a resume that is redirected to another file begins anew, with the other fi
   assert.deepEqual(await bench.read(), bench.server.bytes('/elsewhere.bin'))
 })
 
-test('a resume that is redirected to a copy with the same validator goes on there', async () => {
+/** A link that leads to the one file first, and to the other when it is asked again. */
+function latest(bench: Bench, first: string, then: string, seed = 'newer'): string {
+  bench.server.file('/1.bin', { size, etag: '"v1"', script: [cutAfter(kept)] })
+  bench.server.file('/2.bin', { size, etag: '"v1"', seed })
+  return bench.server.answers('/latest', redirect(first), redirect(then))
+}
+
+test('a validator is one of its own place: equal ones of another file to which the address leads now prove nothing', async () => {
   await using bench = await Bench.open()
-  bench.server.file('/copy.bin', { size, seed: path, etag: '"v1"' })
-  const url = bench.server.file(path, { size, etag: '"v1"', script: [cutAfter(kept), redirect('/copy.bin')] })
+  const url = latest(bench, '/1.bin', '/2.bin')
+  expectKind(await bench.run(url), 'failed')
+  expectKind(await bench.run(url), 'finished')
+  assert.match(String(bench.restarts), /leads to another place/)
+  assert.ok((await bench.read()).equals(bench.server.bytes('/2.bin')))
+})
+
+test('an address that leads to the same place with another signature is gone on from', async () => {
+  await using bench = await Bench.open()
+  const url = latest(bench, '/1.bin?signature=old', '/1.bin?signature=new')
   expectKind(await bench.run(url), 'failed')
   expectKind(await bench.run(url), 'finished')
   assert.equal(bench.resumedAt, kept)
-  assert.deepEqual(await bench.read(), bench.server.bytes(path))
+  assert.ok((await bench.read()).equals(bench.server.bytes('/1.bin')))
+})
+
+test('a copy in another place is gone on from where a digest is expected, which proves all of it', async () => {
+  await using bench = await Bench.open()
+  const url = latest(bench, '/1.bin', '/2.bin', '/1.bin')
+  const wishes = { expectedDigests: [{ algorithm: 'sha-256' as const, hex: bench.server.digest('/1.bin') }] }
+  expectKind(await bench.run(url, wishes), 'failed')
+  expectKind(await bench.run(url, wishes), 'finished')
+  assert.equal(bench.resumedAt, kept)
+  assert.ok((await bench.read()).equals(bench.server.bytes('/1.bin')))
 })
 
 for (const [what, refused] of [

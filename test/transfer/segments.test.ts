@@ -4,6 +4,7 @@ import {
   cutAfter,
   ignoreRange,
   other,
+  redirect,
   resetAfter,
   stallAfter,
   stallBeforeHead,
@@ -41,6 +42,16 @@ test('a large file comes over several connections, each range with its proof', a
   assert.equal(asked(bench)[0], undefined)
   assert.deepEqual(await bench.names(), ['file.bin'])
   assert.equal(bench.further.size, 0, 'a connection was not given back')
+})
+
+test('an address that leads to two files in turn, with equal validators, gives one of them', async () => {
+  await using bench = await Bench.open()
+  for (const file of ['/1.bin', '/2.bin']) bench.server.file(file, { size, etag: '"v1"' })
+  let asked = 0
+  const url = bench.server.answers('/either', () => redirect(asked++ % 2 === 0 ? '/1.bin' : '/2.bin'))
+  expectKind(await bench.run(url, several), 'finished')
+  assert.ok((await bench.read()).equals(bench.server.bytes('/1.bin')))
+  assert.ok(bench.server.requestsFor('/either').length > 1, 'it was not asked twice')
 })
 
 test('a file below 8 MiB comes over one connection', async () => {

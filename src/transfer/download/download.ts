@@ -87,6 +87,7 @@ async function tell(attempt: Attempt): Promise<Finished> {
       request: assignment.request,
       kept,
       revalidate: kept === undefined ? await revalidation(attempt) : [],
+      delivered: assignment.delivered?.representation,
       digest: assignment.expectedDigests.length > 0 ? 'digest expected' : 'no digest',
       acceptable: assignment.policy.acceptableStatusCodes,
       ask: (request) => ask(request, assignment.policy, { ...world, measures: attempt.measures }, attempt.signal),

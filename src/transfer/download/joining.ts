@@ -8,7 +8,7 @@ import { maskUrl, type HeaderPairs, type RequestFacts } from '../../contract/tas
 import { AttemptFailed } from '../endings.ts'
 import type { Answer } from '../http/request.ts'
 import { refusal } from './refusal.ts'
-import { judgePartial, rangeCondition } from './representation.ts'
+import { comparable, judgePartial, rangeCondition, showsChange, sourceOf } from './representation.ts'
 
 export type Joined =
   | { readonly kind: 'joined'; readonly answer: Answer; /** Exclusive end of what it gives. */ readonly to: number }
@@ -47,19 +47,35 @@ export async function join(
   const { status } = answer
   if (status === 206) {
     const asked = condition === undefined ? 'plain range' : 'if-range'
-    const judgement = judgePartial(known, from, answer.headers, asked, facts.digest)
+    const comparison = comparable(known, sourceOf(facts.request.url, answer.response.url))
+    const judgement = judgePartial(comparison, from, answer.headers, asked, facts.digest)
     if (judgement.fits) return { kind: 'joined', answer, to: judgement.to }
     answer.close()
     return { kind: 'no range', failure: noRange(answer, judgement.why), lied: judgement.lied }
   }
   if (status < 400) {
     answer.close()
-    return { kind: 'no range', failure: noRange(answer, `it answered a range with status ${status}`), lied: false }
+    const failure =
+      status === 200 && showsChange(known, answer.headers)
+        ? changed(answer)
+        : noRange(answer, `it answered a range with status ${status}`)
+    return { kind: 'no range', failure, lied: false }
   }
   const failure = await refusal(answer, facts.wall())
   if (status === 429 || status === 503) return { kind: 'too many', failure }
   if (failure.failure.kind === 'network') throw failure
   return { kind: 'no range', failure: noRange(answer, `it answered a range with status ${status}`), lied: false }
+}
+
+function changed(answer: Answer): AttemptFailed {
+  return new AttemptFailed(
+    new LonghaulError(
+      'NETWORK_CONNECTION_LOST',
+      `The file at ${maskUrl(answer.response.url)} was changed on the server while it was fetched; it is fetched anew.`,
+      { retryable: true },
+    ),
+    { kind: 'network' },
+  )
 }
 
 /** Not final: the next attempt asks for what is missing, and hears for itself what the server has to say. */

@@ -14,10 +14,13 @@ import { isAcceptable, refusal } from './refusal.ts'
 import {
   canContinue,
   causeShown,
+  comparable,
+  isSameSource,
   judgePartial,
   rangeCondition,
   representationOf,
   showsChange,
+  sourceOf,
 } from './representation.ts'
 import type { StatusRule } from '../../contract/session.ts'
 
@@ -39,8 +42,9 @@ export interface OpeningFacts {
   readonly request: RequestFacts
   /** Bytes that are safe, at least 1. */
   readonly kept: { readonly ranges: ByteRanges; readonly representation: Representation } | undefined
-  /** Conditional fields for a file that was delivered before. */
+  /** Conditional fields for a file that was delivered before, and what is known of that. */
   readonly revalidate: HeaderPairs
+  readonly delivered: Representation | undefined
   readonly digest: 'digest expected' | 'no digest'
   readonly acceptable: readonly StatusRule[] | 'any'
   readonly ask: (request: RequestFacts) => Promise<Answer>
@@ -130,7 +134,9 @@ async function judged(
   answer: Answer,
   asked: 'if-range' | 'plain range',
 ): Promise<Opening> {
-  const judgement = judgePartial(kept.representation, offset, answer.headers, asked, facts.digest)
+  const source = sourceOf(facts.request.url, answer.response.url)
+  const known = comparable(kept.representation, source)
+  const judgement = judgePartial(known, offset, answer.headers, asked, facts.digest)
   if (judgement.fits)
     return {
       kind: 'continued',
@@ -138,10 +144,11 @@ async function judged(
       offset,
       until: judgement.to,
       proof: judgement.proof,
-      representation: { ...kept.representation, total: judgement.total, acceptsRanges: true },
+      representation: { ...known, total: judgement.total, acceptsRanges: true, source },
     }
   answer.close()
-  return startOver(facts, judgement.why, judgement.because)
+  const elsewhere = known === kept.representation ? '' : 'the address leads to another place now; '
+  return startOver(facts, elsewhere + judgement.why, judgement.because)
 }
 
 async function startOver(facts: OpeningFacts, why: string, because: RestartCause): Promise<Opening> {
@@ -162,9 +169,11 @@ async function restartWith(facts: OpeningFacts, answer: Answer, why: string, bec
 }
 
 async function openWhole(facts: OpeningFacts, answer: Answer): Promise<Opening> {
+  const source = sourceOf(facts.request.url, answer.response.url)
   if (answer.status === 304 && facts.revalidate.length > 0) {
     answer.close()
-    return { kind: 'not modified' }
+    if (facts.delivered === undefined || isSameSource(facts.delivered, source)) return { kind: 'not modified' }
+    return openWhole({ ...facts, revalidate: [] }, await facts.ask(facts.request))
   }
   // RFC 9110 §15.3.7: only a range request may be answered with a part.
   if (answer.status === 206) {
@@ -178,7 +187,7 @@ async function openWhole(facts: OpeningFacts, answer: Answer): Promise<Opening> 
     )
   }
   if (!isAcceptable(answer.status, facts.acceptable)) throw await refusal(answer, facts.wall())
-  return { kind: 'whole', answer, representation: representationOf(answer.headers) }
+  return { kind: 'whole', answer, representation: { ...representationOf(answer.headers), source } }
 }
 
 /** A field that the request has itself is left as the user wrote it. */

@@ -2,7 +2,7 @@
  * Which bytes a URL served, and the proof that an answer gives more of the same. Two rules hold everywhere here: bytes of two
  * representations never meet in one file, and what cannot be compared does not fit.
  */
-import type { Representation, RestartCause } from '../../contract/bytes.ts'
+import type { Representation, RestartCause, Source } from '../../contract/bytes.ts'
 import type { Proof } from '../../contract/words.ts'
 import { digestOfText, digestText } from '../../contract/digests.ts'
 import type { HeaderList } from '../../world/transport.ts'
@@ -17,6 +17,30 @@ import {
   sameStrongEtag,
   tokens,
 } from '../http/fields.ts'
+
+/** Where an answer came from. Queries are left out: those of signed addresses are others each time. */
+export function sourceOf(askedUrl: string, servedUrl: string): Source {
+  const bare = (url: string): string => {
+    const { origin, pathname } = new URL(url)
+    return origin + pathname
+  }
+  return { asked: bare(askedUrl), served: bare(servedUrl) }
+}
+
+/** Whether it is where the bytes that are known came from. Whoever gives a task another address vouches for it. */
+export function isSameSource({ source }: Representation, now: Source): boolean {
+  return source === undefined || source.asked !== now.asked || source.served === now.served
+}
+
+/**
+ * What an answer from there can be compared with. Validators are unique for one resource only (RFC 9110 §8.8.3): those of another,
+ * to which the same address leads now, prove nothing even if they are equal. A digest does.
+ */
+export function comparable(known: Representation, now: Source): Representation {
+  if (isSameSource(known, now)) return known
+  const { etag: _, lastModified: __, ...rest } = known
+  return rest
+}
 
 /** A Last-Modified younger than this at its Date may stand for two different versions of that second (RFC 9110 §8.8.2.2). */
 const settledMs = 60_000
