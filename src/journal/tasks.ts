@@ -109,7 +109,7 @@ function checkSameKey(store: Store, row: TaskRow, task: NewTask): void {
   if (differs.length === 0) return
   throw new LonghaulError(
     'INVALID_ARGUMENT',
-    `key: '${task.key}' belongs to task ${row.uid}, which has another ${differs.join(' and another ')}. Nothing was added. Use another key, or cancel that task.`,
+    `key: '${task.key}' belongs to task ${row.uid}, which has another ${differs.join(' and another ')}. Nothing was added. Use another key${row.outcome === null ? ', or cancel that task' : ''}.`,
     { task: row.uid },
   )
 }

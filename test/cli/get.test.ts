@@ -130,6 +130,15 @@ test('a wrong digest exits with 9 and leaves the destination as it was; a right 
   assert.match(right.stderr, /right\.bin: done 300 kB in [\d.]+ s, sha-256 matches/)
 })
 
+test('a digest that was wrong is corrected by giving the right one', async () => {
+  const url = server.file('/corrected.bin', { size, etag: '"1"' })
+  const get = (hex: string): ReturnType<typeof cli.run> => cli.run(['get', '-q', url, '--digest', `sha-256:${hex}`])
+  assert.equal((await get('0'.repeat(64))).code, 9)
+  const right = await get(server.digest('/corrected.bin'))
+  assert.equal(right.code, 0, right.stderr)
+  assert.deepEqual(contents('corrected.bin'), server.bytes('/corrected.bin'))
+})
+
 test('a list of addresses into a folder: each path, and 11 when causes differ', async () => {
   const good = server.file('/list-a.bin', { size: 1000, etag: '"1"' })
   const missing = server.answers('/list-b.bin', status(404))
