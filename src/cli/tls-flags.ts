@@ -49,12 +49,18 @@ function certificateOf(input: Input, cwd: string): ClientCertificate | undefined
 }
 
 async function authorityOf(file: string, cwd: string): Promise<string> {
+  let text: string
   try {
-    return await readFile(resolve(cwd, file), 'utf8')
+    text = await readFile(resolve(cwd, file), 'utf8')
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
     throw new LonghaulError('FILE_DOES_NOT_EXIST', `--ca ${file} cannot be read: ${why}. Nothing was started.`, {
       cause,
     })
   }
+  if (text.includes('-----BEGIN CERTIFICATE-----')) return text
+  throw new LonghaulError(
+    'INVALID_ARGUMENT',
+    `--ca ${file} holds no certificate in PEM form (-----BEGIN CERTIFICATE-----). Nothing was started.`,
+  )
 }

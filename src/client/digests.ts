@@ -37,7 +37,7 @@ function digestOf(value: unknown): ExpectedDigest {
     throw invalid('expectedDigest', `${shown(value)} is not a digest. ${forms}`, nothingAdded)
   const text = value.trim()
   const field = /^([a-z0-9-]+)=:([A-Za-z0-9+/]*={0,2}):$/i.exec(text)
-  const integrity = /^([a-z0-9]+)-([A-Za-z0-9+/]+={0,2})$/i.exec(text)
+  const integrity = algorithms.has(text.toLowerCase()) ? null : /^([a-z0-9]+)-([A-Za-z0-9+/]+={0,2})$/i.exec(text)
   const hex = /^([a-z0-9-]+):([0-9a-f]*)$/i.exec(text)
   const match = field ?? hex ?? integrity
   if (match === null) throw invalid('expectedDigest', `${shown(value)} is not a digest. ${forms}`, nothingAdded)

@@ -37,7 +37,7 @@ const nothingAdded = 'Nothing was added.'
 /**
  * Downloads to `to` (a file, or a folder) and waits for the end.
  *
- * Run it again and it attaches to the same transfer: the same method, URL and target are the same download, whatever
+ * Run it again and it attaches to the same transfer: the same method, URL, target and digests are the same download, whatever
  * process asked first; fresh headers are used from then on, and, where `to` names the file, a fresh query (into a folder
  * another query is another file). One that failed is tried
  * again with the bytes it has; one that is finished is revalidated and resolves at once (`notModified`). When nothing

@@ -59,7 +59,7 @@ const en: Sentences = {
     disk: ({ of }) =>
       `The disk${of === undefined ? '' : ` of ${of}`} has no room; it goes on by itself when there is some.`,
     destination: ({ of }) =>
-      `The folder ${of ?? 'of the destination'} is not there; it goes on by itself when it is back.`,
+      `The folder ${of ?? 'of the destination'} cannot be used: it is gone, or may not be written to. It goes on by itself when it can.`,
     quota: () => 'The quota of the session is used up by other transfers.',
     activeLimit: ({ ahead }) => `As many transfers as are allowed are running${aheadEn(ahead)}.`,
     hostLimit: ({ of, ahead }) => `As many connections as are allowed go to ${of ?? 'its server'}${aheadEn(ahead)}.`,
@@ -111,7 +111,7 @@ const zh: Sentences = {
     challenge: ({ of }) => `${of === undefined ? '服务器' : `${of} `}要求凭据，需由应用提供。`,
     newRequest: () => '地址或令牌已失效，需由应用提供新的。',
     disk: ({ of }) => `磁盘空间不足${of === undefined ? '' : `（${of}）`}，有空间后自动继续。`,
-    destination: ({ of }) => `目标文件夹${of === undefined ? '' : ` ${of} `}不存在，恢复后自动继续。`,
+    destination: ({ of }) => `目标文件夹${of === undefined ? '' : ` ${of} `}不存在或不可写，恢复后自动继续。`,
     quota: () => '会话配额已被其他传输用完。',
     activeLimit: ({ ahead }) => `同时传输数已达上限${aheadZh(ahead)}。`,
     hostLimit: ({ of, ahead }) => `到${of === undefined ? '该服务器' : ` ${of} `}的连接数已达上限${aheadZh(ahead)}。`,

@@ -135,7 +135,7 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
     urlErrorCode: -1011,
     retryable: true,
     meaning: 'The answer of the server broke the rules of HTTP.',
-    hint: 'It was tried twice. Tell the operator of the server, or look for a proxy in between.',
+    hint: 'Trying again rarely helps. Tell the operator of the server, or look for a proxy in between.',
   },
   USER_CANCELLED_AUTHENTICATION: {
     urlErrorCode: -1012,

@@ -231,6 +231,10 @@ test('mistakes are told before a daemon is asked or a folder made', async () => 
   }
   assert.equal((await fresh.run(['get', '-i', 'no-list'])).code, 7)
   assert.equal((await fresh.run(['get', 'http://127.0.0.1:1/x', '--ca', 'no.pem'])).code, 7)
-  assert.deepEqual(readdirSync(fresh.folder), [])
+  writeFileSync(join(fresh.folder, 'key.pem'), '-----BEGIN PRIVATE KEY-----\n')
+  const noAuthority = await fresh.run(['get', 'http://127.0.0.1:1/x', '--ca', 'key.pem'])
+  assert.match(noAuthority.stderr, /--ca key\.pem holds no certificate/)
+  assert.equal(noAuthority.code, 2)
+  assert.deepEqual(readdirSync(fresh.folder), ['key.pem'])
   assert.deepEqual(readdirSync(fresh.home), [])
 })

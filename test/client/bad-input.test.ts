@@ -171,6 +171,7 @@ test('a digest of the wrong length, form or algorithm is refused', () => {
     [`sha-224:${'ab'.repeat(28)}`, 'Known are sha-512, sha-384, sha-256, sha-1, md5, crc32'],
     [`crc32:${'ab'.repeat(5)}`, '8'],
     ['', 'not a digest'],
+    ['sha-256', 'not a digest'],
     [' , ', 'not a digest'],
     [`sha-256:${hex} and more`, 'not a digest'],
     [7, 'not a digest'],
