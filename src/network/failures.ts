@@ -57,6 +57,9 @@ function certificateAlerts(): Record<string, NetworkFailureCause> {
   return Object.fromEntries(codes.map((code) => [code, 'client certificate rejected']))
 }
 
+/** So undici names every broken rule in a head that has a Content-Length, a second Content-Length above all. */
+const brokenHead = 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH'
+
 /** Sorts an error that ended a connection or an attempt to make one. `peer` is `host:port`. */
 export function failureOf(error: unknown, phase: NetworkPhase, peer: string): NetworkFailure {
   if (error instanceof NetworkFailure) return error
@@ -64,7 +67,12 @@ export function failureOf(error: unknown, phase: NetworkPhase, peer: string): Ne
   const code = codeOf(said)
   const reason = causes[code ?? ''] ?? causeByPhase(said, code ?? '', phase)
   // Codes of the system are known to people and search engines; those of undici say less than its words.
-  const words = code === undefined || code.startsWith('UND_') ? messageOf(said) : code
+  const words =
+    code === brokenHead && phase === 'head'
+      ? 'its head breaks the rules of HTTP'
+      : code === undefined || code.startsWith('UND_')
+        ? messageOf(said)
+        : code
   return new NetworkFailure(reason, phase, `${peer}: ${reason} (${words}, ${doing[phase]})`, { cause: error })
 }
 
@@ -88,8 +96,7 @@ function causeByPhase(error: unknown, code: string, phase: NetworkPhase): Networ
     case 'tls':
       return code === 'ECONNRESET' || code === 'EPIPE' ? 'connection lost' : 'tls failed'
     case 'head':
-      // So undici names every broken rule in a head that has a Content-Length, a second Content-Length above all.
-      return code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH' ? 'malformed answer' : 'connection lost'
+      return code === brokenHead ? 'malformed answer' : 'connection lost'
     case 'proxy':
     case 'request':
     case 'body':
