@@ -71,6 +71,12 @@ test('a status is told with what the server said, and exits with 4', async () =>
   assert.ok(!names().includes('missing.bin'))
 })
 
+test('of a page that only a browser can show, its title is told', async () => {
+  const page = '<html>\n<head><title>400 No required SSL certificate was sent</title></head>\n<body>…</body></html>'
+  const { stderr } = await cli.run(['get', server.answers('/page.bin', status(400, {}, page))])
+  assert.match(stderr, /Answer {4}400 No required SSL certificate was sent\n/)
+})
+
 test('a server that cannot be reached exits with 3 when the tries are used up', async () => {
   const gone = await FaultServer.start()
   const url = gone.url('/nobody.bin')

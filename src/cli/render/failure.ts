@@ -39,7 +39,8 @@ function answerOf({ body }: ErrorJson): string {
   const text = Buffer.from(body, 'base64')
     .subarray(0, 4 * answerCharacters)
     .toString('utf8')
-  // Binary, or a page that only a browser can show.
-  if (/[\0\uFFFD]/.test(text.slice(0, answerCharacters)) || /^\s*</.test(text)) return ''
-  return text.trim().replace(/\s+/g, ' ').slice(0, answerCharacters)
+  if (/[\0\uFFFD]/.test(text.slice(0, answerCharacters))) return ''
+  // Of a page that only a browser can show, its title.
+  const shown = /^\s*</.test(text) ? (/<title[^>]*>([^<]*)/i.exec(text)?.[1] ?? '') : text
+  return shown.trim().replace(/\s+/g, ' ').slice(0, answerCharacters)
 }
