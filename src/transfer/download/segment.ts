@@ -8,6 +8,9 @@ import { asError } from '../endings.ts'
 import type { PartFile } from '../files/part-file.ts'
 import type { Buffers } from './buffers.ts'
 
+/** Bytes of a buffer above which a larger one gains little: what is exchanged is not free at once. */
+const largeEnough = 256 * 1024
+
 export class Segment {
   readonly #part: PartFile
   readonly #buffers: Buffers
@@ -111,9 +114,10 @@ export class Segment {
     // One more than the file needs: it is not full before the end, and the end is written by `flush`.
     const left =
       this.#until === undefined || this.#position >= this.#until ? Infinity : this.#until - this.#position + 1
-    // Where many connections have begun meanwhile, or have ended, it is exchanged.
+    // Where many connections have begun meanwhile it is exchanged; where they have ended, if it is so small that its writes are slow.
     const { size } = this.#buffers
-    const suits = ({ byteLength }: Buffer): boolean => byteLength === size || (byteLength < size && byteLength >= left)
+    const suits = ({ byteLength }: Buffer): boolean =>
+      byteLength <= size && byteLength >= Math.min(left, size, largeEnough)
     let spare = this.#spare.pop()
     while (spare !== undefined && !suits(spare)) spare = this.#spare.pop()
     this.#filling = spare ?? this.#buffers.take(left)
