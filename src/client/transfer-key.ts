@@ -5,9 +5,9 @@ import { digestText } from '../contract/digests.ts'
 import type { NewTask } from '../contract/task.ts'
 
 /**
- * Method, address, absolute target and expected digests: who corrects a digest wants another transfer. Where the caller names the file, the query does not count: it is the same file, and a
- * signed address changes there. Where the server names it, the query counts: `?id=1` and `?id=2` into one folder are two
- * files, and to take one for the other would lose one of them.
+ * Method, address, absolute target and expected digests: who corrects a digest wants another transfer. Where the caller names
+ * the file, the query does not count: it is the same file, and a signed address changes there. Where the server names it, the
+ * query counts: `?id=1` and `?id=2` into one folder are two files, and to take one for the other would lose one of them.
  */
 export function transferKey({
   request,

@@ -1,5 +1,5 @@
 /**
- * undici, when the first request is sent: a daemon whose tasks all wait does without its memory (25 MiB). It is required, not
+ * undici, when the first request is sent: a daemon whose tasks all wait does without its memory (some 10 MiB). It is required, not
  * imported: an import that failed, because the package was being replaced at that moment, would fail for ever.
  */
 import { createRequire } from 'node:module'

@@ -74,6 +74,7 @@ export async function connectOrStart<T>(options: StartOptions<T>): Promise<T> {
     hearsUntil ??= clock.steady() + (found.knocked && (await isHeldBySomebody(home)) ? hearingMs : 0)
     if (clock.steady() < hearsUntil) {
       await clock.sleep(pause, signal)
+      pause = Math.min(pause * 2, longestPauseMs)
       continue
     }
     if (options.start === 'never') throw found.why
