@@ -1,25 +1,10 @@
-/**
- * Files of the real machine: the {@link FileSystem} seam by node:fs.
- *
- * On Linux a folder is held by a descriptor and names are looked up through /proc/self/fd, so that a parent that is renamed
- * or exchanged for a link cannot lead us elsewhere. Elsewhere (never run) the path is used, and before each use it is looked
- * whether it still leads to the same folder. The last component is never followed if it is a link.
- */
-import { constants, existsSync } from 'node:fs'
-import { link, lstat, open, opendir, rename, stat, statfs, unlink, type FileHandle } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
-import {
-  type File,
-  FileFailure,
-  type FileFailureCause,
-  type FileIdentity,
-  type FileSystem,
-  type Folder,
-} from '../world/file-system.ts'
+/** Files of the real machine: the {@link FileSystem} seam by node:fs. */
+import { resolve } from 'node:path'
+import type { FileSystem } from '../world/file-system.ts'
 import { fileFailure } from './file-failures.ts'
-import { HeldFile, identityOf } from './held-file.ts'
-import { HeldHandle } from './held-handle.ts'
+import { HeldFolder } from './held-folder.ts'
 import { makeFolderDurably } from './make-folder.ts'
+import { SharedFolders } from './shared-folders.ts'
 import { SyncGate, type SyncLimits } from './sync-gate.ts'
 
 export interface FileSystemOptions {
@@ -28,38 +13,13 @@ export interface FileSystemOptions {
 }
 
 export function createFileSystem(options: FileSystemOptions = {}): FileSystem {
-  const gate = new SyncGate(options.syncs)
+  const folders = new SharedFolders(new SyncGate(options.syncs))
   return {
     folder: async (path, { make = false } = {}) => {
       const absolute = resolve(path)
       if (make) await makeDurably(absolute)
-      return openFolder(absolute, gate)
+      return new HeldFolder(await folders.take(absolute))
     },
-  }
-}
-
-// Windows lacks the last three: undefined counts as 0 in an `|`. O_NONBLOCK: a pipe in the file's place would hold a thread
-// for ever.
-const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_DIRECTORY } = constants
-const openFlags = {
-  create: O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW,
-  write: O_RDWR | O_NOFOLLOW | O_NONBLOCK,
-  read: O_RDONLY | O_NOFOLLOW | O_NONBLOCK,
-} as const
-
-const throughDescriptors = process.platform === 'linux' && existsSync('/proc/self/fd')
-
-async function openFolder(path: string, gate: SyncGate): Promise<Folder> {
-  try {
-    const handle = await open(path, O_RDONLY | O_DIRECTORY)
-    try {
-      return new HeldFolder(handle, path, identityOf(await handle.stat({ bigint: true })), gate)
-    } catch (error) {
-      await handle.close()
-      throw error
-    }
-  } catch (error) {
-    throw fileFailure(error, path)
   }
 }
 
@@ -70,133 +30,4 @@ async function makeDurably(path: string): Promise<void> {
   } catch (error) {
     throw fileFailure(error, path)
   }
-}
-
-class HeldFolder implements Folder {
-  readonly path: string
-  readonly identity: FileIdentity
-  readonly #handle: HeldHandle
-  readonly #gate: SyncGate
-
-  constructor(handle: FileHandle, path: string, identity: FileIdentity, gate: SyncGate) {
-    this.path = path
-    this.identity = identity
-    this.#handle = new HeldHandle(handle, path)
-    this.#gate = gate
-  }
-
-  open(name: string, how: 'create' | 'write' | 'read'): Promise<File> {
-    return this.#at(name, async (place) => {
-      const handle = await open(place, openFlags[how], 0o600)
-      try {
-        const identity = identityOf(await handle.stat({ bigint: true }))
-        if (identity.kind !== 'file')
-          throw new FileFailure(identity.kind === 'folder' ? 'is a folder' : 'not supported', join(this.path, name))
-        return new HeldFile(handle, join(this.path, name), identity, this.#gate)
-      } catch (error) {
-        await handle.close()
-        throw error
-      }
-    })
-  }
-
-  look(name: string): Promise<FileIdentity | undefined> {
-    // Only this name's own absence is an answer, not that of the folder.
-    return this.#at(name, (place) => lstat(place, { bigint: true }).then(identityOf, absent))
-  }
-
-  rename(from: string, to: string): Promise<void> {
-    return this.#at(from, (source) => this.#at(to, (target) => rename(source, target)))
-  }
-
-  link(from: string, to: string): Promise<void> {
-    // EPERM of link(2): the file system has no hard links, or the file may not have another one.
-    const special = { EPERM: 'not supported', EMLINK: 'not supported' } as const
-    return this.#at(from, (source) => this.#at(to, (target) => link(source, target), special))
-  }
-
-  unlink(name: string): Promise<void> {
-    return this.#at(name, (place) => unlink(place).catch(absent))
-  }
-
-  async *list(): AsyncIterable<string> {
-    try {
-      // It has its own descriptor once it is open, so ours need not be kept for it.
-      const entries = await this.#use((handle) =>
-        opendir(throughDescriptors ? `/proc/self/fd/${handle.fd}` : this.path, { bufferSize: 256 }),
-      )
-      for await (const entry of entries) yield entry.name
-    } catch (error) {
-      throw fileFailure(error, this.path)
-    }
-  }
-
-  free(): Promise<number> {
-    return this.#use(async (handle) => {
-      const found = await statfs(throughDescriptors ? `/proc/self/fd/${handle.fd}` : this.path, { bigint: true })
-      return Number(found.bavail * found.bsize)
-    })
-  }
-
-  sync(): Promise<void> {
-    // Windows cannot sync a folder; NTFS journals its names.
-    if (process.platform === 'win32') return Promise.resolve()
-    return this.#use((handle) => this.#gate.pass(this.identity.device, () => handle.sync()))
-  }
-
-  async isStillThere(): Promise<boolean> {
-    try {
-      const found = identityOf(await stat(this.path, { bigint: true }))
-      return found.kind === 'folder' && found.inode === this.identity.inode && found.device === this.identity.device
-    } catch (error) {
-      const { reason } = fileFailure(error, this.path)
-      if (reason === 'not found' || reason === 'not a folder' || reason === 'link') return false
-      throw fileFailure(error, this.path)
-    }
-  }
-
-  close(): Promise<void> {
-    return this.#handle.close().catch((error: unknown) => {
-      throw fileFailure(error, this.path)
-    })
-  }
-
-  /** Runs `work` with a path that means `name` in this very folder. */
-  async #at<T>(
-    name: string,
-    work: (place: string) => Promise<T>,
-    special?: Readonly<Record<string, FileFailureCause>>,
-  ): Promise<T> {
-    const path = join(this.path, name)
-    if (!isName(name))
-      throw new FileFailure('not supported', path, { cause: new Error(`'${name}' is not the name of a file`) })
-    try {
-      return await this.#handle.use(async (handle) => {
-        if (throughDescriptors) return work(`/proc/self/fd/${handle.fd}/${name}`)
-        if (!(await this.isStillThere()))
-          throw new FileFailure('not found', this.path, { cause: new Error('another folder is in its place') })
-        return work(path)
-      })
-    } catch (error) {
-      throw fileFailure(error, path, special)
-    }
-  }
-
-  async #use<T>(work: (handle: FileHandle) => Promise<T>): Promise<T> {
-    try {
-      return await this.#handle.use(work)
-    } catch (error) {
-      throw fileFailure(error, this.path)
-    }
-  }
-}
-
-/** Turns "there is nothing" into undefined and throws all else on. */
-function absent(error: unknown): undefined {
-  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
-}
-
-function isName(name: string): boolean {
-  if (name === '' || name === '.' || name === '..' || name.includes('/') || name.includes('\0')) return false
-  return process.platform !== 'win32' || !/[\\:]/.test(name)
 }

@@ -3,11 +3,11 @@
  * neither writes nor syncs any more: the kernel may have marked the lost pages clean, and a second sync would then report a
  * success that is none (fsyncgate). May touch: its own descriptor.
  */
-import type { BigIntStats } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { type File, FileFailure, type FileIdentity } from '../world/file-system.ts'
 import { fileFailure } from './file-failures.ts'
 import { HeldHandle } from './held-handle.ts'
+import { identityOf } from './identity.ts'
 import type { SyncGate } from './sync-gate.ts'
 
 export class HeldFile implements File {
@@ -97,19 +97,5 @@ export class HeldFile implements File {
 
   #refuseIfLost(): void {
     if (this.#syncFailed !== undefined) throw new FileFailure('sync lost', this.path, { cause: this.#syncFailed })
-  }
-}
-
-/** Times to the microsecond, which a double holds exactly enough to compare. */
-export function identityOf(stats: BigIntStats): FileIdentity {
-  return {
-    kind: stats.isFile() ? 'file' : stats.isDirectory() ? 'folder' : stats.isSymbolicLink() ? 'link' : 'other',
-    inode: stats.ino.toString(),
-    device: stats.dev.toString(),
-    birthMs: Number(stats.birthtimeNs / 1000n) / 1000,
-    size: Number(stats.size),
-    modifiedMs: Number(stats.mtimeNs / 1000n) / 1000,
-    mode: Number(stats.mode & 0o7777n),
-    links: Number(stats.nlink),
   }
 }

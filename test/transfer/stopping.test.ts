@@ -58,6 +58,7 @@ test('a disk that keeps the server waiting is no stall', async () => {
         rename: (from: string, to: string) => folder.rename(from, to),
         sync: () => folder.sync(),
         free: () => folder.free(),
+        isStillThere: () => folder.isStillThere(),
         close: () => folder.close(),
         open: async (name: string, how: 'create' | 'write' | 'read') => {
           const file = await folder.open(name, how)

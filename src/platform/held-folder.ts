@@ -1,0 +1,154 @@
+/**
+ * A folder of the real machine, as one user of it sees it.
+ *
+ * On Linux names are looked up through its descriptor (/proc/self/fd), so that a parent that is renamed or exchanged for a link
+ * cannot lead us elsewhere. Elsewhere (never run) the path is used, and before each use it is looked whether it still leads to the
+ * same folder. The last component is never followed if it is a link.
+ */
+import { constants, existsSync } from 'node:fs'
+import { link, lstat, open, opendir, rename, statfs, unlink, type FileHandle } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type File, FileFailure, type FileFailureCause, type FileIdentity, type Folder } from '../world/file-system.ts'
+import { fileFailure } from './file-failures.ts'
+import { HeldFile } from './held-file.ts'
+import { identityOf } from './identity.ts'
+import type { SharedFolder } from './shared-folders.ts'
+
+// Windows lacks the last two: undefined counts as 0 in an `|`. O_NONBLOCK: a pipe in the file's place would hold a thread
+// for ever.
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants
+const openFlags = {
+  create: O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW,
+  write: O_RDWR | O_NOFOLLOW | O_NONBLOCK,
+  read: O_RDONLY | O_NOFOLLOW | O_NONBLOCK,
+} as const
+
+const throughDescriptors = process.platform === 'linux' && existsSync('/proc/self/fd')
+
+export class HeldFolder implements Folder {
+  readonly path: string
+  readonly identity: FileIdentity
+  readonly #shared: SharedFolder
+  #closing: Promise<void> | undefined
+
+  /** @param shared of which this one lets go when it is closed */
+  constructor(shared: SharedFolder) {
+    this.path = shared.path
+    this.identity = shared.identity
+    this.#shared = shared
+  }
+
+  open(name: string, how: 'create' | 'write' | 'read'): Promise<File> {
+    return this.#at(name, async (place) => {
+      const handle = await open(place, openFlags[how], 0o600)
+      try {
+        const identity = identityOf(await handle.stat({ bigint: true }))
+        if (identity.kind !== 'file')
+          throw new FileFailure(identity.kind === 'folder' ? 'is a folder' : 'not supported', join(this.path, name))
+        return new HeldFile(handle, join(this.path, name), identity, this.#shared.gate)
+      } catch (error) {
+        await handle.close()
+        throw error
+      }
+    })
+  }
+
+  look(name: string): Promise<FileIdentity | undefined> {
+    // Only this name's own absence is an answer, not that of the folder.
+    return this.#at(name, (place) => lstat(place, { bigint: true }).then(identityOf, absent))
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return this.#at(from, (source) => this.#at(to, (target) => rename(source, target)))
+  }
+
+  link(from: string, to: string): Promise<void> {
+    // EPERM of link(2): the file system has no hard links, or the file may not have another one.
+    const special = { EPERM: 'not supported', EMLINK: 'not supported' } as const
+    return this.#at(from, (source) => this.#at(to, (target) => link(source, target), special))
+  }
+
+  unlink(name: string): Promise<void> {
+    return this.#at(name, (place) => unlink(place).catch(absent))
+  }
+
+  async *list(): AsyncIterable<string> {
+    try {
+      // It has its own descriptor once it is open, so ours need not be kept for it.
+      const entries = await this.#use((handle) =>
+        opendir(throughDescriptors ? `/proc/self/fd/${handle.fd}` : this.path, { bufferSize: 256 }),
+      )
+      for await (const entry of entries) yield entry.name
+    } catch (error) {
+      throw fileFailure(error, this.path)
+    }
+  }
+
+  free(): Promise<number> {
+    return this.#use(async (handle) => {
+      const found = await statfs(throughDescriptors ? `/proc/self/fd/${handle.fd}` : this.path, { bigint: true })
+      return Number(found.bavail * found.bsize)
+    })
+  }
+
+  sync(): Promise<void> {
+    // Windows cannot sync a folder; NTFS journals its names.
+    if (process.platform === 'win32') return Promise.resolve()
+    return this.#use(() => this.#shared.sync())
+  }
+
+  isStillThere(): Promise<boolean> {
+    return this.#shared.isStillThere()
+  }
+
+  /** Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#shared.letGo()
+    return this.#closing
+  }
+
+  /** Runs `work` with a path that means `name` in this very folder. */
+  async #at<T>(
+    name: string,
+    work: (place: string) => Promise<T>,
+    special?: Readonly<Record<string, FileFailureCause>>,
+  ): Promise<T> {
+    const path = join(this.path, name)
+    if (!isName(name))
+      throw new FileFailure('not supported', path, { cause: new Error(`'${name}' is not the name of a file`) })
+    try {
+      return await this.#held(async (handle) => {
+        if (throughDescriptors) return work(`/proc/self/fd/${handle.fd}/${name}`)
+        if (!(await this.isStillThere()))
+          throw new FileFailure('not found', this.path, { cause: new Error('another folder is in its place') })
+        return work(path)
+      })
+    } catch (error) {
+      throw fileFailure(error, path, special)
+    }
+  }
+
+  async #use<T>(work: (handle: FileHandle) => Promise<T>): Promise<T> {
+    try {
+      return await this.#held(work)
+    } catch (error) {
+      throw fileFailure(error, this.path)
+    }
+  }
+
+  #held<T>(work: (handle: FileHandle) => Promise<T>): Promise<T> {
+    if (this.#closing !== undefined)
+      throw new FileFailure('input/output', this.path, { cause: new Error('it was closed before') })
+    return this.#shared.use(work)
+  }
+}
+
+/** Turns "there is nothing" into undefined and throws all else on. */
+function absent(error: unknown): undefined {
+  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+}
+
+function isName(name: string): boolean {
+  if (name === '' || name === '.' || name === '..' || name.includes('/') || name.includes('\0')) return false
+  return process.platform !== 'win32' || !/[\\:]/.test(name)
+}

@@ -1,0 +1,54 @@
+/** Folders that several hold at once. */
+import assert from 'node:assert/strict'
+import { mkdir, readdir, readlink, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { createFileSystem } from '../../src/platform/files.ts'
+import { FileFailure } from '../../src/world/file-system.ts'
+import { needs } from '../support/needs.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
+
+const linux = { skip: needs('linux') }
+
+async function descriptors(path: string): Promise<number> {
+  const open = await readdir('/proc/self/fd')
+  const targets = await Promise.all(open.map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')))
+  return targets.filter((target) => target === path).length
+}
+
+test('those who hold one folder share its descriptor, until the last of them lets go', linux, async () => {
+  const files = createFileSystem()
+  const path = await temporaryFolder()
+  const first = await files.folder(path)
+  const second = await files.folder(path)
+  assert.equal(await descriptors(path), 1)
+  await first.close()
+  await first.close()
+  assert.equal(await descriptors(path), 1)
+  await assert.rejects(first.look('a'), FileFailure, 'it is closed for the one that closed it')
+  assert.equal(await second.look('a'), undefined)
+  await second.close()
+  assert.equal(await descriptors(path), 0)
+  const third = await files.folder(path)
+  await third.sync()
+  await third.close()
+  assert.equal(await descriptors(path), 0)
+})
+
+test('who comes after the folder was exchanged gets the one that is there', async () => {
+  const files = createFileSystem()
+  const path = join(await temporaryFolder(), 'to')
+  await mkdir(path)
+  const first = await files.folder(path)
+  await rename(path, `${path}-away`)
+  await assert.rejects(files.folder(path), FileFailure)
+  await mkdir(path)
+  const second = await files.folder(path)
+  const third = await files.folder(path)
+  assert.notEqual(second.identity.inode, first.identity.inode)
+  assert.equal(third.identity.inode, second.identity.inode)
+  await (await second.open('a', 'create')).close()
+  assert.deepEqual(await readdir(path), ['a'])
+  assert.deepEqual(await readdir(`${path}-away`), [])
+  await Promise.all([first.close(), second.close(), third.close()])
+})
