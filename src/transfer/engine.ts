@@ -17,7 +17,7 @@ export interface EngineOptions {
 export function createEngine(world: TransferWorld, options: EngineOptions = {}): Engine {
   const rates = new RateTree(world.clock)
   const origins = new Origins()
-  const shared = { buffers: new Buffers(), origins, room: new Room(), sizes: options.sizes ?? pieceSizes }
+  const shared = { buffers: new Buffers(), origins, room: new Room(world.clock), sizes: options.sizes ?? pieceSizes }
   return {
     async run(assignment: Assignment, report: Report, signal: AbortSignal, access?: Access): Promise<Outcome> {
       const facts = { task: assignment.task, attempt: assignment.attempt }

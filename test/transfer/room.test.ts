@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createEngine } from '../../src/transfer/engine.ts'
 import { cutAfter, stallAfter } from '../../src/testing/index.ts'
+import { ManualClock } from '../support/manual-clock.ts'
 import { Bench, expectKind } from './support/bench.ts'
 import { watchedFiles } from './support/watched-files.ts'
 
@@ -49,4 +50,29 @@ test('while a disk stays full the server is not asked at each look at it', async
   assert.equal(bench.server.requests.length, asked)
   expectKind(await bench.run(url), 'finished')
   assert.equal(bench.resumedAt, 3000)
+})
+
+test('files that are little beside what was free a moment ago share a look at the disk', async () => {
+  await using bench = await Bench.open()
+  const clock = new ManualClock()
+  let looks = 0
+  const free = (): number => {
+    looks++
+    return 64 * 10_000
+  }
+  const engine = createEngine({ ...bench.world, clock, files: watchedFiles(bench.world.files, { free }) })
+  const get = async (name: string, size: number): Promise<number> => {
+    const url = bench.server.file(`/${name}`, { size })
+    // Of a task of its own: nothing is left of the one before.
+    bench.intent = undefined
+    const assignment = bench.assignment(url, { name })
+    expectKind(await engine.run(assignment, bench.report(), new AbortController().signal), 'finished')
+    return looks
+  }
+  assert.equal(await get('a', 3000), 1)
+  assert.equal(await get('b', 3000), 1)
+  assert.equal(await get('c', 5000), 2, 'together they are more than a sixty-fourth of it')
+  assert.equal(await get('d', 3000), 2)
+  clock.advance(1001)
+  assert.equal(await get('e', 3000), 3, 'a second later it may be another disk')
 })

@@ -4,12 +4,24 @@
  * counted as taken; the second waits and goes on by itself when the first has ended, or somebody makes room.
  */
 import { LonghaulError } from '../../contract/errors.ts'
+import type { Clock } from '../../world/clock.ts'
 import type { Folder } from '../../world/file-system.ts'
 import { AttemptFailed } from '../endings.ts'
 
+/** So long a look at a disk may stand for another, where what is needed is little beside what was free. */
+const lookCountsMs = 1000
+const littleOfIt = 1 / 64
+
 export class Room {
+  readonly #clock: Clock
   /** Device -> what each download that writes to it still needs. */
   readonly #needs = new Map<string, Set<() => number>>()
+  /** Device -> what was free at the last look, and what was asked for since. */
+  readonly #looks = new Map<string, { readonly freeBytes: number; readonly atMs: number; askedBytes: number }>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
 
   /**
    * From now on so much is kept for it, less what it has written since, until it is let go of.
@@ -33,9 +45,11 @@ export class Room {
 
   /** @throws AttemptFailed DISK_FULL */
   async require(folder: Folder, neededBytes: number): Promise<void> {
+    const { device } = folder.identity
+    if (this.#goesWithoutLook(device, neededBytes)) return
     const free = await folder.free()
-    let taken = 0
-    for (const needed of this.#needs.get(folder.identity.device) ?? []) taken += needed()
+    this.#looks.set(device, { freeBytes: free, atMs: this.#clock.steady(), askedBytes: neededBytes })
+    const taken = this.#taken(device)
     if (free - taken >= neededBytes) return
     const others = taken === 0 ? '' : `, of which transfers that run will need ${taken}`
     throw new AttemptFailed(
@@ -45,5 +59,19 @@ export class Room {
       ),
       { kind: 'disk full' },
     )
+  }
+
+  #taken(device: string): number {
+    let taken = 0
+    for (const needed of this.#needs.get(device) ?? []) taken += needed()
+    return taken
+  }
+
+  /** A thousand small files are not worth a thousand looks. A disk that others fill meanwhile refuses the write itself. */
+  #goesWithoutLook(device: string, neededBytes: number): boolean {
+    const look = this.#looks.get(device)
+    if (look === undefined || this.#clock.steady() - look.atMs > lookCountsMs) return false
+    look.askedBytes += neededBytes
+    return look.askedBytes + this.#taken(device) <= look.freeBytes * littleOfIt
   }
 }
