@@ -34,16 +34,12 @@ export async function publishedMode(
 
 /** Harmless to repeat at any point. @throws DestinationTaken, AttemptFailed CANNOT_MOVE_FILE, FileFailure */
 export async function place(folder: Folder, part: string, intent: PublishIntent): Promise<void> {
-  const there = await folder.look(intent.name)
-  if (there?.kind === 'folder') throw folderInPlace(folder, intent.name)
-  // Two names of one file: renaming one onto the other would do nothing (POSIX), so this is the link's second half.
-  if (there !== undefined && isSameFile(intent.identity, there)) return settle(folder, part)
   if (intent.how === 'replace') return renameInto(folder, part, intent.name)
   try {
     await folder.link(part, intent.name)
   } catch (error) {
     if (!(error instanceof FileFailure)) throw error
-    if (error.reason === 'exists') throw new DestinationTaken()
+    if (error.reason === 'exists') return findOurs(folder, part, intent)
     if (error.reason !== 'not supported') throw error
     // No links here. Between the look and the rename another program could put a file there and lose it; our own tasks
     // cannot, because the name is reserved.
@@ -53,9 +49,23 @@ export async function place(folder: Folder, part: string, intent: PublishIntent)
   return settle(folder, part)
 }
 
+/** There is something in its place: it may be the file itself, from a try that a crash cut off after the link. */
+async function findOurs(folder: Folder, part: string, intent: PublishIntent): Promise<void> {
+  const there = await folder.look(intent.name)
+  if (there?.kind === 'folder') throw folderInPlace(folder, intent.name)
+  if (there === undefined || !isSameFile(intent.identity, there)) throw new DestinationTaken()
+  return settle(folder, part)
+}
+
 async function renameInto(folder: Folder, part: string, name: string): Promise<void> {
-  // A link in the last place is replaced, not followed. A crash before the sync leaves the old file or the new one.
-  await folder.rename(part, name)
+  try {
+    // A link in the last place is replaced, not followed. A crash before the sync leaves the old file or the new one.
+    await folder.rename(part, name)
+  } catch (error) {
+    // What the system says of a folder in its place differs.
+    if (error instanceof FileFailure && (await folder.look(name))?.kind === 'folder') throw folderInPlace(folder, name)
+    throw error
+  }
   await folder.sync()
 }
 
