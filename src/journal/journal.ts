@@ -207,7 +207,8 @@ export interface LaneHead {
 export interface ActiveTask {
   readonly task: TaskId
   readonly session: SessionId
-  readonly origin: string
+  /** Absent while it publishes: it needs no connection any more. */
+  readonly origin?: string
 }
 
 export interface SessionShare {

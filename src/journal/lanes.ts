@@ -112,8 +112,8 @@ function account(work: Work, before: TaskRow, after: TaskRow): void {
     countInLane(work, after.lane, Number(isReady) - Number(wasReady), 0)
   }
   if (isReady || before.wake_at !== after.wake_at || before.begin_at !== after.begin_at) work.schedule = true
-  // A place that was freed lets another task start.
-  if (before.running !== null && after.running === null) work.schedule = true
+  // A place that was freed lets another task start, and so does the connection of one that only publishes.
+  if (before.running !== after.running && after.running !== 'active') work.schedule = true
   if (before.gate !== after.gate) {
     countInTally(work, after.session, before.gate, -1)
     countInTally(work, after.session, after.gate, 1)

@@ -38,10 +38,14 @@ export function schedule(work: Work, input: CommandInput<'schedule'>): CommandOu
     sessionsSeen,
   )
   const active = store
-    .all<{ uid: TaskId; session: number; origin: string }>(
-      `select uid, task.session, origin from task join lane on lane.id = task.lane where running is not null`,
+    .all<{ uid: TaskId; session: number; running: TaskRow['running']; origin: string }>(
+      `select uid, task.session, running, origin from task join lane on lane.id = task.lane where running is not null`,
     )
-    .map(({ uid, session, origin }): ActiveTask => ({ task: uid, session, origin }))
+    .map(({ uid, session, running, origin }): ActiveTask => ({
+      task: uid,
+      session,
+      ...(running !== 'publishing' && { origin }),
+    }))
   const open = sessions.map((session) => heads(store, session.id, input, 'open'))
   const openLanes = open.reduce((sum, lanes) => sum + lanes.length, 0)
   const { total = 0, perOrigin = 0 } = input.places ?? {}

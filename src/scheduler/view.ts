@@ -22,10 +22,11 @@ export interface SessionShare {
   readonly lastStart: number
 }
 
-/** A task that holds a place and a connection. */
+/** A task that holds a place, and a connection to its origin until its bytes are there. */
 export interface ActiveTask {
   readonly session: number
-  readonly origin: string
+  /** Absent: it only puts its file in its place, and needs no connection any more. */
+  readonly origin?: string
 }
 
 /**
@@ -83,6 +84,7 @@ export class Load {
   add({ session, origin }: ActiveTask): void {
     this.#total++
     count(this.#sessions, session)
+    if (origin === undefined) return
     count(this.#origins, origin)
     count(this.#lanes, laneKey(session, origin))
   }

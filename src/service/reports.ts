@@ -20,6 +20,10 @@ export interface ReportParts {
   safe(bytes: number): void
   /** One more connection, as `Report.more`. */
   more(giveUp: () => void): (() => void) | undefined
+  /** Its file is about to get its name: it needs no connection any more. */
+  publishes(): void
+  /** That was lost, and it is fetched once more. */
+  fetchesAnew(): void
   /** This path is the attempt's from now on. Resolves when nobody is about to unlink what stands there. */
   writes(part: { readonly folder: string; readonly name: string }): Promise<void>
 }
@@ -56,10 +60,14 @@ export function createReport(parts: ReportParts): Report {
       if (answer?.found === 'recorded') parts.safe(facts.ranges.reduce((sum, [from, to]) => sum + to - from, 0))
       return answer?.found ?? 'fenced'
     },
-    restart: async (why, because) =>
-      (await recording.record(() => journal.restart({ ...own(), why, because })))?.found ?? 'fenced',
+    restart: async (why, because) => {
+      const answer = await recording.record(() => journal.restart({ ...own(), why, because }))
+      if (answer?.found === 'recorded') parts.fetchesAnew()
+      return answer?.found ?? 'fenced'
+    },
     intent: async (intent) => {
       const answer = await recording.record(() => journal.intent({ ...own(), intent }))
+      if (answer?.found === 'recorded') parts.publishes()
       return answer?.found === 'busy' ? { busyWith: answer.by } : (answer?.found ?? 'fenced')
     },
     more: (giveUp) => parts.more(giveUp),

@@ -163,6 +163,8 @@ export class Transfers {
         run.safeBytes = Math.max(run.safeBytes, bytes)
       },
       more: (giveUp) => connections.further(holder, giveUp),
+      publishes: () => connections.end(holder),
+      fetchesAnew: () => connections.begin(holder),
       writes: (part) => {
         run.part = part
         return this.#parts.leaves(part.folder, part.name)

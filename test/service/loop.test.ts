@@ -302,6 +302,20 @@ test('no more run than the daemon, the session and the host allow, and the rest 
   assert.equal(ahead, 0)
 })
 
+test('one that only puts its file in its place leaves its connection to the next, but not its place', async () => {
+  const it = await open({ limits: { maximumActiveTasks: 2, maximumConnectionsPerOrigin: 1 } })
+  const [first, second, third] = [await it.add(), await it.add(), await it.add()]
+  const running = (): readonly TaskId[] => it.engine.running.map(({ task }) => task)
+  assert.deepEqual(running(), [first])
+  await it.engine.of(first).publish()
+  assert.deepEqual(running(), [first, second])
+  assert.deepEqual(await it.blockers(third), ['activeLimit', 'hostLimit'])
+  await it.engine.of(second).publish()
+  assert.deepEqual(await it.blockers(third), ['activeLimit'])
+  await it.engine.of(first).finish()
+  assert.deepEqual(running(), [second, third])
+})
+
 test('priorities decide inside a session', async () => {
   const it = await open({ limits: { maximumActiveTasks: 1, maximumConnectionsPerOrigin: 8 } })
   const running = await it.add()
@@ -517,15 +531,7 @@ test('publishing that was begun is finished after the deadline; only when it fai
   for (const publishes of [true, false]) {
     const id = await it.add({ policy: { timeoutIntervalForResourceMs: 500 } })
     const first = it.engine.of(id)
-    await first.report.intent({
-      folder: first.assignment.folder,
-      name: 'file',
-      how: 'replace',
-      identity: { inode: '1', birthMs: 1, device: '1' },
-      bytes: 1000,
-      lengthVerified: true,
-      modifiedMs: 1,
-    })
+    await first.publish()
     // The names may have changed before it failed, so that only the next attempt can tell.
     await first.fail()
     await it.clock.advance(600)

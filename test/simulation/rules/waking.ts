@@ -239,9 +239,10 @@ class Load {
   constructor(rows: readonly Row[], limits: Limits, isClosing: (uid: string) => boolean) {
     this.#limits = limits
     for (const { uid, running, session, origin } of rows)
-      if (running !== null || isClosing(uid))
-        for (const key of ['all', `session ${session}`, origin, `${session} ${origin}`])
-          this.#counts.set(key, this.#of(key) + 1)
+      if (running !== null || isClosing(uid)) {
+        const connects = running !== 'publishing' ? [origin, `${session} ${origin}`] : []
+        for (const key of ['all', `session ${session}`, ...connects]) this.#counts.set(key, this.#of(key) + 1)
+      }
   }
 
   isFullFor({ session, origin }: Row, own: ResolvedConfiguration): boolean {
