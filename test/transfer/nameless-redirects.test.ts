@@ -45,6 +45,10 @@ test('a client certificate is not shown to another origin, nor to the first one 
   const request = { url: way[0]!, method: 'GET', headers: [] }
   const answer = await ask(request, policy, world, new AbortController().signal)
   answer.close()
+  // It stays behind where the way has been forgotten.
+  const back = await answer.askInstead('https://a.test/3')
+  back.close()
+  assert.deepEqual(asked.pop()?.tls, { pins })
   assert.deepEqual(
     asked.map(({ url, tls }) => [url, tls]),
     way.map((url, i) => [url, i < 2 ? { clientCertificate, pins } : { pins }]),

@@ -50,7 +50,12 @@ function pretended(
   return transport
 }
 
-async function outcomeOf(transport: Transport, allowPrivateRedirects = false): Promise<string> {
+async function outcomeOf(
+  transport: Transport,
+  allowPrivateRedirects = false,
+  /** Asked once the first address has been answered. */
+  instead?: string,
+): Promise<string> {
   const policy = {
     stallMs: 1000,
     tls: {},
@@ -68,7 +73,10 @@ async function outcomeOf(transport: Transport, allowPrivateRedirects = false): P
       new AbortController().signal,
     )
     answer.close()
-    return answer.response.url
+    if (instead === undefined) return answer.response.url
+    const there = await answer.askInstead(instead)
+    there.close()
+    return there.response.url
   } catch (error) {
     assert.ok(error instanceof AttemptFailed)
     return error.error.code
@@ -105,4 +113,22 @@ test('the address of a proxy says nothing about where a name leads', async () =>
     'other.test': { address: '10.0.0.2' },
   }
   assert.equal(await outcomeOf(pretended(hosts, { proxied: true })), 'https://other.test/')
+})
+
+test('what a redirect may not lead to is not asked instead either', async () => {
+  for (const [address, allowed, outcome] of [
+    ['1.2.3.4', false, 'INSECURE_REDIRECT'],
+    ['1.2.3.4', true, 'https://inside.test/'],
+    ['10.9.9.9', false, 'https://inside.test/'],
+  ] as const) {
+    const hosts = {
+      'start.test': { address, location: 'https://other.test/' },
+      'other.test': { address: '1.2.3.5' },
+      'inside.test': inside,
+    }
+    const transport = pretended(hosts, { proxied: false })
+    assert.equal(await outcomeOf(transport, allowed, 'https://inside.test/'), outcome)
+    assert.equal(transport.sent.includes('https://inside.test/'), outcome !== 'INSECURE_REDIRECT')
+    assert.equal(transport.closed, transport.sent.length)
+  }
 })

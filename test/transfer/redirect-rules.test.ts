@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { AttemptFailed } from '../../src/transfer/endings.ts'
-import { isPrivateAddress, redirected } from '../../src/transfer/http/redirect.ts'
+import { isPrivateAddress, ledBack, redirected } from '../../src/transfer/http/redirect.ts'
 import type { RequestFacts } from '../../src/contract/task.ts'
 
 const rules = { keepHeadersAcrossOrigins: [], allowPrivateRedirects: false }
@@ -47,6 +47,23 @@ test('to another scheme, host or port only harmless headers go along', () => {
     assert.deepEqual(names(redirected(request, 302, target, undefined, rules)), safe, target)
   const upgraded = redirected({ ...request, url: 'http://files.test/' }, 302, 'https://files.test/', undefined, rules)
   assert.deepEqual(names(upgraded), safe)
+})
+
+test('to where redirects led before goes what may go to another origin, even where it is the same', () => {
+  const basic: RequestFacts = { ...request, authorization: 'from address' }
+  for (const place of ['https://other.test/c?d', 'https://files.test/c?d']) {
+    const next = ledBack(basic, place, undefined, rules)
+    assert.deepEqual(names(next), ['Accept-Language', 'User-Agent', 'Range', 'If-Range', 'Want-Repr-Digest'])
+    assert.equal(next.authorization, undefined)
+    assert.equal(next.url, place)
+  }
+  const kept = { ...rules, keepHeadersAcrossOrigins: ['x-api-key'] }
+  assert.ok(names(ledBack(basic, 'https://other.test/', undefined, kept)).includes('X-API-Key'))
+  for (const place of ['http://other.test/', 'https://127.0.0.1/'])
+    assert.equal(
+      codeOf(() => ledBack(basic, place, undefined, rules)),
+      'INSECURE_REDIRECT',
+    )
 })
 
 test('a header that the request names may cross origins', () => {

@@ -65,6 +65,20 @@ export function redirected(
   }
 }
 
+/**
+ * The request for a place to which redirects led before, now in one step. Nobody remembers by way of which servers they led there,
+ * so that it takes along what may go to another origin, even to its own. @throws as `redirected`
+ */
+export function ledBack(
+  from: RequestFacts,
+  place: string,
+  remoteAddress: string | undefined,
+  rules: RedirectRules,
+): RequestFacts {
+  const { authorization: _, ...next } = redirected(from, 307, place, remoteAddress, rules)
+  return { ...next, headers: travelling(next.headers, rules) }
+}
+
 /** For a name whose address is known only once it was connected to. @throws AttemptFailed INSECURE_REDIRECT */
 export function refusePrivate(
   fromUrl: string,

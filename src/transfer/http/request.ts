@@ -27,7 +27,7 @@ import type { Unauthorised } from './authentication.ts'
 import { isSameSite, type SiteContext } from './cookies.ts'
 import { wantedDigests } from './digest-field.ts'
 import { introduced, shownRequest, shownResponse } from './introduced.ts'
-import { isPrivateAddress, maximumRedirects, redirected, redirectTarget, refusePrivate } from './redirect.ts'
+import { isPrivateAddress, ledBack, maximumRedirects, redirected, redirectTarget, refusePrivate } from './redirect.ts'
 import type { RedirectRules } from './redirect.ts'
 
 export interface RequestPolicy extends RedirectRules {
@@ -58,6 +58,22 @@ export interface Answer {
   /** Once only. @throws AttemptFailed STALLED, AttemptStopped, NetworkFailure, what the sink threw */
   receive(sink: BodySink): Promise<BodyEnd>
   close(): void
+  /**
+   * Asks the same of a place to which the address led before, under the rules that hold for a redirect to there; also after
+   * `close`. @throws as `ask`
+   */
+  askInstead(place: string): Promise<Answer>
+}
+
+/** A question on its way: what is asked next, and what the way so far leaves it. */
+interface Hop {
+  readonly request: RequestFacts
+  readonly policy: RequestPolicy
+  readonly site: SiteContext
+  /** Redirects that led here. */
+  readonly redirects: number
+  /** Who led here. */
+  readonly by?: { readonly url: string; readonly remoteAddress: string | undefined }
 }
 
 /** @throws AttemptFailed, AttemptStopped, NetworkFailure */
@@ -67,40 +83,36 @@ export async function ask(
   world: RequestWorld,
   signal: AbortSignal,
 ): Promise<Answer> {
-  let next = withDefaults(request)
-  let here = policy
-  let site: SiteContext = 'strict'
-  let previous: { readonly url: string; readonly remoteAddress: string | undefined } | undefined
-  for (let hops = 0; ; hops++) {
-    const from = next
+  return follow({ request: withDefaults(request), policy, site: 'strict', redirects: 0 }, world, signal)
+}
+
+async function follow(begun: Hop, world: RequestWorld, signal: AbortSignal): Promise<Answer> {
+  const { policy } = begun
+  let begunAt: string | undefined
+  for (let hop = begun; ;) {
+    const { request, site, by, policy: here } = hop
     const who = { access: world.access, cookies: policy.cookies, site, signal }
-    const answer = await introduced(from, who, (headers) => askOnce(from, headers, here, world, signal))
+    const answer = await introduced(request, who, (headers) => askOnce(request, headers, here, world, signal))
     const remoteAddress = answer.facts.proxied ? undefined : answer.facts.remoteAddress
+    if (hop === begun) begunAt = remoteAddress
     try {
-      if (previous !== undefined && remoteAddress !== undefined && isPrivateAddress(remoteAddress))
-        refusePrivate(previous.url, previous.remoteAddress, maskUrl(next.url), policy)
+      if (by !== undefined && remoteAddress !== undefined && isPrivateAddress(remoteAddress))
+        refusePrivate(by.url, by.remoteAddress, maskUrl(request.url), policy)
       const location = redirectTarget(answer)
-      if (location === undefined) return answer
-      if (hops === maximumRedirects)
+      if (location === undefined) {
+        const askInstead = async (place: string): Promise<Answer> =>
+          follow(hopBack(begun, begunAt, place), world, signal)
+        return { ...answer, askInstead }
+      }
+      if (hop.redirects === maximumRedirects)
         throw new AttemptFailed(
           new LonghaulError(
             'TOO_MANY_REDIRECTS',
-            `${maskUrl(request.url)} redirected more than ${maximumRedirects} times, last to ${maskUrl(next.url)}.`,
+            `${maskUrl(begun.request.url)} redirected more than ${maximumRedirects} times, last to ${maskUrl(request.url)}.`,
           ),
           { kind: 'final' },
         )
-      const last = { url: next.url, remoteAddress }
-      next = redirected(next, answer.status, location, remoteAddress, policy)
-      const to = maskUrl(next.url)
-      // A public name may lead to a private address. Known before anything is sent there, unless a proxy connects.
-      const checkAddress = (address: string): void => {
-        if (isPrivateAddress(address)) refusePrivate(last.url, last.remoteAddress, to, policy)
-      }
-      here = { ...here, checkAddress }
-      previous = last
-      if (new URL(next.url).origin !== new URL(previous.url).origin) here = nameless(here)
-      if (site !== 'strict' || !isSameSite(previous.url, next.url))
-        site = next.method === 'GET' || next.method === 'HEAD' ? 'lax' : 'none'
+      hop = hopTo(redirected(request, answer.status, location, remoteAddress, policy), hop, remoteAddress)
     } catch (error) {
       answer.close()
       throw error
@@ -111,13 +123,44 @@ export async function ask(
   }
 }
 
+function hopTo(request: RequestFacts, from: Hop, remoteAddress: string | undefined): Hop {
+  const by = { url: from.request.url, remoteAddress }
+  const to = maskUrl(request.url)
+  // A public name may lead to a private address. Known before anything is sent there, unless a proxy connects.
+  const checkAddress = (address: string): void => {
+    if (isPrivateAddress(address)) refusePrivate(by.url, by.remoteAddress, to, from.policy)
+  }
+  const policy = { ...from.policy, checkAddress }
+  const sameOrigin = new URL(request.url).origin === new URL(by.url).origin
+  const strict = from.site === 'strict' && isSameSite(by.url, request.url)
+  return {
+    request,
+    policy: sameOrigin ? policy : nameless(policy),
+    site: strict ? 'strict' : ledSite(request),
+    redirects: from.redirects + 1,
+    by,
+  }
+}
+
+/** To where redirects led before: as to another origin, even if it is none. */
+function hopBack(from: Hop, remoteAddress: string | undefined, place: string): Hop {
+  const request = ledBack(from.request, place, remoteAddress, from.policy)
+  const hop = hopTo(request, from, remoteAddress)
+  return { ...hop, policy: nameless(hop.policy), site: ledSite(request) }
+}
+
+/** How a request came about that another site led to. */
+function ledSite({ method }: RequestFacts): SiteContext {
+  return method === 'GET' || method === 'HEAD' ? 'lax' : 'none'
+}
+
 /** To another origin the client does not tell who it is, by header or by certificate. */
 function nameless(policy: RequestPolicy): RequestPolicy {
   const { clientCertificate: _ours, ...tls } = policy.tls
   return { ...policy, tls }
 }
 
-type RawAnswer = Answer & { readonly facts: Exchange['facts'] }
+type RawAnswer = Omit<Answer, 'askInstead'> & { readonly facts: Exchange['facts'] }
 
 async function askOnce(
   request: RequestFacts,
