@@ -17,9 +17,11 @@ export interface Representation {
   readonly source?: Source
 }
 
-/** Two addresses without their query: what was asked for, and where redirects led. */
+/** What was asked for, and where redirects led. */
 export interface Source {
+  /** Without its query. */
   readonly asked: string
+  /** Whole, so that it can be asked again; as such it is no more than the answer's `url`, which is kept as well. */
   readonly served: string
 }
 

@@ -157,6 +157,7 @@ test('a validator is one of its own place: equal ones of another file to which t
   await using bench = await Bench.open()
   const url = latest(bench, '/1.bin', '/2.bin')
   expectKind(await bench.run(url), 'failed')
+  bench.server.change('/1.bin', { afterwards: status(404) })
   expectKind(await bench.run(url), 'finished')
   assert.match(String(bench.restarts), /leads to another place/)
   assert.ok((await bench.read()).equals(bench.server.bytes('/2.bin')))

@@ -7,6 +7,7 @@ import { LonghaulError } from '../../contract/errors.ts'
 import { maskUrl, type HeaderPairs, type RequestFacts } from '../../contract/task.ts'
 import { AttemptFailed } from '../endings.ts'
 import type { Answer } from '../http/request.ts'
+import { rangeOfFirstPlace } from './first-place.ts'
 import { refusal } from './refusal.ts'
 import { comparable, judgePartial, rangeCondition, showsChange, sourceOf } from './representation.ts'
 
@@ -43,28 +44,35 @@ export async function join(
     ['range', `bytes=${from}-${to - 1}`],
     ...(condition === undefined ? [] : [['if-range', condition.value] as const]),
   ]
+  const asked = condition === undefined ? 'plain range' : 'if-range'
+  /** Closes the answer, unless it joins. */
+  const judged = async (answer: Answer): Promise<Joined> => {
+    const { status } = answer
+    if (status === 206) {
+      const comparison = comparable(known, sourceOf(facts.request.url, answer.response.url))
+      const judgement = judgePartial(comparison, from, answer.headers, asked, facts.digest)
+      if (judgement.fits) return { kind: 'joined', answer, to: judgement.to }
+      answer.close()
+      return { kind: 'no range', failure: noRange(answer, judgement.why), lied: judgement.lied }
+    }
+    if (status < 400) {
+      answer.close()
+      const failure =
+        status === 200 && showsChange(known, answer.headers)
+          ? changed(answer)
+          : noRange(answer, `it answered a range with status ${status}`)
+      return { kind: 'no range', failure, lied: false }
+    }
+    const failure = await refusal(answer, facts.wall())
+    if (status === 429 || status === 503) return { kind: 'too many', failure }
+    if (failure.failure.kind === 'network') throw failure
+    return { kind: 'no range', failure: noRange(answer, `it answered a range with status ${status}`), lied: false }
+  }
   const answer = await facts.ask({ ...facts.request, headers }, signal)
-  const { status } = answer
-  if (status === 206) {
-    const asked = condition === undefined ? 'plain range' : 'if-range'
-    const comparison = comparable(known, sourceOf(facts.request.url, answer.response.url))
-    const judgement = judgePartial(comparison, from, answer.headers, asked, facts.digest)
-    if (judgement.fits) return { kind: 'joined', answer, to: judgement.to }
-    answer.close()
-    return { kind: 'no range', failure: noRange(answer, judgement.why), lied: judgement.lied }
-  }
-  if (status < 400) {
-    answer.close()
-    const failure =
-      status === 200 && showsChange(known, answer.headers)
-        ? changed(answer)
-        : noRange(answer, `it answered a range with status ${status}`)
-    return { kind: 'no range', failure, lied: false }
-  }
-  const failure = await refusal(answer, facts.wall())
-  if (status === 429 || status === 503) return { kind: 'too many', failure }
-  if (failure.failure.kind === 'network') throw failure
-  return { kind: 'no range', failure: noRange(answer, `it answered a range with status ${status}`), lied: false }
+  const joined = await judged(answer)
+  if (joined.kind !== 'no range') return joined
+  const there = await rangeOfFirstPlace(known, facts.request.url, answer)
+  return there === undefined ? joined : judged(there)
 }
 
 function changed(answer: Answer): AttemptFailed {

@@ -1,6 +1,7 @@
 /**
- * How an attempt comes to its bytes: asked for the rest with proof, asked once more where a server ignored the proof, or asked
- * for the whole. Kept bytes are given up here and only here, with the reason recorded before anything else is written.
+ * How an attempt comes to its bytes: asked for the rest with proof, asked once more where a server ignored the proof or where the
+ * address leads elsewhere now, or asked for the whole. Kept bytes are given up here and only here, with the reason recorded
+ * before anything else is written.
  */
 import type { ByteRanges, Representation, RestartCause } from '../../contract/bytes.ts'
 import { LonghaulError } from '../../contract/errors.ts'
@@ -10,6 +11,7 @@ import { AttemptFailed } from '../endings.ts'
 import { field, hasField, parseContentRange } from '../http/fields.ts'
 import type { Answer } from '../http/request.ts'
 import { prefixLength } from '../ranges.ts'
+import { rangeOfFirstPlace } from './first-place.ts'
 import { isAcceptable, refusal } from './refusal.ts'
 import {
   canContinue,
@@ -20,6 +22,7 @@ import {
   rangeCondition,
   representationOf,
   showsChange,
+  showsOther,
   sourceOf,
 } from './representation.ts'
 import type { StatusRule } from '../../contract/session.ts'
@@ -79,6 +82,8 @@ async function openRest(facts: OpeningFacts, kept: NonNullable<OpeningFacts['kep
   const conditional: HeaderPairs = condition === undefined ? range : [...range, ['if-range', condition.value]]
   const answer = await facts.ask(adding(facts.request, conditional))
   const asked = condition === undefined ? 'plain range' : 'if-range'
+  const first = await fromFirstPlace(facts, kept, offset, answer, asked)
+  if (first !== undefined) return first
   if (answer.status === 206) return judged(facts, kept, offset, answer, asked)
   if (answer.status === 416) return unsatisfied(facts, known, answer)
   if (answer.status === 200 && condition?.proof === 'strong ETag' && !showsChange(known, answer.headers)) {
@@ -103,6 +108,39 @@ async function openRest(facts: OpeningFacts, kept: NonNullable<OpeningFacts['kep
       : 'the server sent the whole file instead of the rest',
     causeShown(known, answer.headers),
   )
+}
+
+/**
+ * The rest from the place that gave the kept bytes, where the address leads elsewhere now, to what may be a copy and cannot prove it.
+ * The answer stays open where there is none.
+ */
+async function fromFirstPlace(
+  facts: OpeningFacts,
+  kept: NonNullable<OpeningFacts['kept']>,
+  offset: number,
+  answer: Answer,
+  asked: 'if-range' | 'plain range',
+): Promise<Opening | undefined> {
+  const { status, headers } = answer
+  if (status === 206 && 'kind' in continuing(facts, kept, offset, answer, asked)) return undefined
+  // For a refusal no byte is given up: it ends the attempt, and the next one may be led to a better place.
+  if (status !== 206 && status !== 416 && !isAcceptable(status, facts.acceptable)) return undefined
+  // A newer file, which is what the address is for.
+  if (showsOther(kept.representation, status, headers)) return undefined
+  try {
+    const there = await rangeOfFirstPlace(kept.representation, facts.request.url, answer)
+    if (there === undefined) return undefined
+    const opening = continuing(facts, kept, offset, there, asked)
+    if ('kind' in opening) {
+      answer.close()
+      return opening
+    }
+    there.close()
+    return undefined
+  } catch (error) {
+    answer.close()
+    throw error
+  }
 }
 
 /** We ask for a byte that is there, so the file has become shorter, or the server cannot do it. */
@@ -134,6 +172,20 @@ async function judged(
   answer: Answer,
   asked: 'if-range' | 'plain range',
 ): Promise<Opening> {
+  const opening = continuing(facts, kept, offset, answer, asked)
+  if ('kind' in opening) return opening
+  answer.close()
+  return startOver(facts, opening.why, opening.because)
+}
+
+/** A 206 as what the kept bytes are gone on from, or why they cannot be. */
+function continuing(
+  facts: OpeningFacts,
+  kept: NonNullable<OpeningFacts['kept']>,
+  offset: number,
+  answer: Answer,
+  asked: 'if-range' | 'plain range',
+): Extract<Opening, { kind: 'continued' }> | { readonly why: string; readonly because: RestartCause } {
   const source = sourceOf(facts.request.url, answer.response.url)
   const known = comparable(kept.representation, source)
   const judgement = judgePartial(known, offset, answer.headers, asked, facts.digest)
@@ -146,9 +198,8 @@ async function judged(
       proof: judgement.proof,
       representation: { ...known, total: judgement.total, acceptsRanges: true, source },
     }
-  answer.close()
   const elsewhere = known === kept.representation ? '' : 'the address leads to another place now; '
-  return startOver(facts, elsewhere + judgement.why, judgement.because)
+  return { why: elsewhere + judgement.why, because: judgement.because }
 }
 
 async function startOver(facts: OpeningFacts, why: string, because: RestartCause): Promise<Opening> {

@@ -18,18 +18,27 @@ import {
   tokens,
 } from '../http/fields.ts'
 
-/** Where an answer came from. Queries are left out: those of signed addresses are others each time. */
+/** Where an answer came from. */
 export function sourceOf(askedUrl: string, servedUrl: string): Source {
-  const bare = (url: string): string => {
-    const { origin, pathname } = new URL(url)
-    return origin + pathname
-  }
-  return { asked: bare(askedUrl), served: bare(servedUrl) }
+  return { asked: placeOf(askedUrl), served: servedUrl }
+}
+
+/** Queries are left out: those of signed addresses are others each time. */
+function placeOf(url: string): string {
+  const { origin, pathname } = new URL(url)
+  return origin + pathname
 }
 
 /** Whether it is where the bytes that are known came from. Whoever gives a task another address vouches for it. */
 export function isSameSource({ source }: Representation, now: Source): boolean {
-  return source === undefined || source.asked !== now.asked || source.served === now.served
+  return source === undefined || source.asked !== now.asked || placeOf(source.served) === placeOf(now.served)
+}
+
+/** Where the bytes that are known came from, if that is another place and redirects led there. */
+export function firstPlace(known: Representation, now: Source): string | undefined {
+  const { source } = known
+  if (source === undefined || isSameSource(known, now) || placeOf(source.served) === source.asked) return undefined
+  return source.served
 }
 
 /**
@@ -169,6 +178,15 @@ export function showsChange(known: Representation, headers: HeaderList): boolean
   if (known.etag !== undefined && now.etag !== undefined && known.etag !== now.etag) return true
   if (differ(known.digest, now.digest)) return true
   return known.total !== undefined && now.total !== undefined && known.total !== now.total
+}
+
+/** Whether an answer of another place shows that it has no copy of the file. Its validators do not: each server makes its own. */
+export function showsOther(known: Representation, status: number, headers: HeaderList): boolean {
+  if (differ(known.digest, announcedDigest(headers))) return true
+  if (isCoded(headers)) return false
+  const isRange = status === 206 || status === 416
+  const total = isRange ? parseContentRange(field(headers, 'content-range'))?.total : contentLength(headers)
+  return known.total !== undefined && total !== undefined && known.total !== total
 }
 
 /**
