@@ -148,6 +148,19 @@ test('a mirror that serves other bytes under the old ETag is caught by the diges
   assert.equal(done.result!.digest, `sha-256:${server.digest(path)}`)
 })
 
+test('a link that leads to another mirror at each attempt costs nothing of what came: the first one gives the rest', async () => {
+  const script = [cutAfter(part), cutAfter(part)]
+  const first = `${server.file('/mirror-a.bin', { size, etag: '"v1"', script })}?signature=1`
+  const second = server.file('/mirror-b.bin', { size, etag: '"v1"' })
+  const done = await fetched(server.answers('/mirrors', redirect(first), redirect(second)))
+  await assertWhole(done, '/mirror-a.bin')
+  assert.equal(done.result!.url, first)
+  assert.deepEqual(
+    server.requestsFor('/mirror-a.bin?signature=1').map(({ headers }) => headers['range']),
+    [undefined, `bytes=${part}-`, `bytes=${2 * part}-`],
+  )
+})
+
 test('a server that ignores ranges sends all of it again, and the file is whole', async () => {
   const url = server.file('/rangeless.bin', { size, ranges: false, script: [cutAfter(part), ignoreRange()] })
   await assertWhole(await fetched(url), '/rangeless.bin')
