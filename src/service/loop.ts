@@ -1,7 +1,8 @@
 /**
  * View, plan, act, sleep: the scheduler's answers become work. One turn at a time; a nudge during a turn makes another one
- * follow. One timer is armed while something is due by itself, never further than 60 s (a machine that slept, or a wall clock
- * that was set, is noticed by then); none when nothing is, so that an idle daemon is never woken.
+ * follow. One timer is armed while something is due by itself, never further than 60 s; none when nothing is, so that an idle
+ * daemon is never woken. Where something is due later, the timer looks at the clocks alone: only after a wall clock was set does
+ * a turn begin before that.
  *
  * While the journal cannot be written nothing new starts, and it is tried again each second.
  */
@@ -11,10 +12,12 @@ import { plan } from '../scheduler/plan.ts'
 import type { Limits } from '../scheduler/view.ts'
 import type { Clock, Timer } from '../world/clock.ts'
 import type { Log } from '../world/log.ts'
-import { now } from './moment.ts'
+import { now, toSteady } from './moment.ts'
 import { journalRetryMs } from './recording.ts'
 
 const longestSleepMs = 60_000
+/** So far the wall clock may drift from the other between two turns without moving what is due. */
+const driftMs = 500
 /** A row that is due but could not be woken (times are rounded differently here and there) is looked at again then. */
 const overdueMs = 10
 
@@ -105,7 +108,7 @@ export class Loop {
     const busy = wakeAtMs !== undefined || runs
     // Where nothing runs there is nothing to limit.
     const lookAtMs = Math.min(wakeAtMs ?? Infinity, (runs ? bandwidthAtMs : undefined) ?? Infinity)
-    if (busy) this.#arm(Math.min(lookAtMs, at.steadyMs + longestSleepMs))
+    if (busy) this.#arm(lookAtMs, at)
     else this.#disarm()
     this.#parts.turned({ busy })
   }
@@ -118,17 +121,26 @@ export class Loop {
         error: why,
       })
     this.#trouble = why
-    this.#arm(now(this.#parts.clock).steadyMs + journalRetryMs)
+    const at = now(this.#parts.clock)
+    this.#arm(at.steadyMs + journalRetryMs, at)
   }
 
-  #arm(atMs: number): void {
+  /** @param dueMs steady ms, by the wall clock of `since` */
+  #arm(dueMs: number, since: Moment): void {
     this.#disarm()
     if (this.#stopped) return
     const { clock } = this.#parts
-    const timer = clock.timer(Math.max(atMs, clock.steady() + overdueMs), () => {
+    const nowMs = clock.steady()
+    const atMs = Math.max(Math.min(dueMs, nowMs + longestSleepMs), nowMs + overdueMs)
+    const timer = clock.timer(atMs, () => {
       this.#timer = undefined
-      // In trouble this is the one door: the turn itself tells whether it has ended.
       if (this.#stopped) return
+      const at = now(clock)
+      if (at.steadyMs < dueMs && Math.abs(toSteady(since, at.wallMs) - at.steadyMs) < driftMs) {
+        this.#arm(dueMs, since)
+        return
+      }
+      // In trouble this is the one door: the turn itself tells whether it has ended.
       this.#wanted = true
       this.#turning ??= this.#turn()
     })

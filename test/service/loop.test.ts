@@ -252,6 +252,41 @@ test('a dated task starts at its date by the wall clock, also when that clock is
   assert.ok(it.engine.isRunning(id), 'noticed within a minute')
 })
 
+test('until something is due the clocks alone are looked at, each minute; the journal is left in peace', async () => {
+  let asked = 0
+  const it = await open({
+    wrap: (journal) => ({
+      ...journal,
+      schedule: (input) => {
+        asked++
+        return journal.schedule(input)
+      },
+    }),
+  })
+  const day = 86_400_000
+  const id = await it.add({ earliestBeginMs: it.clock.wall() + day })
+  const before = asked
+  await it.clock.advance(day - 1000)
+  assert.equal(asked, before)
+  assert.ok(!it.engine.isRunning(id))
+  await it.clock.advance(1000)
+  assert.ok(it.engine.isRunning(id))
+})
+
+test('a wall clock that is set back and forth by little is followed all the same', async () => {
+  const it = await open()
+  const day = 86_400_000
+  const id = await it.add({ earliestBeginMs: it.clock.wall() + day })
+  for (let i = 0; i < 10; i++) {
+    it.clock.jumpWall(-200)
+    await it.clock.advance(60_000)
+  }
+  await it.clock.advance(day - 600_000)
+  assert.ok(!it.engine.isRunning(id), 'two seconds are left by the wall clock')
+  await it.clock.advance(2000)
+  assert.ok(it.engine.isRunning(id))
+})
+
 test('a task waits for those it needs', async () => {
   const it = await open()
   const first = await it.add()
