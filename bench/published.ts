@@ -2,10 +2,10 @@
  * The package as it is published: built, and laid into a folder of its own. A checkout runs its source, and what strips the types
  * from that costs a daemon some 36 MiB and a command a tenth of a second, which no user pays.
  */
-import { execFileSync } from 'node:child_process'
 import { cpSync, mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { buildPackage } from '../tools/build-package.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -40,7 +40,6 @@ export class Published {
     for (const part of ['bin', 'package.json']) cpSync(join(root, part), join(this.#folder, part), { recursive: true })
     cpSync(join(root, 'bench', 'programs'), join(this.#folder, 'programs'), { recursive: true })
     symlinkSync(join(root, 'node_modules'), join(this.#folder, 'node_modules'))
-    const tsc = join(root, 'node_modules', '.bin', 'tsc')
-    execFileSync(tsc, ['-p', join(root, 'tsconfig.build.json'), '--outDir', join(this.#folder, 'dist')])
+    if (!buildPackage(join(this.#folder, 'dist'))) throw new Error('the package could not be built')
   }
 }

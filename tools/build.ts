@@ -1,7 +1,4 @@
-// The published form: plain JavaScript and declarations in dist/, by tsc alone. The old dist is removed first, so that no
-// file of yesterday's source is published.
-import { rmSync } from 'node:fs'
-import { succeeds } from './run.ts'
+// The published form, in dist/.
+import { buildPackage } from './build-package.ts'
 
-rmSync('dist', { recursive: true, force: true })
-if (!succeeds('tsc', ['-p', 'tsconfig.build.json'])) process.exitCode = 1
+if (!buildPackage('dist')) process.exitCode = 1
