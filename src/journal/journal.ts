@@ -224,6 +224,8 @@ export interface ScheduleView {
   readonly sessions: readonly SessionShare[]
   /** The best task of each lane, and behind it those that come next, as far as places for them may be free. */
   readonly lanes: readonly LaneHead[]
+  /** There are more sessions, or more lanes of one, than are shown. */
+  readonly isCut: boolean
   readonly active: readonly ActiveTask[]
   /** Steady ms of the next row that is due (back-off, date, deadline, reopening lane). */
   readonly wakeAtMs?: number

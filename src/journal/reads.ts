@@ -72,6 +72,7 @@ export function schedule(work: Work, input: CommandInput<'schedule'>): CommandOu
       }
     }),
     lanes,
+    isCut: sessions.length === sessionsSeen || open.some(({ length }) => length === input.lanesPerSession),
     active,
     ...(wakeAtMs !== undefined && { wakeAtMs }),
   }

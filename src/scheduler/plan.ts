@@ -19,6 +19,8 @@ export interface Schedule {
 export interface Plan {
   /** Of a lane no more than were shown: who comes behind them is known when the journal is looked at again. */
   readonly start: readonly TaskId[]
+  /** One who comes behind them could start as well. */
+  readonly more: boolean
   /** Steady ms; absent: nothing is due by itself. */
   readonly wakeAtMs?: number
 }
@@ -29,7 +31,7 @@ export function plan(schedule: Schedule): Plan {
   const heads = Map.groupBy(schedule.lanes.toSorted(compareHeads), (head) => head.session)
   const candidates = new Map([...view.sessions].filter(([session]) => heads.has(session)))
   const served = new Map<number, number>()
-  const start: TaskId[] = []
+  const started: LaneHead[] = []
   while (view.load.total < schedule.limits.maximumActiveTasks) {
     const next = nextSession(candidates.values(), view.load, served)
     if (next === undefined) break
@@ -39,13 +41,21 @@ export function plan(schedule: Schedule): Plan {
     // Load only grows while a plan is made: what may not start now may not start later in it.
     if (head === undefined) candidates.delete(next.session)
     else {
-      start.push(head.task)
+      started.push(head)
       view.load.add(head)
       served.set(next.session, (served.get(next.session) ?? 0) + 1)
     }
   }
   const wakeAtMs = earliest([schedule.wakeAtMs, ...schedule.lanes.map((lane) => lane.closedUntilMs)], schedule.nowMs)
-  return { start, ...(wakeAtMs !== undefined && { wakeAtMs }) }
+  const more = started.some((head) => hasMore(head, started, schedule.lanes) && mayStart(head, view))
+  return { start: started.map(({ task }) => task), more, ...(wakeAtMs !== undefined && { wakeAtMs }) }
+}
+
+/** Whether all that were shown of its lane have started, and more are ready. What may be said of one holds for the next. */
+function hasMore(head: LaneHead, started: readonly LaneHead[], shown: readonly LaneHead[]): boolean {
+  const ofLane = ({ session, origin }: LaneHead): boolean => session === head.session && origin === head.origin
+  const count = started.filter(ofLane).length
+  return count < head.ready && count === shown.filter(ofLane).length
 }
 
 /** A row that is overdue counts; a lane that has opened again does not. */

@@ -60,6 +60,8 @@ export interface LaneHead extends TaskFacts {
   readonly task: TaskId
   /** Higher first, then older first. */
   readonly priority: number
+  /** How many of its lane are ready, itself included. */
+  readonly ready: number
 }
 
 /** Why a task may not start now. */

@@ -97,12 +97,14 @@ export class Loop {
     if (this.#stopped) return
 
     const bandwidthAtMs = this.#parts.bandwidth(at)
-    const { start, wakeAtMs } = plan({ nowMs: at.steadyMs, limits, ...schedule })
+    const { start, more, wakeAtMs } = plan({ nowMs: at.steadyMs, limits, ...schedule })
     const started = await Promise.allSettled(start.map((task) => this.#parts.start(task)))
     const refused = started.find((each) => each.status === 'rejected')
     if (refused !== undefined) throw refused.reason
-    // Whoever comes behind those that were shown is seen only now.
-    if (started.some((each) => each.status === 'fulfilled' && each.value)) this.#wanted = true
+    // Whoever comes behind those that were shown is seen only now; so is who may take the place of one that did not start. Where
+    // none did, nothing is new: what they wait for tells of itself.
+    const begun = started.filter((each) => each.status === 'fulfilled' && each.value).length
+    if (begun > 0 && (more || schedule.isCut || begun < start.length)) this.#wanted = true
 
     const runs = schedule.active.length > 0 || start.length > 0
     const busy = wakeAtMs !== undefined || runs

@@ -13,7 +13,7 @@ function share(session: number, more: Partial<SessionShare> = {}): SessionShare 
 }
 
 function head(session: number, origin: string, more: Partial<LaneHead> = {}): LaneHead {
-  return { session, origin, task: `${session}-${origin}`, priority: 0.5, ...more }
+  return { session, origin, task: `${session}-${origin}`, priority: 0.5, ready: 1, ...more }
 }
 
 function schedule(more: Partial<Schedule>): Schedule {
@@ -41,6 +41,7 @@ const someSchedule: fc.Arbitrary<Schedule> = fc
         origin: fc.constantFrom(...origins),
         priority: fc.constantFrom(0, 0.5, 1),
         closedUntilMs: fc.option(fc.integer({ min: 500, max: 2000 }), { nil: undefined }),
+        ready: fc.integer({ min: 1, max: 3 }),
       }),
       { selector: (lane) => `${lane.session} ${lane.origin}`, maxLength: 20 },
     ),
@@ -93,6 +94,26 @@ test('no limit is ever exceeded by a plan', () => {
       }
     }),
   )
+})
+
+test('a plan asks for another look only where one who was not shown could start', () => {
+  fc.assert(
+    fc.property(someSchedule, (given) => {
+      const { start, more } = plan(given)
+      const started = given.lanes.filter(({ task }) => start.includes(task))
+      const view = viewOf({ ...given, active: [...given.active, ...started] })
+      // The next of a lane is as its head was.
+      const next = started.filter(({ ready }) => ready > 1)
+      assert.equal(
+        more,
+        next.some((lane) => mayStart(lane, view)),
+      )
+    }),
+  )
+  const shown = ['a', 'b'].map((task) => head(1, 'https://a.test', { task, ready: 3 }))
+  const places = { maximumActiveTasks: 16, maximumConnectionsPerOrigin: 2 }
+  assert.equal(plan(schedule({ sessions: [share(1)], lanes: shown, limits: places })).more, false)
+  assert.equal(plan(schedule({ sessions: [share(1)], lanes: shown })).more, true)
 })
 
 test('no session starves, however many tasks the others have', () => {
@@ -177,8 +198,8 @@ test('an origin that asked us to wait is left alone until then, and is looked at
     lanes: [head(1, 'https://a.test', { closedUntilMs: 5000 })],
     wakeAtMs: 9000,
   })
-  assert.deepEqual(plan(given), { start: [], wakeAtMs: 5000 })
-  assert.deepEqual(plan({ ...given, nowMs: 5000 }), { start: ['1-https://a.test'], wakeAtMs: 9000 })
+  assert.deepEqual(plan(given), { start: [], more: false, wakeAtMs: 5000 })
+  assert.deepEqual(plan({ ...given, nowMs: 5000 }), { start: ['1-https://a.test'], more: false, wakeAtMs: 9000 })
 })
 
 test('a full origin does not hold back tasks of another', () => {
@@ -188,5 +209,5 @@ test('a full origin does not hold back tasks of another', () => {
 })
 
 test('without anything to do a plan asks for no wake-up', () => {
-  assert.deepEqual(plan(schedule({ sessions: [share(1)] })), { start: [] })
+  assert.deepEqual(plan(schedule({ sessions: [share(1)] })), { start: [], more: false })
 })
