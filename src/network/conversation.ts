@@ -10,7 +10,7 @@
  * - Bytes beyond Content-Length are dropped in silence. The end is announced one turn of the event loop late, when it is
  *   known whether the parser met something behind it.
  * - `Transfer-Encoding: gzip, chunked` is delivered coded but looks plain. Anything but `chunked` is refused.
- * - `pause()` is advice: when the peer ends or resets, undici hands over all it holds. So bytes queue here.
+ * - `pause()` is advice: when the peer ends or resets, undici hands over all it holds. So bytes queue (`body-queue.ts`).
  * - `resume()` with nothing to read hands over an empty chunk. To pause for that one, and resume in a microtask, and so on,
  *   never lets the event loop read again: the process hangs. Empty chunks are passed over.
  * - Interim answers (1xx) are unlimited. They are counted.
@@ -20,8 +20,6 @@
  *
  * A large body of known length for a sink that lends memory goes past undici, once the head is parsed: each of its reads
  * would make a fresh buffer, and it costs a copy. See `inlet.ts`.
- *
- * It is long because it is one state machine with two sources of bytes: whichever brings them, queue, sink and end are the same.
  */
 import type { Dispatcher } from 'undici'
 import { LonghaulError } from '../contract/errors.ts'
@@ -35,6 +33,7 @@ import {
   type NetworkPhase,
   type ResponseHead,
 } from '../world/transport.ts'
+import { BodyQueue, type BodySource } from './body-queue.ts'
 import { type Connection } from './connection.ts'
 import { failureOf } from './failures.ts'
 import type { Taker } from './inlet.ts'
@@ -48,8 +47,6 @@ const maximumInterimAnswers = 50
 /** Only the end of TLS could say where the body ends, and this connection does not tell: it is for the lane to ask on one that does. */
 export class EndUntold extends NetworkFailure {}
 
-type Outcome = { readonly end: BodyEnd } | { readonly error: unknown }
-
 export interface ConversationOptions {
   readonly connection: Connection
   readonly method: string
@@ -60,15 +57,11 @@ export interface ConversationOptions {
   readonly over: () => void
 }
 
-export class Conversation implements Dispatcher.DispatchHandler, Exchange, Taker {
-  /** Resolves when the head is there. */
-  readonly opened: Promise<void>
+export class Conversation implements Dispatcher.DispatchHandler, Exchange, Taker, BodySource {
   readonly #options: ConversationOptions
   readonly #connection: Connection
-  readonly #headArrived: PromiseWithResolvers<void>
-  readonly #bodyEnded: PromiseWithResolvers<BodyEnd>
+  readonly #queue: BodyQueue
   readonly #writtenBefore: number
-  readonly #queue: Uint8Array[] = []
   #controller: Dispatcher.DispatchController | undefined
   #requestStartMs = 0
   #requestEndMs: number | undefined
@@ -78,13 +71,8 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, Taker
   #head: ResponseHead | undefined
   #facts: ConnectionFacts | undefined
   #framing: Framing | undefined
-  #bytes = 0
-  #sink: BodySink | undefined
-  #sinkIsBusy = false
   /** undici has ended the answer; whether it was a good end is not said yet. */
   #ending = false
-  #outcome: Outcome | undefined
-  #settled = false
   /** The body goes past undici. */
   #past = false
   /** The sink's memory that the next read goes to. */
@@ -93,17 +81,17 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, Taker
   constructor(options: ConversationOptions) {
     this.#options = options
     this.#connection = options.connection
-    this.#headArrived = Promise.withResolvers()
-    this.#bodyEnded = Promise.withResolvers()
-    // Either may fail when nobody looks yet, or ever: an exchange may be closed without being received.
-    this.#headArrived.promise.catch(() => {})
-    this.#bodyEnded.promise.catch(() => {})
-    this.opened = this.#headArrived.promise
+    this.#queue = new BodyQueue(this)
     this.#writtenBefore = options.connection.bytesWritten
     this.#requestStartMs = Date.now()
   }
 
   // -------------------------------------------------------------------------------------------------- for those above
+
+  /** Resolves when the head is there. */
+  get opened(): Promise<void> {
+    return this.#queue.opened
+  }
 
   get head(): ResponseHead {
     return this.#head!
@@ -118,15 +106,9 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, Taker
     return this.#responseStartMs === undefined
   }
 
-  /** The bytes are lent until the sink's promise settles, and so this promise settles only after that one, even when aborted. */
-  async receive(sink: BodySink): Promise<BodyEnd> {
-    if (this.#sink !== undefined) {
-      throw new LonghaulError('INVALID_ARGUMENT', 'receive() was called twice; the bytes of a body are given once.')
-    }
-    this.#sink = sink
-    if (this.#goesPast(sink)) this.#takeOver()
-    this.#advance()
-    return this.#bodyEnded.promise
+  receive(sink: BodySink): Promise<BodyEnd> {
+    if (!this.#queue.isReceived && this.#goesPast(sink)) this.#takeOver()
+    return this.#queue.receive(sink)
   }
 
   close(): void {
@@ -135,14 +117,14 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, Taker
 
   /** Fails whatever is not complete yet with reason `aborted`. */
   abort(): void {
-    if (!this.#settled) this.#stop(this.#failure('aborted', 'the request was given up'))
+    if (!this.#queue.isSettled) this.#queue.stop(this.#failure('aborted', 'the request was given up'))
   }
 
   // --------------------------------------------------------------------------------------------------------- for undici
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller
-    if (this.#outcome !== undefined) controller.abort(new Error('given up'))
+    if (this.#queue.isOver) controller.abort(new Error('given up'))
   }
 
   onRequestSent(): void {
@@ -155,22 +137,22 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, Taker
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _parsed: unknown, reason = ''): void {
-    if (this.#outcome !== undefined) return
+    if (this.#queue.isOver) return
     if (status < 200) {
       this.#interim++
       if (this.#interim > maximumInterimAnswers) {
-        this.#stop(this.#failure('malformed answer', `more than ${maximumInterimAnswers} interim answers`))
+        this.#queue.stop(this.#failure('malformed answer', `more than ${maximumInterimAnswers} interim answers`))
       }
       return
     }
     const headers = headerList(controller.rawHeaders)
     const framing = framingOf(this.#options.method, status, headers)
     if (typeof framing === 'string') {
-      this.#stop(this.#failure('malformed answer', framing))
+      this.#queue.stop(this.#failure('malformed answer', framing))
       return
     }
     if (framing.proof === 'close' && status < 300 && !this.#connection.tellsEnd) {
-      this.#stop(
+      this.#queue.stop(
         new EndUntold('connection lost', 'head', `${this.#connection.peer}: the end of the body cannot be told`),
       )
       return
@@ -179,29 +161,26 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, Taker
     this.#head = { status, headers }
     this.#facts = this.#gatherFacts(headSize(reason, controller.rawHeaders))
     controller.pause()
-    this.#headArrived.resolve()
+    this.#queue.open()
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#outcome !== undefined || this.#past || chunk.length === 0) return
-    this.#bytes += chunk.length
+    if (this.#queue.isOver || this.#past || chunk.length === 0) return
     // `chunk` is a piece of what the socket read, not of the parser's memory: it stays ours.
-    if (this.#sink === undefined || this.#sinkIsBusy || this.#queue.length > 0) this.#queue.push(chunk)
-    else this.#deliver(this.#sink, chunk)
-    if (this.#sinkIsBusy || this.#queue.length > 0) controller.pause()
+    if (!this.#queue.add(chunk)) controller.pause()
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
-    if (this.#outcome !== undefined || this.#past || this.#framing === undefined) return
+    if (this.#queue.isOver || this.#past || this.#framing === undefined) return
     // Said now, and not a turn later, as the connection may be reset in between; that would not matter any more.
     const wrong = this.#whatIsWrongWithTheEnd(this.#framing)
     if (wrong !== undefined) {
-      this.#stopAfterQueue(this.#failure('connection lost', wrong, this.#connection.error))
+      this.#queue.fail(this.#failure('connection lost', wrong, this.#connection.error))
       return
     }
     const end: BodyEnd = {
       proof: this.#framing.proof,
-      bytes: this.#bytes,
+      bytes: this.#queue.bytes,
       trailers: headerList(controller.rawTrailers),
     }
     this.#ending = true
@@ -210,58 +189,53 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, Taker
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    if (this.#outcome !== undefined || this.#ending || this.#past) return
+    if (this.#queue.isOver || this.#ending || this.#past) return
     const code = 'code' in error ? error.code : undefined
     if (code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_NOT_SUPPORTED') {
-      this.#stop(
+      this.#queue.stop(
         new LonghaulError('INVALID_ARGUMENT', `The request cannot be sent: ${error.message}.`, { cause: error }),
       )
       return
     }
     // undici often says only "closed"; the socket knows why.
     const told = code === 'UND_ERR_SOCKET' ? (this.#connection.error ?? error) : error
-    this.#stopAfterQueue(failureOf(told, this.#phase(), this.#connection.peer))
+    this.#queue.fail(failureOf(told, this.#phase(), this.#connection.peer))
   }
 
   // ---------------------------------------------------------------------------------------- for a body that goes past undici
 
   room(): Uint8Array | undefined {
     this.#lent = undefined
-    if (this.#sinkIsBusy || this.#queue.length > 0 || this.#outcome !== undefined) return undefined
+    const room = this.#queue.room()
     // Whatever comes behind the body must not be written over what the sink takes next.
-    const room = this.#sink?.room?.()
     this.#lent = room === undefined ? undefined : upTo(room, this.#left)
     return this.#lent
   }
 
   bytes(bytes: Uint8Array): boolean {
-    if (this.#outcome !== undefined || this.#ending) return false
+    if (this.#queue.isOver || this.#ending) return false
     const came = upTo(bytes, this.#left)
     const excess = bytes.byteLength - came.byteLength
     // What is not in the sink's own room is in memory of all sockets, and a sink may hold it until its promise settles.
     const ours = came.buffer === this.#lent?.buffer ? came : Buffer.from(came)
-    this.#bytes += ours.byteLength
-    if (this.#sink === undefined || this.#sinkIsBusy || this.#queue.length > 0) this.#queue.push(ours)
-    else this.#deliver(this.#sink, ours)
+    const wantsMore = this.#queue.add(ours)
     if (this.#left === 0) this.#pastEnded(excess)
-    return this.#outcome === undefined && !this.#sinkIsBusy && this.#queue.length === 0
+    return wantsMore && !this.#queue.isOver
   }
 
   /** Large bodies of known length, for a sink that lends memory. */
   #goesPast(sink: BodySink): boolean {
     const length = this.#framing?.length ?? 0
-    return (
-      sink.room !== undefined && length >= worthGoingPast && this.#outcome === undefined && this.#connection.canTakeOver
-    )
+    return sink.room !== undefined && length >= worthGoingPast && !this.#queue.isOver && this.#connection.canTakeOver
   }
 
   #takeOver(): void {
     this.#past = true
     this.#connection.takeOver(this, () => {
-      if (this.#outcome !== undefined || this.#ending) return
-      const came = `${this.#bytes} of ${this.#framing?.length} bytes came`
+      if (this.#queue.isOver || this.#ending) return
+      const came = `${this.#queue.bytes} of ${this.#framing?.length} bytes came`
       const { error } = this.#connection
-      this.#stopAfterQueue(
+      this.#queue.fail(
         error === undefined ? this.#failure('connection lost', came) : failureOf(error, 'body', this.#connection.peer),
       )
     })
@@ -270,7 +244,7 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, Taker
   #pastEnded(excess: number): void {
     this.#ending = true
     this.#connection.bodyTaken()
-    const end: BodyEnd = { proof: 'length', bytes: this.#bytes, trailers: [] }
+    const end: BodyEnd = { proof: 'length', bytes: this.#queue.bytes, trailers: [] }
     setImmediate(() => {
       if (excess > 0) this.#tooLong()
       else this.#concludeWith(end)
@@ -278,14 +252,29 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, Taker
   }
 
   get #left(): number {
-    return (this.#framing?.length ?? 0) - this.#bytes
+    return (this.#framing?.length ?? 0) - this.#queue.bytes
+  }
+
+  // ------------------------------------------------------------------------------------------------------ for the queue
+
+  flow(): void {
+    if (this.#past) this.#connection.flow()
+    else this.#controller?.resume()
+  }
+
+  cut(): void {
+    this.#connection.destroy()
+  }
+
+  over(): void {
+    this.#options.over()
   }
 
   // ------------------------------------------------------------------------------------------------------------- inside
 
   #whatIsWrongWithTheEnd(framing: Framing): string | undefined {
-    if (framing.proof === 'length' && framing.length !== this.#bytes) {
-      return `${this.#bytes} of ${framing.length} bytes came`
+    if (framing.proof === 'length' && framing.length !== this.#queue.bytes) {
+      return `${this.#queue.bytes} of ${framing.length} bytes came`
     }
     if (framing.proof === 'close' && !this.#connection.endedInGoodOrder) {
       return 'the body has no length, and the connection was cut instead of closed'
@@ -294,15 +283,14 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, Taker
   }
 
   #concludeWith(end: BodyEnd): void {
-    if (this.#outcome !== undefined) return
+    if (this.#queue.isOver) return
     if (this.#connection.hasExcess) {
       this.#tooLong()
       return
     }
-    this.#outcome = { end }
+    this.#queue.end(end)
     if (this.#connection.usable && !this.#saysClose()) this.#options.release()
     else this.#connection.destroy()
-    this.#advance()
   }
 
   /** RFC 9112 §9.6. undici heeds it itself; a body that went past it is not followed by it. */
@@ -311,66 +299,7 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, Taker
   }
 
   #tooLong(): void {
-    this.#stopAfterQueue(this.#failure('body too long', 'more bytes came than the answer announced'))
-  }
-
-  /** Hands out what is queued; then either all is over, or more may come. */
-  #advance(): void {
-    while (this.#sink !== undefined && !this.#sinkIsBusy && this.#queue.length > 0) {
-      this.#deliver(this.#sink, this.#queue.shift()!)
-    }
-    if (this.#sinkIsBusy || this.#queue.length > 0) return
-    if (this.#outcome !== undefined) this.#settle(this.#outcome)
-    else if (this.#past) this.#connection.flow()
-    else if (this.#sink !== undefined) this.#controller?.resume()
-  }
-
-  #deliver(sink: BodySink, bytes: Uint8Array): void {
-    let taken: Promise<void> | undefined
-    try {
-      taken = sink(bytes)
-    } catch (error) {
-      this.#stop(error)
-      return
-    }
-    if (taken === undefined) return
-    this.#sinkIsBusy = true
-    taken.then(
-      () => {
-        this.#sinkIsBusy = false
-        this.#advance()
-      },
-      (error: unknown) => {
-        this.#sinkIsBusy = false
-        this.#stop(error)
-      },
-    )
-  }
-
-  /** Ends at once: what is queued is dropped. */
-  #stop(error: unknown): void {
-    this.#queue.length = 0
-    this.#stopAfterQueue(error)
-  }
-
-  /** The bytes before the break are good ones, and whoever resumes wants them. */
-  #stopAfterQueue(error: unknown): void {
-    // A connection whose body is whole has been let go of already, and may serve another request by now.
-    if (this.#outcome === undefined) this.#connection.destroy()
-    if (!this.#settled && (this.#outcome === undefined || 'end' in this.#outcome)) this.#outcome = { error }
-    this.#advance()
-  }
-
-  #settle(outcome: Outcome): void {
-    if (this.#settled) return
-    this.#settled = true
-    this.#options.over()
-    if ('end' in outcome) {
-      this.#bodyEnded.resolve(outcome.end)
-    } else {
-      this.#headArrived.reject(outcome.error)
-      this.#bodyEnded.reject(outcome.error)
-    }
+    this.#queue.fail(this.#failure('body too long', 'more bytes came than the answer announced'))
   }
 
   #phase(): NetworkPhase {

@@ -18,7 +18,6 @@
  * fields, a trailer without END_STREAM, frames out of place.
  */
 import { constants, type ClientHttp2Stream } from 'node:http2'
-import { LonghaulError } from '../../contract/errors.ts'
 import {
   type BodyEnd,
   type BodySink,
@@ -30,6 +29,7 @@ import {
   type NetworkPhase,
   type ResponseHead,
 } from '../../world/transport.ts'
+import { BodyQueue, type BodySource } from '../body-queue.ts'
 import { failureOf } from '../failures.ts'
 import { type Framing, framingOf, headerList, headSize } from '../framing.ts'
 import type { Session } from './session.ts'
@@ -63,8 +63,6 @@ const codeNames: readonly string[] = [
   'HTTP_1_1_REQUIRED',
 ]
 
-type Outcome = { readonly end: BodyEnd } | { readonly error: unknown }
-
 export interface Http2ExchangeOptions {
   readonly session: Session
   readonly method: string
@@ -77,15 +75,11 @@ export interface Http2ExchangeOptions {
   readonly over: () => void
 }
 
-export class Http2Exchange implements Exchange {
-  /** Resolves when the head is there. */
-  readonly opened: Promise<void>
+export class Http2Exchange implements Exchange, BodySource {
   readonly #options: Http2ExchangeOptions
   readonly #session: Session
   readonly #stream: ClientHttp2Stream
-  readonly #headArrived: PromiseWithResolvers<void> = Promise.withResolvers()
-  readonly #bodyEnded: PromiseWithResolvers<BodyEnd> = Promise.withResolvers()
-  readonly #queue: Uint8Array[] = []
+  readonly #queue: BodyQueue
   readonly #requestStartMs: number = Date.now()
   #requestEndMs: number | undefined
   #responseStartMs: number | undefined
@@ -94,22 +88,14 @@ export class Http2Exchange implements Exchange {
   #facts: ConnectionFacts | undefined
   #framing: Framing | undefined
   #trailers: HeaderList = []
-  #bytes = 0
-  #sink: BodySink | undefined
-  #sinkIsBusy = false
   /** The stream has ended; how, is told one turn of the event loop later. */
   #ending = false
   #draining = false
-  #outcome: Outcome | undefined
-  #settled = false
 
   constructor(options: Http2ExchangeOptions) {
     this.#options = options
     this.#session = options.session
-    // Either may fail when nobody looks yet, or ever: an exchange may be closed without being received.
-    this.#headArrived.promise.catch(() => {})
-    this.#bodyEnded.promise.catch(() => {})
-    this.opened = this.#headArrived.promise
+    this.#queue = new BodyQueue(this)
     this.#stream = options.session.request(options.headers)
     this.#watchTheEnd()
     // There is nothing but a head to send, and that is handed to the system with the stream's number.
@@ -131,6 +117,11 @@ export class Http2Exchange implements Exchange {
 
   // -------------------------------------------------------------------------------------------------- for those above
 
+  /** Resolves when the head is there. */
+  get opened(): Promise<void> {
+    return this.#queue.opened
+  }
+
   get head(): ResponseHead {
     return this.#head!
   }
@@ -149,14 +140,8 @@ export class Http2Exchange implements Exchange {
     return this.#stream.rstCode === constants.NGHTTP2_HTTP_1_1_REQUIRED
   }
 
-  /** The bytes are lent until the sink's promise settles, and so this promise settles only after that one, even when aborted. */
-  async receive(sink: BodySink): Promise<BodyEnd> {
-    if (this.#sink !== undefined) {
-      throw new LonghaulError('INVALID_ARGUMENT', 'receive() was called twice; the bytes of a body are given once.')
-    }
-    this.#sink = sink
-    this.#advance()
-    return this.#bodyEnded.promise
+  receive(sink: BodySink): Promise<BodyEnd> {
+    return this.#queue.receive(sink)
   }
 
   close(): void {
@@ -165,7 +150,7 @@ export class Http2Exchange implements Exchange {
 
   /** Fails whatever is not complete yet with reason `aborted`. */
   abort(): void {
-    this.#stop(this.#failure('aborted', 'the request was given up'))
+    this.#queue.stop(this.#failure('aborted', 'the request was given up'))
   }
 
   // ------------------------------------------------------------------------------------------------- from the stream
@@ -183,35 +168,33 @@ export class Http2Exchange implements Exchange {
     this.#responseStartMs ??= Date.now()
     this.#interim++
     if (this.#interim > maximumInterimAnswers)
-      this.#stop(this.#failure('malformed answer', `more than ${maximumInterimAnswers} interim answers`))
+      this.#queue.stop(this.#failure('malformed answer', `more than ${maximumInterimAnswers} interim answers`))
   }
 
   #answer(status: number, raw: readonly string[]): void {
     this.#responseStartMs ??= Date.now()
-    if (this.#outcome !== undefined || this.#head !== undefined) return
+    if (this.#queue.isOver || this.#head !== undefined) return
     const fields = raw.slice(raw.findLastIndex((name, i) => i % 2 === 0 && name.startsWith(':')) + 2)
     const headers = headerList(fields)
     const framing = framingOf(this.#options.method, status, headers)
     if (typeof framing === 'string') {
-      this.#stop(this.#failure('malformed answer', framing))
+      this.#queue.stop(this.#failure('malformed answer', framing))
       return
     }
     const bytes = headSize('', fields)
     if (bytes > this.#options.maximumHeadBytes) {
-      this.#stop(this.#failure('malformed answer', `a head of ${bytes} bytes`))
+      this.#queue.stop(this.#failure('malformed answer', `a head of ${bytes} bytes`))
       return
     }
     this.#framing = framing
     this.#head = { status, headers }
     this.#facts = this.#gatherFacts(bytes)
-    this.#headArrived.resolve()
+    this.#queue.open()
   }
 
   #arrived(bytes: Uint8Array): void {
-    if (this.#outcome !== undefined) return
-    this.#bytes += bytes.length
-    this.#queue.push(bytes)
-    this.#advance()
+    if (this.#queue.isOver) return
+    if (!this.#queue.add(bytes) && !this.#ending) this.#stream.pause()
   }
 
   /** The first one to say it is right: what comes behind END_STREAM cannot take the end back. */
@@ -223,28 +206,43 @@ export class Http2Exchange implements Exchange {
     for (let rest: unknown = this.#stream.read(); rest !== null; rest = this.#stream.read())
       this.#arrived(rest as Buffer)
     // Trailers, and the error that ended the session, are told in this turn of the event loop, but later.
-    setImmediate(() => (end.proven ? this.#conclude() : this.#stopAfterQueue(this.#whatCutIt())))
+    setImmediate(() => (end.proven ? this.#conclude() : this.#queue.fail(this.#whatCutIt())))
+  }
+
+  // ------------------------------------------------------------------------------------------------------ for the queue
+
+  flow(): void {
+    if (this.#stream.isPaused()) this.#stream.resume()
+  }
+
+  cut(): void {
+    this.#session.destroy()
+  }
+
+  over(): void {
+    this.#options.over()
   }
 
   // ------------------------------------------------------------------------------------------------------------- inside
 
   #conclude(): void {
-    if (this.#outcome !== undefined) return
+    if (this.#queue.isOver) return
     if (this.#head === undefined || this.#framing === undefined) {
-      this.#stop(this.#failure('malformed answer', 'the stream ended without an answer'))
+      this.#queue.stop(this.#failure('malformed answer', 'the stream ended without an answer'))
       return
     }
     const { proof, length } = this.#framing
-    if (proof === 'length' && length !== this.#bytes) {
-      this.#stopAfterQueue(this.#failure('connection lost', `${this.#bytes} of ${length} bytes came`))
+    if (proof === 'length' && length !== this.#queue.bytes) {
+      this.#queue.fail(this.#failure('connection lost', `${this.#queue.bytes} of ${length} bytes came`))
       return
     }
-    this.#outcome = {
-      end: { proof: proof === 'length' ? 'length' : 'last chunk', bytes: this.#bytes, trailers: this.#trailers },
-    }
+    this.#queue.end({
+      proof: proof === 'length' ? 'length' : 'last chunk',
+      bytes: this.#queue.bytes,
+      trailers: this.#trailers,
+    })
     if (this.#session.usable) this.#options.release()
     else this.#session.destroy()
-    this.#advance()
   }
 
   #whatCutIt(): NetworkFailure {
@@ -259,68 +257,6 @@ export class Http2Exchange implements Exchange {
     const calmed = this.#head === undefined && code === constants.NGHTTP2_ENHANCE_YOUR_CALM
     const reason = brokenRules.has(code) || calmed ? 'malformed answer' : 'connection lost'
     return this.#failure(reason, `the stream was ended with ${nameOf(code)} before its end`, error)
-  }
-
-  /** Hands out what is queued; then either all is over, or more may come. */
-  #advance(): void {
-    while (this.#sink !== undefined && !this.#sinkIsBusy && this.#queue.length > 0) {
-      this.#deliver(this.#sink, this.#queue.shift()!)
-    }
-    if (this.#sinkIsBusy || this.#queue.length > 0) {
-      if (!this.#ending) this.#stream.pause()
-      return
-    }
-    if (this.#outcome !== undefined) this.#settle(this.#outcome)
-    else if (this.#sink !== undefined && this.#stream.isPaused()) this.#stream.resume()
-  }
-
-  #deliver(sink: BodySink, bytes: Uint8Array): void {
-    let taken: Promise<void> | undefined
-    try {
-      taken = sink(bytes)
-    } catch (error) {
-      this.#stop(error)
-      return
-    }
-    if (taken === undefined) return
-    this.#sinkIsBusy = true
-    taken.then(
-      () => {
-        this.#sinkIsBusy = false
-        this.#advance()
-      },
-      (error: unknown) => {
-        this.#sinkIsBusy = false
-        this.#stop(error)
-      },
-    )
-  }
-
-  /** Ends at once: what is queued is dropped. */
-  #stop(error: unknown): void {
-    this.#queue.length = 0
-    this.#stopAfterQueue(error)
-  }
-
-  /** The bytes before the break are good ones, and whoever resumes wants them. */
-  #stopAfterQueue(error: unknown): void {
-    // A session whose body is whole has been let go of already, and may serve another request by now.
-    const running = this.#outcome === undefined
-    if (!this.#settled && (running || 'end' in this.#outcome!)) this.#outcome = { error }
-    if (running) this.#session.destroy()
-    this.#advance()
-  }
-
-  #settle(outcome: Outcome): void {
-    if (this.#settled) return
-    this.#settled = true
-    this.#options.over()
-    if ('end' in outcome) {
-      this.#bodyEnded.resolve(outcome.end)
-    } else {
-      this.#headArrived.reject(outcome.error)
-      this.#bodyEnded.reject(outcome.error)
-    }
   }
 
   #phase(): NetworkPhase {
