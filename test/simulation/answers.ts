@@ -12,6 +12,8 @@ export interface Question {
 /** The newest version, and since when it is. Both in ms since 1970, by the server's clock. */
 export interface Shelf {
   readonly version: number
+  /** Begins its tags, where it has its own. */
+  readonly place: string
   readonly content: Uint8Array
   readonly modifiedMs: number
   readonly nowMs: number
@@ -123,10 +125,10 @@ function permits(question: Question, shelf: Shelf, nature: ServerNature, how: Se
   return hasDate(nature) && given === httpDate(shelf.modifiedMs)
 }
 
-function etagOf({ version }: Shelf, { validators }: ServerNature): string | undefined {
+function etagOf({ version, place }: Shelf, { validators }: ServerNature): string | undefined {
   // Equal for two versions that mean the same: of weak tags that is allowed, and no range may be joined by one.
-  if (validators === 'weak etag') return `W/"v${version >> 1}"`
-  return validators === 'strong etag' || validators === 'etag and last-modified' ? `"v${version}"` : undefined
+  if (validators === 'weak etag') return `W/"${place}v${version >> 1}"`
+  return validators === 'strong etag' || validators === 'etag and last-modified' ? `"${place}v${version}"` : undefined
 }
 
 function hasDate({ validators }: ServerNature): boolean {

@@ -18,15 +18,19 @@ export function digestOf(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 
-/** Says in words which of the whole ones this is, or of which parts of them it was mixed. `wholes` by their version. */
-export function describeContent(bytes: Uint8Array, wholes: readonly Uint8Array[]): string {
+/** Says in words which of the whole ones this is, or of which parts of them it was mixed. @param names by default their versions */
+export function describeContent(
+  bytes: Uint8Array,
+  wholes: readonly Uint8Array[],
+  names: readonly string[] = wholes.map((_, version) => `version ${version}`),
+): string {
   const same = wholes.findIndex((whole) => Buffer.compare(whole, bytes) === 0)
-  if (same >= 0) return `the whole of version ${same}`
+  if (same >= 0) return `the whole of ${names[same]}`
   const parts: { readonly what: string; readonly from: number }[] = []
   for (let at = 0; at < bytes.length;) {
     const runs = wholes.map((whole) => runLength(bytes, whole, at))
     const longest = Math.max(0, ...runs)
-    const what = longest === 0 ? 'no version' : `version ${runs.indexOf(longest)}`
+    const what = longest === 0 ? 'no version' : names[runs.indexOf(longest)]!
     if (parts.at(-1)?.what !== what) parts.push({ what, from: at })
     at += Math.max(1, longest)
   }

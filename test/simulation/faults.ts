@@ -442,6 +442,13 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     ],
   },
   {
+    name: 'validators-count-elsewhere',
+    says: 'An equal validator proves the bytes also where the address leads to another place now.',
+    file: representation,
+    replace: ['  return rest\n', '  return known\n'],
+    by: 'bytes at a destination are old, or whole and right',
+  },
+  {
     name: 'resume-without-validator',
     says: 'Kept bytes are gone on from without anything that proves them.',
     file: representation,

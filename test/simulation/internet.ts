@@ -43,7 +43,9 @@ export interface RequestRecord {
 interface Place {
   readonly server: Server
   /** Where to go instead. */
-  readonly next: string | undefined
+  readonly next?: string
+  /** One of the server's places. Undefined: it is the address itself, which may lead to them. */
+  readonly number?: number
 }
 
 const redirectStatuses = [302, 301, 307, 308] as const
@@ -64,9 +66,12 @@ export class Internet {
   /** An address, and the redirects before it if the plan has some. */
   serve(url: string, plan: ServerPlan): void {
     const stations = Array.from({ length: plan.nature.redirects + 1 }, (_, hop) => station(url, hop))
-    const server = new Server(stations[0]!, plan, this.#options)
-    stations.forEach((each, hop) => this.#places.set(each, { server, next: stations[hop + 1] }))
-    this.#servers.set(stations[0]!, server)
+    const server = new Server(new URL(url).href, plan, this.#options)
+    const last = stations.pop()!
+    stations.forEach((each, hop) => this.#places.set(each, { server, next: stations[hop + 1] ?? last }))
+    this.#places.set(last, { server })
+    plan.places?.forEach((_, i) => this.#places.set(elsewhere(last, i + 1), { server, number: i + 1 }))
+    this.#servers.set(new URL(url).href, server)
   }
 
   /** Faults are over: from now on every server serves its newest version, honestly and at full speed. */
@@ -86,13 +91,17 @@ export class Internet {
 
   /** SHA-256, lower-case hex. @default that of the newest version that will ever be */
   digestOf(url: string, version?: number): string {
-    const { contents } = this.#server(url)
-    return digestOf(contents.at(version ?? -1)!)
+    return digestOf(this.#server(url).content(version))
   }
 
   /** Which version these bytes are, or of which they were mixed, in words. */
   describe(url: string, bytes: Uint8Array): string {
-    return describeContent(bytes, this.#server(url).contents)
+    const { contents } = this.#server(url)
+    return describeContent(
+      bytes,
+      contents.map(([, content]) => content),
+      contents.map(([what]) => what),
+    )
   }
 
   get requests(): number {
@@ -213,20 +222,25 @@ export class Internet {
   }
 
   #reply(request: Outgoing, url: URL, asking: object): readonly [Answer | Failed | 'silence', string] {
-    url.hash = ''
-    const place = this.#places.get(url.href)
-    if (place !== undefined && place.next === undefined) {
-      const open = [...this.#open.values()].filter((each) => each === place.server).length
-      this.#open.set(asking, place.server)
-      return place.server.ask(request, { open })
-    }
-    if (place?.next !== undefined) {
-      const status = redirectStatuses[place.next.length % redirectStatuses.length]!
-      return [this.#plain(status, [['location', place.next]]), `${status} to ${place.next}`]
+    const bare = url.origin + url.pathname
+    const place = this.#places.get(bare)
+    if (place?.next !== undefined) return this.#redirect(place.next)
+    if (place !== undefined) {
+      const { server, number } = place
+      const [leads, query] = number === undefined ? server.lead() : [0, '']
+      if (leads > 0) return this.#redirect(elsewhere(bare, leads) + query)
+      const open = [...this.#open.values()].filter((each) => each === server).length
+      this.#open.set(asking, server)
+      return server.ask(request, { open, ...(number !== undefined && { place: number }) })
     }
     const isKnown = [...this.#places.keys()].some((known) => new URL(known).host === url.host)
     if (!isKnown) return [{ failed: 'cannot find host', phase: 'lookup' }, 'no such host']
     return [this.#plain(404, []), '404 nothing is there']
+  }
+
+  #redirect(to: string): readonly [Answer, string] {
+    const status = redirectStatuses[to.length % redirectStatuses.length]!
+    return [this.#plain(status, [['location', to]]), `${status} to ${to}`]
   }
 
   #plain(status: number, headers: Answer['headers']): Answer {
@@ -253,6 +267,13 @@ function station(url: string, hop: number): string {
   const there = new URL(url)
   if (hop > 0) there.pathname += `/to-${hop}`
   if (hop % 2 === 0 && hop > 0) there.hostname = `mirror-${hop}.${there.hostname}`
+  return there.href
+}
+
+/** Under the same name. */
+function elsewhere(url: string, place: number): string {
+  const there = new URL(url)
+  there.hostname = `place-${place}.${there.hostname}`
   return there.href
 }
 

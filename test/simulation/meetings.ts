@@ -3,11 +3,12 @@
 import type { AppPlan } from './app-plan.ts'
 import type { Fault, Plan } from './plan.ts'
 import type { Seeded } from './seeded.ts'
-import type { Behaviour } from './server-plan.ts'
+import { type Behaviour, makePlaces } from './server-plan.ts'
 
 export function arrangeMeetings(plan: Plan, random: Seeded): Plan {
   const meeting = random.weighted({
-    none: 74,
+    none: 70,
+    places: 4,
     ranges: 5,
     large: 1,
     launches: 4,
@@ -19,6 +20,8 @@ export function arrangeMeetings(plan: Plan, random: Seeded): Plan {
   switch (meeting) {
     case 'none':
       return plan
+    case 'places':
+      return withPlaces(plan, random)
     case 'ranges':
       return withLyingRanges(plan, random)
     case 'large':
@@ -78,6 +81,35 @@ function withLyingRanges(plan: Plan, random: Seeded): Plan {
             ...(random.chance(0.4) && { mostConnections: random.int(1, 3) }),
           },
           weather: [{ kind: 'honest' } as const, ...weather],
+        },
+      }
+    }),
+    calmAtMs: Math.max(plan.calmAtMs, 120_000),
+  }
+}
+
+/** Links that lead elsewhere while a file is on its way, to a file that nothing but its place tells from the first one. */
+function withPlaces(plan: Plan, random: Seeded): Plan {
+  return {
+    ...plan,
+    servers: plan.servers.map(({ url, server }) => {
+      const size = random.scale(2000, 200_000)
+      return {
+        url,
+        server: {
+          ...server,
+          size,
+          ...makePlaces(random),
+          nature: {
+            ...server.nature,
+            validators: random.pick(['strong etag', 'etag and last-modified', 'last-modified'] as const),
+            ranges: true,
+            length: 'content-length' as const,
+            bytesPerSecond: Math.ceil(size / random.scale(1, 20)),
+          },
+          weather: Array.from({ length: random.int(1, 6) }, (): Behaviour =>
+            random.chance(0.5) ? { kind: 'honest' } : { kind: 'cut', after: 0.1 + 0.9 * random.fraction() },
+          ),
         },
       }
     }),

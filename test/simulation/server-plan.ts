@@ -60,6 +60,16 @@ export interface ServerNature {
   readonly bytesPerSecond: number
 }
 
+/** Somewhere else that an address may lead to: a mirror, or what the link means from now on. */
+export interface PlacePlan {
+  /** `other`: just as many, and other ones at every position. */
+  readonly bytes: 'same' | 'other'
+  /** `alike`: those of the address itself, whatever the bytes. So it is with two files of one size and one time. */
+  readonly validators: 'alike' | 'own'
+  /** A signed address: so long after it was given, it is refused. @default never */
+  readonly goodForMs?: number
+}
+
 export interface ServerPlan {
   /** Of the first version. */
   readonly size: number
@@ -71,6 +81,10 @@ export interface ServerPlan {
   /** For the first request, the second, and so on. Redirects do not count. */
   readonly weather: readonly Behaviour[]
   readonly afterwards: 'honest' | 'weather again'
+  /** Numbered from 1. */
+  readonly places?: readonly PlacePlan[]
+  /** To which of them each request for the address is led, in turn and then from the start again; 0: it is answered there. */
+  readonly leads?: readonly number[]
   /** Its lies can only be told by the digest of the newest version: whoever asks must expect it. */
   readonly needsDigest?: boolean
 }
@@ -78,6 +92,7 @@ export interface ServerPlan {
 export function makeServerPlan(random: Seeded): ServerPlan {
   const size = makeSize(random)
   const needsDigest = random.chance(0.12)
+  const elsewhere = random.fork('places')
   const versions = Array.from({ length: random.chance(0.4) ? 0 : random.int(1, 4) }, () => ({
     atMs: random.scale(500, 600_000),
     // Of equal size they are harder to tell apart.
@@ -105,8 +120,20 @@ export function makeServerPlan(random: Seeded): ServerPlan {
     nature,
     weather: makeWeather(random, { size, nature, needsDigest, changes: versions.length }),
     afterwards: random.chance(0.85) ? 'honest' : 'weather again',
+    ...(elsewhere.chance(0.1) && makePlaces(elsewhere)),
     ...(needsDigest && { needsDigest }),
   }
+}
+
+/** Most of them are told from the address by nothing but the redirect. */
+export function makePlaces(random: Seeded): Required<Pick<ServerPlan, 'places' | 'leads'>> {
+  const places = Array.from({ length: random.int(1, 3) }, (): PlacePlan => ({
+    bytes: random.chance(0.8) ? 'other' : 'same',
+    validators: random.chance(0.8) ? 'alike' : 'own',
+    // Less than until the next attempt, or more.
+    ...(random.chance(0.5) && { goodForMs: random.scale(1000, 60_000) }),
+  }))
+  return { places, leads: Array.from({ length: random.int(1, 6) }, () => random.int(0, places.length)) }
 }
 
 interface Context {

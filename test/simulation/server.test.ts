@@ -90,6 +90,64 @@ test('redirects lead to the file over other paths and hosts, and the weather is 
   assert.equal(hosts.size, 2)
 })
 
+const elsewhere: Partial<ServerPlan> = {
+  places: [
+    { bytes: 'other', validators: 'alike' },
+    { bytes: 'same', validators: 'own' },
+    { bytes: 'other', validators: 'own', goodForMs: 1000 },
+  ],
+  leads: [0, 1, 2, 3],
+}
+
+/** Where a request for the address is led; undefined: it is answered there. */
+async function led(twin: OneServer): Promise<string | undefined> {
+  const found = await head(twin)
+  return found.status === 200 ? undefined : fieldOf(found, 'location')
+}
+
+test('an address leads to its places in turn, under the same name, and to none of them once it is calm', async () => {
+  const twin = new OneServer({ ...elsewhere, nature: { ...honest.nature, redirects: 1 } })
+  const at = `${url}/to-1`
+  const leads: string[] = []
+  for (let i = 0; i < 5; i++) {
+    const { head: found } = await twin.settle(open(twin.transport, at))
+    leads.push(found.status === 200 ? 'here' : new URL(fieldOf(found, 'location')).host)
+    if (found.status !== 200) assert.equal(new URL(fieldOf(found, 'location')).pathname, new URL(at).pathname)
+  }
+  assert.deepEqual(leads, ['here', 'place-1.files.test', 'place-2.files.test', 'place-3.files.test', 'here'])
+  twin.internet.calm()
+  assert.equal((await twin.settle(open(twin.transport, at))).head.status, 200)
+})
+
+test('a place may have the same bytes with another tag, or other bytes that nothing else tells from the first ones', async () => {
+  const twin = new OneServer(elsewhere)
+  const asked = async (at: string): Promise<readonly [string, string, string]> => {
+    const exchange = await twin.settle(open(twin.transport, at))
+    const pieces: Buffer[] = []
+    await twin.settle(exchange.receive((bytes) => void pieces.push(Buffer.from(bytes))))
+    const body = Buffer.concat(pieces)
+    return [fieldOf(exchange.head, 'etag'), fieldOf(exchange.head, 'content-length'), twin.internet.describe(url, body)]
+  }
+  assert.deepEqual(await asked(url), ['"v0"', '1000', 'the whole of version 0'])
+  assert.equal(twin.internet.versions(url).length, 1)
+  assert.deepEqual(await asked((await led(twin))!), ['"v0"', '1000', 'the whole of version 0 at place 1'])
+  assert.equal(twin.internet.versions(url).length, 2)
+  assert.deepEqual(await asked((await led(twin))!), ['"p2-v0"', '1000', 'the whole of version 0'])
+  assert.deepEqual(await asked((await led(twin))!), ['"p3-v0"', '1000', 'the whole of version 0 at place 3'])
+  assert.equal(twin.internet.versions(url).length, 3)
+})
+
+test('a signed address is refused once its time is over, and without its signature', async () => {
+  const twin = new OneServer({ ...elsewhere, leads: [3] })
+  const signed = (await led(twin))!
+  const status = async (at: string): Promise<number> => (await twin.settle(open(twin.transport, at))).head.status
+  assert.equal(await status(signed), 200)
+  assert.equal(await status(signed.replace(/\?.*/, '')), 403)
+  twin.timeline.skipTo(twin.timeline.now + 1000)
+  assert.equal(await status(signed), 403)
+  assert.equal(await status((await led(twin))!), 200)
+})
+
 test('once it is calm the newest version is served well and at once', async () => {
   const twin = new OneServer({
     size: 100_000,

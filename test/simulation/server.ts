@@ -15,7 +15,7 @@ import {
 import { type Ending, type Failed, earlyEnd, endOf, shareSent } from './breaks.ts'
 import { contentOf } from './content.ts'
 import { type Seeded } from './seeded.ts'
-import { type Behaviour, type ServerPlan } from './server-plan.ts'
+import { type Behaviour, type PlacePlan, type ServerPlan } from './server-plan.ts'
 import { type Timeline } from './timeline.ts'
 
 /** What the network brings, up to its break. */
@@ -35,7 +35,10 @@ export interface Answer {
 
 /** Servers have a good clock of their own. Ms since 1970 when the timeline shows 0. */
 const serversBegin = Date.UTC(2026, 0, 1)
+/** What is never whole anywhere: further on than all versions of all places. */
 const lieVersion = 200
+/** By so much the contents of one place are further on than those of the one before. */
+const placeStep = 50
 
 export class Server {
   readonly plan: ServerPlan
@@ -45,8 +48,10 @@ export class Server {
   readonly #contents = new Map<number, Uint8Array>()
   /** When each version came, by number, up to the newest. Timeline ms. */
   readonly #came: number[]
+  /** By their keys, see `#keyOf`. */
   readonly #served = new Set<number>()
   #asked = 0
+  #led = 0
   #calm = false
 
   constructor(url: string, plan: ServerPlan, world: { readonly timeline: Timeline; readonly random: Seeded }) {
@@ -57,15 +62,40 @@ export class Server {
     this.#came = [-plan.ageMs]
   }
 
-  /** All whole contents that it may have, by version. */
-  get contents(): readonly Uint8Array[] {
-    return Array.from({ length: this.#newest + 1 }, (_, version) => this.#content(version))
+  /** All whole contents that it may have, and what they are. */
+  get contents(): readonly (readonly [what: string, content: Uint8Array])[] {
+    const versions = Array.from({ length: this.#newest + 1 }, (_, version) => version)
+    return [undefined, ...this.#places].flatMap((place, number) =>
+      place?.bytes === 'same'
+        ? []
+        : versions.map((version): readonly [string, Uint8Array] => [
+            `version ${version}${at(number)}`,
+            this.#contentOf(this.#keyOf(version, number)),
+          ]),
+    )
+  }
+
+  /** What the address itself has. @default the newest that will ever be */
+  content(version: number = this.#newest): Uint8Array {
+    return this.#contentOf(version)
   }
 
   /** What a correct download may end with. */
   get acceptable(): readonly Uint8Array[] {
-    if (this.plan.needsDigest === true) return [this.#content(this.#newest)]
-    return [...this.#served].map((version) => this.#content(version))
+    if (this.plan.needsDigest === true) return [this.content()]
+    return [...this.#served].map((key) => this.#contentOf(key))
+  }
+
+  /**
+   * Somebody asks for its address: the number of the place to go to, 0 for none, and what its address ends with. Once it is calm
+   * the address leads nowhere else.
+   */
+  lead(): readonly [place: number, query: string] {
+    const { leads = [] } = this.plan
+    const number = this.#calm || leads.length === 0 ? 0 : leads[this.#led++ % leads.length]!
+    const place = this.#places[number - 1]
+    if (place === undefined) return [0, '']
+    return [number, place.goodForMs === undefined ? '' : `?until=${this.#timeline.now + place.goodForMs}`]
   }
 
   calm(): void {
@@ -76,10 +106,11 @@ export class Server {
   /**
    * One request has arrived, or could not. The second value says it in words.
    * @param by.open answers of it that are under way
+   * @param by.place where it has arrived
    */
   ask(
     question: Question,
-    { open = 0 }: { readonly open?: number } = {},
+    { open = 0, place = 0 }: { readonly open?: number; readonly place?: number } = {},
   ): readonly [Answer | Failed | 'silence', string] {
     const { weather, afterwards } = this.plan
     const number = this.#asked++
@@ -88,16 +119,24 @@ export class Server {
     this.#bring(this.plan.versions.filter(({ atMs }) => atMs <= this.#timeline.now).length)
     const early = earlyEnd(behaviour)
     if (early !== undefined) return [early, behaviour.kind]
+    const random = this.#random.fork(String(number))
+    if (this.#isPast(question, place)) return this.#answer(question, place, { kind: 'status', status: 403 }, random)
     if (!this.#calm && open >= (this.plan.nature.mostConnections ?? Infinity))
-      return this.#answer(
-        question,
-        { kind: 'status', status: number % 2 === 0 ? 503 : 429 },
-        this.#random.fork(`${number}`),
-      )
-    return this.#answer(question, behaviour, this.#random.fork(String(number)))
+      return this.#answer(question, place, { kind: 'status', status: number % 2 === 0 ? 503 : 429 }, random)
+    return this.#answer(question, place, behaviour, random)
   }
 
   // ------------------------------------------------------------------------------------------------------------- inside
+
+  get #places(): readonly PlacePlan[] {
+    return this.plan.places ?? []
+  }
+
+  /** A signed address whose time is over. */
+  #isPast({ url }: Question, place: number): boolean {
+    if (this.#places[place - 1]?.goodForMs === undefined) return false
+    return this.#timeline.now > Number(new URL(url).searchParams.get('until') ?? 0)
+  }
 
   get #newest(): number {
     return this.plan.versions.length
@@ -114,35 +153,43 @@ export class Server {
     this.#bring(this.#came.length)
   }
 
-  #content(version: number): Uint8Array {
-    let content = this.#contents.get(version)
+  /** Of a content; where all places have the same one, of each of them the same. */
+  #keyOf(version: number, place: number): number {
+    return this.#places[place - 1]?.bytes === 'other' ? place * placeStep + version : version
+  }
+
+  #contentOf(key: number): Uint8Array {
+    let content = this.#contents.get(key)
     if (content === undefined) {
-      const size = this.plan.versions[version - 1]?.size ?? this.plan.size
-      this.#contents.set(version, (content = contentOf(this.#url, version, size)))
+      const size = this.plan.versions[(key % placeStep) - 1]?.size ?? this.plan.size
+      this.#contents.set(key, (content = contentOf(this.#url, key, size)))
     }
     return content
   }
 
-  get #shelf(): Shelf {
+  #shelf(place: number): Shelf {
     const version = this.#came.length - 1
+    const isLabelled = this.#places[place - 1]?.validators === 'own'
     return {
       version,
-      content: this.#content(version),
-      modifiedMs: serversBegin + this.#came[version]!,
+      place: isLabelled ? `p${place}-` : '',
+      content: this.#contentOf(this.#keyOf(version, place)),
+      modifiedMs: serversBegin + this.#came[version]! - (isLabelled ? place * 10_000 : 0),
       nowMs: serversBegin + this.#timeline.now,
     }
   }
 
-  #answer(question: Question, behaviour: Behaviour, random: Seeded): readonly [Answer, string] {
+  #answer(question: Question, place: number, behaviour: Behaviour, random: Seeded): readonly [Answer, string] {
     if (bringsBefore(behaviour, fieldOf(question, 'range'))) this.#bringNext()
-    const shelf = this.#shelf
+    const shelf = this.#shelf(place)
     const draft = this.#draft(question, behaviour, shelf)
-    if (draft.status === 200 || draft.status === 206 || draft.status === 304) this.#served.add(shelf.version)
+    if (draft.status === 200 || draft.status === 206 || draft.status === 304)
+      this.#served.add(this.#keyOf(shelf.version, place))
     if (behaviour.kind === 'changes under the body' || behaviour.kind === 'changes twice') this.#bringNext()
     const answer = this.#send(question, behaviour, draft, random)
     const wait = draft.headers.find(([name]) => name === 'retry-after')?.[1]
     const words = [
-      `${draft.status} v${shelf.version}`,
+      `${draft.status} v${shelf.version}${at(place)}`,
       ...(wait === undefined ? [] : [`Retry-After ${wait}`]),
       ...(draft.status === 206 ? [`from ${draft.from}`] : []),
       `${answer.body.length} bytes`,
@@ -241,6 +288,10 @@ export class Server {
     const body = draft.body.subarray(0, Math.floor(draft.body.length * shareSent(behaviour, proof)))
     return { ...whole, body, proof, ends: endOf(behaviour, proof, body.length === draft.body.length) }
   }
+}
+
+function at(place: number): string {
+  return place === 0 ? '' : ` at place ${place}`
 }
 
 /** Whether the next version is there before this is answered. */
