@@ -77,6 +77,12 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     from: 370,
   },
   {
+    name: 'joined-from-elsewhere',
+    says: 'What a further connection sends is laid also where its address led to another place.',
+    file: 'src/transfer/download/joining.ts',
+    replace: ['comparable(known, sourceOf(facts.request.url, answer.response.url))', 'known'],
+  },
+  {
     name: 'holes-forgotten',
     says: 'A download goes on behind the last byte that is there, whatever is missing before.',
     file: 'src/transfer/download/pieces.ts',
@@ -442,10 +448,11 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     ],
   },
   {
-    name: 'validators-count-elsewhere',
-    says: 'An equal validator proves the bytes also where the address leads to another place now.',
-    file: representation,
-    replace: ['  return rest\n', '  return known\n'],
+    name: 'resumed-from-elsewhere',
+    says: 'Kept bytes are gone on from also where their address leads to another place now.',
+    file: 'src/transfer/download/opening.ts',
+    replace: ['comparable(kept.representation, source)', 'kept.representation'],
+    from: 100,
     by: 'bytes at a destination are old, or whole and right',
   },
   {
