@@ -18,8 +18,7 @@
  * - The parser keeps no bytes for us once it runs on: it is paused with the head and waits for `receive`.
  * - A handler must have `onRequestStart`, and must not throw.
  *
- * A large body of known length for a sink that lends memory goes past undici, once the head is parsed: each of its reads
- * would make a fresh buffer, and it costs a copy. See `inlet.ts`.
+ * A large body of known length for a sink that lends memory goes past undici, once the head is parsed (`past-undici.ts`).
  */
 import type { Dispatcher } from 'undici'
 import { LonghaulError } from '../contract/errors.ts'
@@ -36,11 +35,9 @@ import {
 import { BodyQueue, type BodySource } from './body-queue.ts'
 import { type Connection } from './connection.ts'
 import { failureOf } from './failures.ts'
-import type { Taker } from './inlet.ts'
 import { type Framing, framingOf, headSize, headerList } from './framing.ts'
+import { PastUndici } from './past-undici.ts'
 
-/** Below this, a body is there before going past undici would have paid. */
-const worthGoingPast = 256 * 1024
 /** Far more than any honest server sends. */
 const maximumInterimAnswers = 50
 
@@ -57,7 +54,7 @@ export interface ConversationOptions {
   readonly over: () => void
 }
 
-export class Conversation implements Dispatcher.DispatchHandler, Exchange, Taker, BodySource {
+export class Conversation implements Dispatcher.DispatchHandler, Exchange, BodySource {
   readonly #options: ConversationOptions
   readonly #connection: Connection
   readonly #queue: BodyQueue
@@ -74,9 +71,7 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, Taker
   /** undici has ended the answer; whether it was a good end is not said yet. */
   #ending = false
   /** The body goes past undici. */
-  #past = false
-  /** The sink's memory that the next read goes to. */
-  #lent: Uint8Array | undefined
+  #isPast = false
 
   constructor(options: ConversationOptions) {
     this.#options = options
@@ -107,7 +102,7 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, Taker
   }
 
   receive(sink: BodySink): Promise<BodyEnd> {
-    if (!this.#queue.isReceived && this.#goesPast(sink)) this.#takeOver()
+    if (!this.#queue.isReceived && this.#canGoPast(sink)) this.#goPast()
     return this.#queue.receive(sink)
   }
 
@@ -165,13 +160,13 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, Taker
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#queue.isOver || this.#past || chunk.length === 0) return
+    if (this.#queue.isOver || this.#isPast || chunk.length === 0) return
     // `chunk` is a piece of what the socket read, not of the parser's memory: it stays ours.
     if (!this.#queue.add(chunk)) controller.pause()
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
-    if (this.#queue.isOver || this.#past || this.#framing === undefined) return
+    if (this.#queue.isOver || this.#isPast || this.#framing === undefined) return
     // Said now, and not a turn later, as the connection may be reset in between; that would not matter any more.
     const wrong = this.#whatIsWrongWithTheEnd(this.#framing)
     if (wrong !== undefined) {
@@ -189,7 +184,7 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, Taker
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    if (this.#queue.isOver || this.#ending || this.#past) return
+    if (this.#queue.isOver || this.#ending || this.#isPast) return
     const code = 'code' in error ? error.code : undefined
     if (code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_NOT_SUPPORTED') {
       this.#queue.stop(
@@ -202,63 +197,10 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, Taker
     this.#queue.fail(failureOf(told, this.#phase(), this.#connection.peer))
   }
 
-  // ---------------------------------------------------------------------------------------- for a body that goes past undici
-
-  room(): Uint8Array | undefined {
-    this.#lent = undefined
-    const room = this.#queue.room()
-    // Whatever comes behind the body must not be written over what the sink takes next.
-    this.#lent = room === undefined ? undefined : upTo(room, this.#left)
-    return this.#lent
-  }
-
-  bytes(bytes: Uint8Array): boolean {
-    if (this.#queue.isOver || this.#ending) return false
-    const came = upTo(bytes, this.#left)
-    const excess = bytes.byteLength - came.byteLength
-    // What is not in the sink's own room is in memory of all sockets, and a sink may hold it until its promise settles.
-    const ours = came.buffer === this.#lent?.buffer ? came : Buffer.from(came)
-    const wantsMore = this.#queue.add(ours)
-    if (this.#left === 0) this.#pastEnded(excess)
-    return wantsMore && !this.#queue.isOver
-  }
-
-  /** Large bodies of known length, for a sink that lends memory. */
-  #goesPast(sink: BodySink): boolean {
-    const length = this.#framing?.length ?? 0
-    return sink.room !== undefined && length >= worthGoingPast && !this.#queue.isOver && this.#connection.canTakeOver
-  }
-
-  #takeOver(): void {
-    this.#past = true
-    this.#connection.takeOver(this, () => {
-      if (this.#queue.isOver || this.#ending) return
-      const came = `${this.#queue.bytes} of ${this.#framing?.length} bytes came`
-      const { error } = this.#connection
-      this.#queue.fail(
-        error === undefined ? this.#failure('connection lost', came) : failureOf(error, 'body', this.#connection.peer),
-      )
-    })
-  }
-
-  #pastEnded(excess: number): void {
-    this.#ending = true
-    this.#connection.bodyTaken()
-    const end: BodyEnd = { proof: 'length', bytes: this.#queue.bytes, trailers: [] }
-    setImmediate(() => {
-      if (excess > 0) this.#tooLong()
-      else this.#concludeWith(end)
-    })
-  }
-
-  get #left(): number {
-    return (this.#framing?.length ?? 0) - this.#queue.bytes
-  }
-
   // ------------------------------------------------------------------------------------------------------ for the queue
 
   flow(): void {
-    if (this.#past) this.#connection.flow()
+    if (this.#isPast) this.#connection.flow()
     else this.#controller?.resume()
   }
 
@@ -271,6 +213,30 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, Taker
   }
 
   // ------------------------------------------------------------------------------------------------------------- inside
+
+  #canGoPast(sink: BodySink): boolean {
+    const isWorthIt = PastUndici.isWorthIt(sink, this.#framing?.length)
+    return isWorthIt && !this.#queue.isOver && this.#connection.canTakeOver
+  }
+
+  #goPast(): void {
+    const length = this.#framing?.length ?? 0
+    this.#isPast = true
+    new PastUndici({
+      connection: this.#connection,
+      queue: this.#queue,
+      length,
+      whole: (andThen) => {
+        if (andThen === 'excess') this.#tooLong()
+        else this.#concludeWith({ proof: 'length', bytes: length, trailers: [] })
+      },
+      broken: () => {
+        const { error, peer } = this.#connection
+        const came = `${this.#queue.bytes} of ${length} bytes came`
+        this.#queue.fail(error === undefined ? this.#failure('connection lost', came) : failureOf(error, 'body', peer))
+      },
+    }).takeOver()
+  }
 
   #whatIsWrongWithTheEnd(framing: Framing): string | undefined {
     if (framing.proof === 'length' && framing.length !== this.#queue.bytes) {
@@ -327,11 +293,6 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, Taker
       headerBytesReceived,
     }
   }
-}
-
-/** A view for each read of a fast body would be most of what the collector has to do. */
-function upTo(bytes: Uint8Array, most: number): Uint8Array {
-  return bytes.byteLength <= most ? bytes : bytes.subarray(0, most)
 }
 
 function undefinedless<T extends object>(object: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
