@@ -508,7 +508,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
   {
     name: 'launch-not-recorded',
     says: 'A daemon that is restarted knows nothing of the app that it launched, and launches another.',
-    from: 70,
+    from: 1430,
     file: launches,
     replace: ['state: { ...state, current: { token: launch.token } }', 'state'],
   },
