@@ -121,7 +121,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     name: 'finish-without-folder-sync',
     says: 'A renamed file is told finished before its folder is synced.',
     file: publish,
-    replace: ['  await folder.rename(part, name)\n  await folder.sync()\n', '  await folder.rename(part, name)\n'],
+    replace: ['    throw error\n  }\n  await folder.sync()\n', '    throw error\n  }\n'],
   },
   {
     name: 'unlink-before-link-is-safe',
