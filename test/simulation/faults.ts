@@ -228,7 +228,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
   {
     name: 'intent-not-fenced',
     says: 'An intent is recorded whoever records it, also after a cancel.',
-    from: 65,
+    from: 110,
     file: attempts,
     replace: [
       '  const task = running(store, input.task, input.fence)\n  if (task === undefined) return fenced\n  // Only a second',
