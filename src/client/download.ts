@@ -13,6 +13,7 @@ import { makeDownload } from './enqueue.ts'
 import { invalid, shown } from './known-names.ts'
 import type { Link } from './link.ts'
 import { checkDownloadOptions } from './options.ts'
+import { requireRequest } from './requests.ts'
 import { type Progress, progressOf } from './snapshot.ts'
 import type { DownloadResult } from './task.ts'
 import { linkTo } from './this-app.ts'
@@ -54,6 +55,7 @@ export async function download(
   request: RequestLike,
   options: DownloadOptions<undefined> & ShortOptions & { readonly to: string | URL },
 ): Promise<DownloadResult> {
+  requireRequest(request)
   checkDownloadOptions(options, ['signal', 'onProgress', 'onAbort', 'daemon'])
   const { signal, onProgress, onAbort, daemon, ...taskOptions } = options
   if (taskOptions.to === undefined) {

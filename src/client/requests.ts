@@ -10,6 +10,19 @@ import { checkNames, invalid, isFields, isPlain, shown } from './known-names.ts'
 const nothingAdded = 'Nothing was added.'
 
 /**
+ * Whether it can be a request at all: asked before the options, so that who called with the wrong thing, or with nothing, is
+ * not told of options.
+ * @throws BAD_URL
+ */
+export function requireRequest(request: unknown): void {
+  if (typeof request === 'string' || isFields(request)) return
+  throw new LonghaulError(
+    'BAD_URL',
+    `The request is ${shown(request)}; it must be an address (a string or a URL), a Request, or { url, method, headers }. ${nothingAdded}`,
+  )
+}
+
+/**
  * @throws BAD_URL, UNSUPPORTED_URL (only http and https), INVALID_ARGUMENT (method, headers, a body)
  */
 export function requestFacts(request: RequestLike): RequestFacts {
@@ -18,8 +31,7 @@ export function requestFacts(request: RequestLike): RequestFacts {
     if (request.body !== null) throw invalid('request', 'a download takes no body', nothingAdded)
     return factsOf(request.url, request.method, request.headers)
   }
-  if (!isFields(request))
-    throw new LonghaulError('BAD_URL', `${shown(request)} is not a URL or request. ${nothingAdded}`)
+  requireRequest(request)
   checkNames(request, 'fields of a request', { known: ['url', 'method', 'headers'] }, nothingAdded)
   return factsOf(request.url, request.method, request.headers)
 }

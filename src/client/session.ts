@@ -21,6 +21,7 @@ import type { Link } from './link.ts'
 import { checkOpenOptions, type CheckedOpen, type OpenOptions } from './open-options.ts'
 import { checkDownloadOptions } from './options.ts'
 import { Ownership } from './ownership.ts'
+import { requireRequest } from './requests.ts'
 import type { SessionDelegate, SessionEvent } from './session-events.ts'
 import { snapshotOf, type TaskSnapshot } from './snapshot.ts'
 import type { AnyTask, DownloadTask } from './task.ts'
@@ -474,6 +475,7 @@ export class BackgroundSession<M = undefined> implements AsyncDisposable {
     { start }: { readonly start: boolean },
   ): Promise<DownloadTask<M>> {
     this.#requireOpen()
+    requireRequest(request)
     checkDownloadOptions(options)
     const making = { link: this.#link, destinations: this.#link.world.destinations(), start }
     const task = await makeDownload(request, options, making)

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { explicitConfiguration } from '../../src/client/configuration.ts'
 import { methodsOf } from '../../src/client/delegate.ts'
 import { expectedDigests } from '../../src/client/digests.ts'
+import { download } from '../../src/client/download.ts'
 import { checkFilter } from '../../src/client/filters.ts'
 import { checkDownloadOptions, checkRequestUpdate, newTask } from '../../src/client/options.ts'
 import { requestFacts } from '../../src/client/requests.ts'
@@ -45,6 +46,29 @@ test('an address that cannot be fetched is refused with what is wrong and what w
     ['http://%zz@h/', 'BAD_URL', 'not well encoded'],
   ]
   for (const [given, code, word] of bad) refused(() => requestFacts(given as RequestLike), code, word)
+})
+
+test('download() of what is no request, or of nothing, says what a request is and not what is wrong with the options', async () => {
+  for (const [given, said] of [
+    [[], 'undefined'],
+    [[5], '5'],
+    [[null, { to: 'f' }], 'null'],
+    [[['http://h/'], 7], 'an array'],
+  ] as const) {
+    await assert.rejects(
+      () => download(...(given as unknown as Parameters<typeof download>)),
+      (error) => {
+        assert.ok(isLonghaulError(error, 'BAD_URL'), String(error))
+        assert.ok(
+          error.message.startsWith(
+            `The request is ${said}; it must be an address (a string or a URL), a Request, or {`,
+          ),
+          error.message,
+        )
+        return true
+      },
+    )
+  }
 })
 
 test('a secret in an address that cannot be parsed is not shown', () => {
