@@ -6,7 +6,7 @@
  * Everything runs on this machine and its loopback: servers, peers and daemons are started here and ended by their ids. Ratios are
  * medians of the ratios of the same round. Exits with 1 when a bound was missed or a row failed, with 2 for a wrong argument.
  */
-import { writeFileSync } from 'node:fs'
+import { accessSync, constants, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { parseArgs } from 'node:util'
 import { machineFacts, missing, peerVersions } from './machine.ts'
@@ -55,6 +55,17 @@ async function runRow(row: Row): Promise<RowReport> {
   }
 }
 
+/** Before a row runs: each would fail for this one reason. */
+function requireFolder(folder: string): void {
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true)
+    throw new Error(`--folder ${folder}: there is no such folder; make it, or name one that exists.`)
+  try {
+    accessSync(folder, constants.W_OK | constants.X_OK)
+  } catch {
+    throw new Error(`--folder ${folder}: it may not be written to; name one that may.`)
+  }
+}
+
 interface Arguments {
   readonly wanted: readonly Row[]
   readonly rounds: number
@@ -86,6 +97,7 @@ function readArguments(): Arguments {
     if (!(Number.isInteger(rounds) && rounds > 0))
       throw new Error(`--rounds ${values.rounds}: write a number from 1 up.`)
     if (!(scale > 0 && scale <= 1)) throw new Error(`--scale ${values.scale}: write a number above 0, up to 1.`)
+    requireFolder(values.folder)
     return { wanted, rounds, scale, folder: values.folder, json: values.json }
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
