@@ -2,17 +2,28 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { text as readAll } from 'node:stream/consumers'
-import { LonghaulError } from '../contract/errors.ts'
+import { requestFacts } from '../client/requests.ts'
+import { isLonghaulError, LonghaulError } from '../contract/errors.ts'
+import type { HeaderPairs, RequestFacts } from '../contract/task.ts'
 import type { Context, Input } from './command.ts'
 import { refusedScheme } from './habits.ts'
 import { isAddress } from './translate.ts'
 
 const nothing = 'Nothing was started.'
+/** So many wrong lines are named beside the first. */
+const namedLines = 5
 
-/** @throws INVALID_ARGUMENT for none, or one that another program fetches; FILE_DOES_NOT_EXIST for a list that cannot be read */
-export async function addressesOf(input: Input, context: Context): Promise<readonly string[]> {
+/** As it was written, and where. */
+export interface Address {
+  readonly url: string
+  /** Of a list: its name and the line, as a message calls them. */
+  readonly line?: string
+}
+
+/** @throws INVALID_ARGUMENT for none; FILE_DOES_NOT_EXIST for a list that cannot be read */
+export async function addressesOf(input: Input, context: Context): Promise<readonly Address[]> {
   const lists = await Promise.all(input.values('input').map((list) => listed(list, context)))
-  const addresses = [...input.words, ...lists.flat()]
+  const addresses = [...input.words.map((url) => ({ url })), ...lists.flat()]
   if (addresses.length === 0)
     throw new LonghaulError(
       'INVALID_ARGUMENT',
@@ -23,23 +34,53 @@ export async function addressesOf(input: Input, context: Context): Promise<reado
       'INVALID_ARGUMENT',
       `-o names one file, but there are ${addresses.length} addresses. Use -d DIR for several. ${nothing}`,
     )
-  for (const address of addresses) {
-    const refusal = refusedScheme(address)
-    if (refusal !== undefined) throw new LonghaulError('UNSUPPORTED_URL', `${refusal} ${nothing}`)
-  }
   return addresses
 }
 
+/** @throws for the first address that cannot be fetched; of lists it names every line that is wrong */
+export function requestsOf(addresses: readonly Address[], headers: HeaderPairs): readonly RequestFacts[] {
+  const requests: RequestFacts[] = []
+  const wrong: { readonly line: string; readonly error: LonghaulError }[] = []
+  for (const { url, line } of addresses) {
+    try {
+      requests.push(requestOf(url, headers))
+    } catch (error) {
+      const isOfAddress = isLonghaulError(error, 'BAD_URL') || isLonghaulError(error, 'UNSUPPORTED_URL')
+      if (line === undefined || !isOfAddress) throw error
+      wrong.push({ line, error })
+    }
+  }
+  if (wrong.length > 0) throw wrongLines(wrong)
+  return requests
+}
+
+/** @throws UNSUPPORTED_URL for one that another program fetches; as {@link requestFacts} */
+function requestOf(url: string, headers: HeaderPairs): RequestFacts {
+  const refusal = refusedScheme(url)
+  if (refusal !== undefined) throw new LonghaulError('UNSUPPORTED_URL', `${refusal} ${nothing}`)
+  return requestFacts({ url, headers })
+}
+
+/** All of them at once: who mends a list should not have to run it once a line. */
+function wrongLines(wrong: readonly { readonly line: string; readonly error: LonghaulError }[]): LonghaulError {
+  const [{ line, error }, ...more] = wrong as [(typeof wrong)[number], ...typeof wrong]
+  const others = more.slice(0, namedLines).map((one) => one.line)
+  if (more.length > namedLines) others.push(`${more.length - namedLines} others`)
+  const also = more.length === 0 ? '' : ` Also wrong: ${others.join('; ')}.`
+  return new LonghaulError(error.code, `${line}: ${error.message}${also}`, { cause: error })
+}
+
 /** One address a line; empty lines and `#` comments are skipped. */
-async function listed(list: string, context: Context): Promise<readonly string[]> {
+async function listed(list: string, context: Context): Promise<readonly Address[]> {
   if (isAddress(list))
     throw new LonghaulError(
       'INVALID_ARGUMENT',
       `-i wants a file with an address a line; an address itself stands without -i. ${nothing}`,
     )
   const text = list === '-' ? await readAll(context.stdin) : await read(resolve(context.cwd, list), list)
-  const lines = text.split(/\r?\n/).map((line) => line.trim())
-  return lines.filter((line) => line !== '' && !line.startsWith('#'))
+  const shown = list === '-' ? 'standard input' : list
+  const lines = text.split(/\r?\n/).map((line, index) => ({ url: line.trim(), line: `${shown}, line ${index + 1}` }))
+  return lines.filter(({ url }) => url !== '' && !url.startsWith('#'))
 }
 
 async function read(path: string, shown: string): Promise<string> {

@@ -5,14 +5,14 @@
 import { randomBytes } from 'node:crypto'
 import type { Link } from '../client/link.ts'
 import { newTask } from '../client/options.ts'
-import { requestFacts } from '../client/requests.ts'
 import { transferKey } from '../client/transfer-key.ts'
+import { isLonghaulError, LonghaulError } from '../contract/errors.ts'
 import type { IfExists, NewTask } from '../contract/task.ts'
 import type { AddedTask } from '../contract/verbs.ts'
 import { makeTaskId } from '../contract/words.ts'
 import { resolveDestination } from '../platform/destination.ts'
 import { currentUmask } from '../platform/this-process.ts'
-import { addressesOf } from './addresses.ts'
+import { addressesOf, requestsOf } from './addresses.ts'
 import type { Context, Input } from './command.ts'
 import { cliSession, headersOf, limitOf, optionsOf } from './download-flags.ts'
 import { findTasks } from './selection.ts'
@@ -38,7 +38,7 @@ export async function enqueue(
   const headers = headersOf(input)
   // As user and password of an address: they answer Digest too.
   const made = input.has('user') ? { authorization: 'from address' as const } : {}
-  const requests = addresses.map((url) => ({ ...requestFacts({ url, headers }), ...made }))
+  const requests = requestsOf(addresses, headers).map((facts) => ({ ...facts, ...made }))
   warnOfHistory(input, context)
   const umask = currentUmask()
   // What can be wrong without the disk is found before a folder is made.
@@ -60,12 +60,22 @@ export async function enqueue(
   })
   const added = new Map<string, AddedTask>()
   for (const batch of batches(tasks)) {
-    const answer = await link.call('task.add', { session, tasks: batch })
+    const answer = await link.call('task.add', { session, tasks: batch }).catch((error: unknown) => {
+      throw halfWay(error, added.size, tasks.length)
+    })
     // The same address twice is one task, and the first answer says whether it is new.
     for (const one of answer.tasks) if (!added.has(one.task.id)) added.set(one.task.id, one)
   }
   await limitThoseThatRun(link, [...added.values()], limitOf(input))
   return { link, added: [...added.values()] }
+}
+
+/** The batches before stand, and that has to be said. */
+function halfWay(error: unknown, added: number, all: number): unknown {
+  if (added === 0 || !isLonghaulError(error)) return error
+  const { code, hint, retryable } = error
+  const stands = `${added} of ${all} transfers were started before that and go on; the same command again takes up the rest.`
+  return new LonghaulError(code, `${error.message} ${stands}`, { cause: error, hint, retryable })
 }
 
 /** A transfer that is there already keeps to the limit of this call, at once; a new one has it with it. */

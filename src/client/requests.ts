@@ -8,6 +8,8 @@ import { headerPairs } from './header-pairs.ts'
 import { checkNames, invalid, isFields, isPlain, shown } from './known-names.ts'
 
 const nothingAdded = 'Nothing was added.'
+/** Characters of an address that the daemon takes. */
+const lengthLimit = 64 * 1024
 
 /**
  * Whether it can be a request at all: asked before the options, so that who called with the wrong thing, or with nothing, is
@@ -88,6 +90,11 @@ function addressOf(url: unknown, consequence: string): { readonly url: string; r
   parsed.hash = ''
   parsed.username = ''
   parsed.password = ''
+  if (parsed.href.length > lengthLimit)
+    throw new LonghaulError(
+      'BAD_URL',
+      `${shown(maskUrl(parsed.href))} has more than ${lengthLimit} characters. ${consequence}`,
+    )
   return { url: parsed.href, ...(authorization !== undefined && { authorization }) }
 }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { FaultServer, drip, stallAfter, status } from '../../src/testing/index.ts'
@@ -143,6 +143,26 @@ test('a digest that was wrong is corrected by giving the right one', async () =>
   const right = await get(server.digest('/corrected.bin'))
   assert.equal(right.code, 0, right.stderr)
   assert.deepEqual(contents('corrected.bin'), server.bytes('/corrected.bin'))
+})
+
+test('a list with wrong lines is refused with its name, the numbers of the lines and what is wrong, and starts nothing', async () => {
+  await using fresh = await CommandLine.open()
+  const good = server.file('/list-good.bin', { size: 1000, etag: '"1"' })
+  const lines = ['# mirrors', good, '', 'example.com/a.bin', good, 'magnet:?xt=urn:btih:1', 'ftp://h/a']
+  writeFileSync(join(fresh.folder, 'urls.txt'), lines.join('\r\n'))
+  /** Lines are wrapped. */
+  const oneLine = (text: string): string => text.replaceAll(/\s+/g, ' ')
+  const said = (list: string): string =>
+    `longhaul: ${list}, line 4: "example.com/a.bin" is not a valid URL. If a host is meant, write https://example.com/a.bin. ` +
+    `Nothing was added. Also wrong: ${list}, line 6; ${list}, line 7.`
+  const fromFile = await fresh.run(['get', '-i', 'urls.txt'])
+  assert.equal(fromFile.code, 2)
+  assert.ok(oneLine(fromFile.stderr).startsWith(said('urls.txt')), fromFile.stderr)
+  const fromInput = await fresh.run(['add', '-i', '-', good], { input: lines.join('\n') })
+  assert.equal(fromInput.code, 2)
+  assert.ok(oneLine(fromInput.stderr).startsWith(said('standard input')), fromInput.stderr)
+  assert.ok(!existsSync(join(fresh.home, 'lock')), 'no daemon was started')
+  assert.equal(server.bytesSent('/list-good.bin'), 0)
 })
 
 test('a list of addresses into a folder: each path, and 11 when causes differ', async () => {

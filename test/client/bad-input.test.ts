@@ -44,6 +44,7 @@ test('an address that cannot be fetched is refused with what is wrong and what w
     [new URL('data:text/plain,hello'), 'UNSUPPORTED_URL', 'data:'],
     [{ uri: 'http://h/' }, 'INVALID_ARGUMENT', "'url'"],
     ['http://%zz@h/', 'BAD_URL', 'not well encoded'],
+    [`http://h/${'x'.repeat(65_536)}`, 'BAD_URL', 'more than 65536 characters'],
   ]
   for (const [given, code, word] of bad) refused(() => requestFacts(given as RequestLike), code, word)
 })
