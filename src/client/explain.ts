@@ -1,8 +1,7 @@
 /** The daemon's explanation of a task (codes and values) as the public one: dates, errors, and one sentence. Pure. */
 import { type ErrorJson, LonghaulError } from '../contract/errors.ts'
-import type { BlockerJson, Explanation, ExplanationJson, RemedyAction } from '../contract/explanation.ts'
-import { rateText } from '../contract/units.ts'
-import type { TaskId } from '../contract/words.ts'
+import type { BlockerCode, BlockerJson, Explanation, ExplanationJson, RemedyAction } from '../contract/explanation.ts'
+import { bytesText, rateText } from '../contract/units.ts'
 import { type Language, sentencesIn } from './sentences.ts'
 
 /** @param language of the sentence */
@@ -18,7 +17,7 @@ export function explanationFromJson(json: ExplanationJson, language: Language): 
     })),
     ...(json.nextWakeUpMs !== undefined && { nextWakeUp: new Date(json.nextWakeUpMs) }),
     ...(json.deadlineMs !== undefined && { deadline: new Date(json.deadlineMs) }),
-    remedies: json.remedies.map((action) => ({ action, command: commandFor(action, json.task) })),
+    remedies: json.remedies.map((action) => ({ action, command: commandFor(action, json, language) })),
     kept: json.kept,
     attempts: json.attempts.map(({ number, startedAtMs, tookMs, bytes, proof, cause }) => ({
       number,
@@ -80,10 +79,10 @@ function causeText({ code, message }: ErrorJson): string {
   return `${message} (${code})`
 }
 
-/** What to type, or to call where only the app can do it. */
-function commandFor(action: RemedyAction, task: TaskId): string {
+/** What to type, or to call where only the app can do it, or a sentence where no command does it. */
+function commandFor(action: RemedyAction, json: ExplanationJson, language: Language): string {
   // The command line takes the last eight characters, as `ls` shows them.
-  const short = task.slice(-8)
+  const short = json.task.slice(-8)
   switch (action) {
     case 'tryNow':
     case 'retry':
@@ -99,7 +98,17 @@ function commandFor(action: RemedyAction, task: TaskId): string {
     case 'answer':
       return 'session.activate()'
     case 'freeSpace':
+      return sentencesIn(language).makeRoom(folderOf('disk', json), stillToCome(json))
     case 'reconnect':
-      return `longhaul explain ${short}`
+      return sentencesIn(language).bringBack(folderOf('destination', json))
   }
+}
+
+function folderOf(code: BlockerCode, { blockers }: ExplanationJson): string | undefined {
+  return blockers.find((blocker) => blocker.code === code)?.of
+}
+
+/** What the file still takes of the disk, where its length is known. */
+function stillToCome({ kept }: ExplanationJson): string | undefined {
+  return kept.total === undefined ? undefined : bytesText(Math.max(0, kept.total - kept.bytes))
 }

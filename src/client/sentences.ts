@@ -29,6 +29,9 @@ export interface Sentences {
   readonly because: (blocker: string, cause: string) => string
   /** Stands between two reasons of one sentence. */
   readonly and: string
+  /** What to do. @param needed of the disk, with its unit */
+  readonly makeRoom: (folder: string | undefined, needed: string | undefined) => string
+  readonly bringBack: (folder: string | undefined) => string
 }
 
 const en: Sentences = {
@@ -84,6 +87,10 @@ const en: Sentences = {
   after: (phase, cause) => `${phase} The attempt before ended: ${cause}`,
   because: (blocker, cause) => `${blocker} Cause: ${cause}`,
   and: ' ',
+  makeRoom: (folder, needed) =>
+    `Free some space on the disk${folder === undefined ? '' : ` of ${folder}`}${needed === undefined ? '' : `; ${needed} are still to come`}. It then goes on by itself.`,
+  bringBack: (folder) =>
+    `Bring back the folder${folder === undefined ? '' : ` ${folder}`}, or let it be written to. It then goes on by itself.`,
 }
 
 const zh: Sentences = {
@@ -134,6 +141,9 @@ const zh: Sentences = {
   after: (phase, cause) => `${phase}上一次尝试的结果：${cause}`,
   because: (blocker, cause) => `${blocker}原因：${cause}`,
   and: '',
+  makeRoom: (folder, needed) =>
+    `释放${folder === undefined ? '磁盘' : ` ${folder} 所在磁盘的`}空间${needed === undefined ? '' : `（还需 ${needed}）`}，之后自动继续。`,
+  bringBack: (folder) => `恢复目标文件夹${folder === undefined ? '' : ` ${folder} `}或其写权限，之后自动继续。`,
 }
 
 function limitEn(of: string | undefined): string {

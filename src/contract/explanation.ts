@@ -111,6 +111,10 @@ export interface Explanation {
   readonly blockers: readonly Blocker[]
   readonly nextWakeUp?: Date
   readonly deadline?: Date
+  /**
+   * What to type, or to call where only the app can do it; of `freeSpace` and `reconnect`, which no command does, a sentence in
+   * this process's language.
+   */
   readonly remedies: readonly { readonly action: RemedyAction; readonly command: string }[]
   readonly kept: {
     readonly bytes: number

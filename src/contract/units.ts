@@ -78,9 +78,13 @@ export function bytesPerSecond(value: unknown, name: string, consequence: string
   return Math.round(rate)
 }
 
+/** `512 B`, `1.5 MB`: up to four digits. */
+export function bytesText(bytes: number): string {
+  const [unit, by] = bytes >= 1e9 ? ['GB', 1e9] : bytes >= 1e6 ? ['MB', 1e6] : bytes >= 1e3 ? ['kB', 1e3] : ['B', 1]
+  return `${Number((bytes / by).toPrecision(4))} ${unit}`
+}
+
 /** `512 kB/s`, `1.5 MB/s`: as exact as it was written, up to four digits. */
 export function rateText(bytes: number): string {
-  const [unit, by] =
-    bytes >= 1e9 ? ['GB/s', 1e9] : bytes >= 1e6 ? ['MB/s', 1e6] : bytes >= 1e3 ? ['kB/s', 1e3] : ['B/s', 1]
-  return `${Number((bytes / by).toPrecision(4))} ${unit}`
+  return `${bytesText(bytes)}/s`
 }

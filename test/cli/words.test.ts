@@ -6,9 +6,11 @@ import { errorText } from '../../src/cli/render/error.ts'
 import { explanationText } from '../../src/cli/render/explanation.ts'
 import { failureText } from '../../src/cli/render/failure.ts'
 import { sheet } from '../../src/cli/render/sheet.ts'
+import { shortCode } from '../../src/cli/render/task-name.ts'
 import { width } from '../../src/cli/render/text.ts'
 import { wordsIn } from '../../src/cli/render/words-in.ts'
 import { errorCodes, LonghaulError } from '../../src/contract/errors.ts'
+import type { ExplanationJson } from '../../src/contract/explanation.ts'
 import { backoff, completed, errorJson, explanation, taskRecord, terminal, wallMs } from './task-records.ts'
 
 /** Every text of a language: constants, and what functions make of plain values. */
@@ -108,6 +110,38 @@ test('the sheet of explain names the callback that failed and the first line of 
     assert.match(said, /Blocked a callback of its app: didFinishDownloading, which failed: no such table: photos/)
     assert.doesNotMatch(said, /app\.js/)
   }
+})
+
+test('the sheet of explain tells who waits for a disk or a folder what to do about that, before any command', () => {
+  const task = taskRecord({ phase: 'waiting' })
+  const said = (facts: Partial<ExplanationJson>, language: 'en' | 'zh' = 'en'): string => {
+    const why = explanation(task, { phase: 'waiting', ...facts })
+    const look = terminal({ columns: 120, language })
+    return explanationText({ task, explanation: why, wallMs }, look, wordsIn(language)).replace(/\s+/g, ' ')
+  }
+  const full: Partial<ExplanationJson> = {
+    blockers: [{ code: 'disk', of: '/mnt/disk' }],
+    remedies: ['freeSpace', 'tryNow', 'cancel'],
+    kept: { bytes: 100e6, total: 300e6 },
+  }
+  const code = shortCode(task.id)
+  assert.match(
+    said(full),
+    new RegExp(
+      `You can Free some space on the disk of /mnt/disk; 200 MB are still to come\\. It then goes on by itself\\. ` +
+        `longhaul retry ${code} longhaul cancel ${code}`,
+    ),
+  )
+  assert.match(said({ ...full, kept: { bytes: 0 } }), /Free some space on the disk of \/mnt\/disk\. It then goes on/)
+  assert.match(said(full, 'zh'), /释放 \/mnt\/disk 所在磁盘的空间（还需 200 MB）/)
+  const gone: Partial<ExplanationJson> = {
+    blockers: [{ code: 'destination', of: '/mnt/usb' }],
+    remedies: ['reconnect', 'tryNow', 'cancel'],
+  }
+  assert.match(
+    said(gone),
+    /You can Bring back the folder \/mnt\/usb, or let it be written to\. It then goes on by itself/,
+  )
 })
 
 test('the sheet of explain fits into every terminal, in both languages', () => {

@@ -72,7 +72,12 @@ test(
     assert.ok(found.actions.includes('freeSpace'), String(found.actions))
     assert.ok(!existsSync(to))
     const shown = await stage.longhaul('explain', id)
-    assert.match(shown.stdout, /disk/i)
+    const told = shown.stdout.replace(/\s+/g, ' ')
+    assert.match(told, /3145728 bytes are still to come but only \d+ are free in \S+disk/)
+    assert.match(
+      told,
+      /You can Free some space on the disk of \S+disk(?:; \S+ MB are still to come)?\. It then goes on by/,
+    )
 
     room.resize(8 * mebibyte)
     await stage.event('didComplete', ({ fields }) => fields['error'] === undefined)

@@ -62,8 +62,13 @@ function linesOf({ task, explanation: json, wallMs }: ExplainedTask, terminal: T
     lines.push([labels.cause, `${cause.message} (${cause.code})`])
   lines.push(...tryLines(explanation, words, now))
   const code = shortCode(task.id)
-  const remedies = explanation.remedies.map(({ command }) => command.replace(task.id.slice(-8), code))
-  lines.push(...commandLines(labels.youCan, remedies, terminal))
+  const [deeds, commands]: [string[], string[]] = [[], []]
+  for (const { action, command } of explanation.remedies) {
+    if (action === 'freeSpace' || action === 'reconnect') deeds.push(command)
+    else commands.push(command.replace(task.id.slice(-8), code))
+  }
+  lines.push(...deeds.map((deed, index): SheetLine => [index === 0 ? labels.youCan : '', deed]))
+  if (commands.length > 0) lines.push(...commandLines(deeds.length === 0 ? labels.youCan : '', commands, terminal))
   return lines
 }
 
