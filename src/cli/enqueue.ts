@@ -88,7 +88,8 @@ async function limitThoseThatRun(
   if (bytesPerSecond === undefined) return
   for (let at = 0; at < known.length; at += batchRows) {
     const targets = { ids: known.slice(at, at + batchRows) }
-    await link.call('task.change', { targets, change: { kind: 'bandwidthLimit', bytesPerSecond } })
+    // Set twice it is the same.
+    await link.call('task.change', { targets, change: { kind: 'bandwidthLimit', bytesPerSecond } }, { repeat: true })
   }
 }
 

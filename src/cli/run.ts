@@ -33,8 +33,9 @@ export function openRun(): Run {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', leave('SIGPIPE'))
   const releases: (() => void)[] = []
   const connected = async (link: Link): Promise<Link> => {
-    await link.ready(left.signal)
+    // Before the connection is there: one that nobody needs is closed at once, and its daemon forgotten.
     releases.push(link.retain())
+    await link.ready(left.signal)
     return link
   }
   return {

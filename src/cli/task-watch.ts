@@ -50,9 +50,7 @@ async function watchSome(link: Link, options: TaskWatchOptions, ids: readonly st
   }
   number = link.addWatch(resident)
   try {
-    // A new connection speaks for its residents by itself; one that stands already does not know of this one yet.
-    if (link.attached) await again(link.ask)
-    else await link.ready()
+    await link.introduce(resident)
   } catch (error) {
     link.removeWatch(number)
     throw error

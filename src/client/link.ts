@@ -143,6 +143,30 @@ export class Link {
   }
 
   /**
+   * Resolves once a resident that was just added has spoken: on the connection that stands, or, where that breaks or its daemon
+   * stops before the answer, with all others on the next one.
+   * @throws what `again` throws of a daemon that stays; as {@link ready}
+   */
+  async introduce(resident: Resident, signal?: AbortSignal): Promise<void> {
+    const release = this.world.keepAlive.hold()
+    try {
+      const peer = this.#peer
+      if (peer?.open === true) {
+        try {
+          return await resident.again(askOn(peer))
+        } catch (error) {
+          if (!isStopping(error)) throw error
+          if (peer.open) await this.#gone(peer, signal)
+        }
+      }
+      // To connect says it for all residents.
+      await this.#connected(signal)
+    } finally {
+      release()
+    }
+  }
+
+  /**
    * Asks, over as many connections as it takes.
    * @param params what to ask; a function is asked anew for each connection, once residents have spoken on it
    * @throws what the daemon answers; DAEMON_UNAVAILABLE; `signal.reason`

@@ -54,18 +54,8 @@ class TaskWatch implements Resident {
     options.signal?.addEventListener('abort', this.#onAbort, { once: true })
   }
 
-  async start(): Promise<void> {
-    const release = this.#link.world.keepAlive.hold()
-    try {
-      // Not connected: to connect says it for all residents.
-      if (this.#link.attached) await this.again(this.#link.ask)
-      else await this.#link.ready(this.#options.signal)
-    } catch (error) {
-      if (this.#link.attached || !isLonghaulError(error, 'DAEMON_UNAVAILABLE')) throw error
-      await this.#link.ready(this.#options.signal)
-    } finally {
-      release()
-    }
+  start(): Promise<void> {
+    return this.#link.introduce(this, this.#options.signal)
   }
 
   async again(ask: Ask): Promise<void> {

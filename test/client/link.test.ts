@@ -3,7 +3,9 @@ import { test } from 'node:test'
 import { linkTo } from '../../src/client/this-app.ts'
 import type { Link, Resident } from '../../src/client/link.ts'
 import { isLonghaulError, LonghaulError } from '../../src/contract/errors.ts'
-import { ScriptedDaemon } from './scripted-daemon.ts'
+import { watchRecords } from '../../src/cli/task-watch.ts'
+import { watchTask } from '../../src/client/watch.ts'
+import { ScriptedDaemon, someRecord } from './scripted-daemon.ts'
 
 const counts = { suspended: 0, held: 0, queued: 0, waiting: 0, active: 0, completed: 7 }
 
@@ -200,4 +202,37 @@ test('a daemon that stops cleanly is not the end of a question: the next one is 
   await daemon.stop()
   await daemon.listen()
   assert.deepEqual(await asking, counts)
+})
+
+test('a watch that begins while its daemon dies or stops is spoken for on the next connection', async (t) => {
+  for (const how of ['dies', 'stops'] as const) {
+    const { daemon, link } = await scripted(t)
+    t.after(link.retain())
+    await link.call('session.counts', {})
+    const record = someRecord('01ARZ3NDEKTSV4RRFFQ69G5FAV')
+    let asked = 0
+    daemon.answer({
+      'watch.start': () => {
+        if (++asked > 1) return { tasks: [record] }
+        if (how === 'dies') daemon.cut()
+        else setImmediate(() => daemon.cut())
+        throw new LonghaulError('DAEMON_UNAVAILABLE', 'The daemon is stopping.')
+      },
+    })
+    const seen: string[] = []
+    const stop = await watchRecords(link, {
+      ids: [record.id],
+      intervalMs: 100,
+      record: ({ id }) => seen.push(id),
+      progress: () => {},
+      failed: (error) => assert.fail(error),
+    })
+    stop()
+    assert.deepEqual([asked, seen], [2, [record.id]], how)
+    const updates = watchTask(link, record.id, { intervalMs: 100, seen: ({ id }) => seen.push(id) })
+    asked = 0
+    await updates.next()
+    await updates.return()
+    assert.deepEqual([asked, seen], [2, [record.id, record.id]], how)
+  }
 })
