@@ -3,11 +3,12 @@
  * proof that a file can be made there. The daemon never re-creates a folder that vanished later.
  *
  * A folder is what exists as one or ends in a separator; everything else names a file. May touch: node:fs, only to look at
- * `to`, and to make its missing folders.
+ * `to`, to make its missing folders, and, where the file system has no room to speak of, to try a file.
  */
+import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { access, lstat, readdir, realpath, stat } from 'node:fs/promises'
-import { basename, dirname, resolve, sep } from 'node:path'
+import { access, lstat, open, readdir, realpath, rm, stat, statfs } from 'node:fs/promises'
+import { basename, dirname, join, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { LonghaulError } from '../contract/errors.ts'
 import type { Destination } from '../contract/task.ts'
@@ -149,10 +150,28 @@ async function prepareFolder(path: string): Promise<string> {
     const found = await stat(folder)
     if (!found.isDirectory()) throw Object.assign(new Error('it is a file, not a folder'), { code: 'ENOTDIR' })
     await access(folder, constants.W_OK | constants.X_OK)
+    await requireFiles(folder)
     return folder
   } catch (error) {
     throw cannotCreate(path, error)
   }
+}
+
+/**
+ * /proc, /sys and their like let root write, have no blocks and take no files. Others without blocks do take them (ramfs, a tmpfs
+ * without a limit, a FUSE that does not say), so there a file is tried; nowhere else is anything left to tidy up after a crash.
+ */
+async function requireFiles(folder: string): Promise<void> {
+  if (process.platform === 'win32' || (await statfs(folder)).blocks > 0) return
+  const path = join(folder, `.longhaul-${randomBytes(8).toString('hex')}`)
+  try {
+    await (await open(path, 'wx', 0o600)).close()
+  } catch (cause) {
+    // Those pass, and a download waits for them.
+    if (['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE'].includes(codeOf(cause) ?? '')) return
+    throw Object.assign(new Error('its file system takes no files', { cause }), { code: 'NO_FILES' })
+  }
+  await rm(path, { force: true })
 }
 
 function cannotCreate(path: string, cause: unknown): LonghaulError {
@@ -166,6 +185,7 @@ function cannotCreate(path: string, cause: unknown): LonghaulError {
     ENOENT: 'the folder cannot be made',
     ENAMETOOLONG: 'a name in the path is too long',
     ELOOP: 'its links go in a circle',
+    NO_FILES: 'its file system takes no files (as those of /proc and /sys); name a folder on a disk',
   }
   const why = reasons[codeOf(cause) ?? ''] ?? (cause instanceof Error ? cause.message : String(cause))
   return new LonghaulError('CANNOT_CREATE_FILE', `No file can be made in ${path}: ${why}. Nothing was added.`, {

@@ -87,6 +87,8 @@ export class HeldFolder implements Folder {
   free(): Promise<number> {
     return this.#use(async (handle) => {
       const found = await statfs(throughDescriptors ? `/proc/self/fd/${handle.fd}` : this.path, { bigint: true })
+      // It has no blocks to count (ramfs, a tmpfs without a limit, a FUSE that does not say): a full disk has some, and none free.
+      if (found.blocks === 0n) return Number.POSITIVE_INFINITY
       return Number(found.bavail * found.bsize)
     })
   }

@@ -68,7 +68,7 @@ export interface Folder {
   /** No failure when it is gone already. */
   unlink(name: string): Promise<void>
   list(): AsyncIterable<string>
-  /** Bytes that an unprivileged process may still write. */
+  /** Bytes that an unprivileged process may still write; infinite where the file system does not say: writing tells. */
   free(): Promise<number>
   /** Makes names that were created, renamed, linked or unlinked durable. */
   sync(): Promise<void>

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { chmod, mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import { test } from 'node:test'
@@ -88,6 +89,34 @@ test('a folder that may not be written is refused before anything is enqueued', 
 test('a file system that makes no folders is refused and not asked for ever', { skip: needs('linux') }, async () => {
   await assert.rejects(resolveDestination('/proc/new/f'), code('CANNOT_CREATE_FILE'))
 })
+
+test('a file system that takes no files is told as such, also to root', { skip: needs('linux', 'root') }, async () => {
+  for (const path of ['/proc/a.bin', '/proc/', '/sys/a.bin', '/sys/kernel/a.bin']) {
+    await assert.rejects(resolveDestination(path), (error) => {
+      assert.ok(isLonghaulError(error, 'CANNOT_CREATE_FILE'), String(error))
+      assert.match(
+        error.message,
+        /^No file can be made in \/(?:proc|sys)\S*: its file system takes no files \(.*\); name a folder/,
+      )
+      return true
+    })
+  }
+})
+
+test(
+  'a file system without a limit takes a file, and keeps nothing of the trial',
+  { skip: needs('mounts') },
+  async () => {
+    const folder = await temporaryFolder()
+    execFileSync('mount', ['-t', 'ramfs', 'longhaul-test', folder])
+    try {
+      assert.deepEqual(await resolveDestination(join(folder, 'a.bin')), { kind: 'file', folder, name: 'a.bin' })
+      assert.deepEqual(await readdir(folder), [])
+    } finally {
+      execFileSync('umount', [folder])
+    }
+  },
+)
 
 test('what is no path is an argument that is wrong', async () => {
   const bad: readonly unknown[] = ['', 'a\0b', 'https://example.com/a', new URL('https://example.com/a'), 7]

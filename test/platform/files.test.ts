@@ -237,6 +237,22 @@ test('a full disk is told as such, and what was written before stays', { skip: n
   }
 })
 
+test(
+  'a file system that does not say what is free is not taken for a full one',
+  { skip: needs('mounts') },
+  async () => {
+    const path = await temporaryFolder()
+    execFileSync('mount', ['-t', 'ramfs', 'longhaul-test', path])
+    try {
+      const folder = await files.folder(path)
+      assert.equal(await folder.free(), Number.POSITIVE_INFINITY)
+      await folder.close()
+    } finally {
+      execFileSync('umount', [path])
+    }
+  },
+)
+
 test('a closed file or folder takes nothing more, and close waits for what is under way', async () => {
   const folder = await openedFolder()
   const file = await folder.open('part', 'create')
