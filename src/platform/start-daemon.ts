@@ -67,6 +67,7 @@ export async function connectOrStart<T>(options: StartOptions<T>): Promise<T> {
   let startNotBefore = clock.steady()
   let pause = firstPauseMs
   let hearsUntil: number | undefined
+  let killed = 0
   for (;;) {
     signal?.throwIfAborted()
     const found = await tryConnect(options)
@@ -87,10 +88,12 @@ export async function connectOrStart<T>(options: StartOptions<T>): Promise<T> {
         const again = await tryConnect(options)
         if ('connection' in again) return again.connection
         const lost = end.code === alreadyRunningExit || end.code === 0
-        if (!lost) throw died(end.how, startLog, logFrom)
+        // Killed from outside, it may have been well, and even ready: once that is no reason not to have one.
+        const wasKilled = end.code === undefined && killed++ === 0
+        if (!lost && !wasKilled) throw died(end.how, startLog, logFrom)
         // Another one has the lock and will listen; should it die before, we try again.
         started = undefined
-        startNotBefore = clock.steady() + graceMs
+        startNotBefore = clock.steady() + (lost ? graceMs : 0)
       }
     }
     if (clock.steady() >= until) throw tooLate(found.why, startLog, logFrom)

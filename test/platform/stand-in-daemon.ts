@@ -12,6 +12,7 @@ if (wrong === 'dies') throw new Error('the journal cannot be opened: disk I/O er
 await prepareHome(home)
 const lock = takeInstanceLock(home)
 if (lock === undefined) process.exit(alreadyRunningExit)
+if (wrong === 'always killed') process.kill(process.pid, 'SIGKILL')
 const marker = `${home}/died-once`
 if (wrong === 'winner dies' && !existsSync(marker)) {
   writeFileSync(marker, '')

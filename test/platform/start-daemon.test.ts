@@ -127,15 +127,17 @@ test('a daemon that dies at its start is quoted', async () => {
   )
 })
 
-test('a daemon that is killed at its start is an error that may be tried again, and then works', async (t) => {
-  const home = await temporaryFolder()
-  const failed = connectOrStart(options(home, { env: { STAND_IN_WRONG: 'winner dies' } }))
+test('a daemon that is killed at its start is started once more', async (t) => {
+  const facts = await connectOrStart(options(await temporaryFolder(), { env: { STAND_IN_WRONG: 'winner dies' } }))
+  endAfter(t, [facts.pid])
+})
+
+test('a daemon that is killed at each start is an error that may be tried again', async () => {
+  const failed = connectOrStart(options(await temporaryFolder(), { env: { STAND_IN_WRONG: 'always killed' } }))
   await assert.rejects(
     failed,
     (why) => isLonghaulError(why, 'DAEMON_UNAVAILABLE') && /SIGKILL/.test(why.message) && why.retryable,
   )
-  const facts = await connectOrStart(options(home, { env: { STAND_IN_WRONG: 'winner dies' } }))
-  endAfter(t, [facts.pid])
 })
 
 test('a client that comes while another daemon holds the lock and is not ready waits no longer than its limit', async (t) => {
