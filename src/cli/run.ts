@@ -3,7 +3,7 @@ import type { Link } from '../client/link.ts'
 import { linkTo } from '../client/this-app.ts'
 import { isLonghaulError } from '../contract/errors.ts'
 import { readLock } from '../platform/lock-file.ts'
-import { homeFolder, homePaths } from '../platform/paths.ts'
+import { homeFolder, homePaths, requireEntry } from '../platform/paths.ts'
 import type { Context, Input } from './command.ts'
 import { exitCodeOfSignal } from './exit-codes.ts'
 import { terminalOf } from './render/terminal.ts'
@@ -87,6 +87,7 @@ function contextFor(input: Input, left: AbortSignal, connected: (link: Link) => 
         // Only who holds the lock of the home runs; a lock file alone may be what a killed one left.
         const { isHeld } = await import('../platform/instance-lock.ts')
         const home = homeFolder()
+        requireEntry(home)
         if (!isHeld(home)) return undefined
         throw unreachableDaemon(error, { pid: readLock(home)?.pid, home, secret: homePaths(home).secret })
       }

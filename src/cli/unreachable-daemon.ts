@@ -17,7 +17,7 @@ export function unreachableDaemon(why: LonghaulError, { pid, home, secret }: Run
   const isSecret = !why.retryable && why.message.includes(secret)
   const hint = isSecret
     ? `${end}; then remove ${secret}: a new one is made.`
-    : `Try again in a moment: it may be starting or stopping. ${end}; what is unfinished goes on when it starts again.`
+    : `${why.retryable ? 'Try again in a moment: it may be starting or stopping.' : why.hint} ${end}; what is unfinished goes on when it starts again.`
   return new LonghaulError(
     'DAEMON_UNAVAILABLE',
     `${who} runs for ${home}, but this command cannot talk to it. ${why.message}`,

@@ -1,13 +1,13 @@
 /**
  * Where everything lies: the home of a daemon, the files in it, and the place of its socket. One home = one daemon.
  *
- * Pure but for `prepareHome` and `socketPlaces`, which look at folders. May touch: node:fs, for the home only.
+ * Pure but for `prepareHome`, `requireEntry` and `socketPlaces`, which look at folders. May touch: node:fs, for the home only.
  */
 import { createHash } from 'node:crypto'
-import { lstatSync, readFileSync } from 'node:fs'
+import { accessSync, constants, lstatSync, readFileSync } from 'node:fs'
 import { stat, statfs } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
-import { isAbsolute, join, resolve } from 'node:path'
+import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { LonghaulError } from '../contract/errors.ts'
 import { makeFolderDurably } from './make-folder.ts'
 
@@ -123,9 +123,10 @@ function isOwnFolder(path: string | undefined, uid: number): path is string {
 /**
  * Makes the home and its folders (mode 0700) and checks it.
  * @throws INVALID_ARGUMENT for a home that other users can write to, that is another user's, or that lies on a network file
- *   system; CANNOT_CREATE_FILE when it cannot be made
+ *   system; CANNOT_CREATE_FILE when it cannot be made; as {@link requireEntry}
  */
 export async function prepareHome(home: string): Promise<HomePaths> {
+  requireEntry(home)
   const paths = homePaths(home)
   try {
     for (const folder of [home, paths.log, paths.spool, paths.run]) await makeFolderDurably(folder, 0o700)
@@ -141,7 +142,37 @@ export async function prepareHome(home: string): Promise<HomePaths> {
     )
   }
   await checkHome(home)
+  for (const folder of [paths.log, paths.spool, paths.run]) requireEntry(home, folder)
   return paths
+}
+
+/**
+ * Said before anything else is tried: who may not enter would find no lock file, and start a daemon in vain.
+ * @param folder the home, or one in it; one that is not there yet is no matter
+ * @throws DAEMON_UNAVAILABLE, `retryable: false`, naming the first folder on the way that this user may not enter
+ */
+export function requireEntry(home: string, folder: string = home): void {
+  const closed = closedFolder(folder)
+  if (closed === undefined) return
+  throw new LonghaulError(
+    'DAEMON_UNAVAILABLE',
+    `The home ${home} cannot be used: this user may not enter ${closed}. Nothing was done, and a daemon that runs goes on.`,
+    {
+      retryable: false,
+      hint: `If that folder is yours, run \`chmod u+rwx ${closed}\`; else set LONGHAUL_HOME to a folder of your own.`,
+    },
+  )
+}
+
+function closedFolder(path: string): string | undefined {
+  try {
+    accessSync(path, constants.X_OK)
+    return undefined
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EACCES')) return undefined
+    const parent = dirname(path)
+    return parent === path ? path : (closedFolder(parent) ?? path)
+  }
 }
 
 /** The checks of {@link prepareHome} on a home that exists. */

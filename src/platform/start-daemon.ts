@@ -14,7 +14,7 @@ import { alreadyRunningExit, type StartedDaemon, startDaemonProcess } from './da
 import { findNode } from './find-node.ts'
 import { knock } from './knock.ts'
 import { type LockFacts, readLock } from './lock-file.ts'
-import { compileCacheFolder, homePaths, prepareHome } from './paths.ts'
+import { compileCacheFolder, homePaths, prepareHome, requireEntry } from './paths.ts'
 import { runShort, type RunShort } from './short-command.ts'
 
 export interface StartOptions<T> {
@@ -61,6 +61,7 @@ const hearingMs = 1000
 export async function connectOrStart<T>(options: StartOptions<T>): Promise<T> {
   const { home, clock, signal } = options
   const until = clock.steady() + (options.limitMs ?? 15_000)
+  requireEntry(home)
   const { startLog } = homePaths(home)
   const logFrom = statSync(startLog, { throwIfNoEntry: false })?.size ?? 0
   let started: StartedDaemon | undefined

@@ -6,8 +6,8 @@
  * same, and on Windows, where Node can set no access list on a pipe, it stands alone (that branch was never run).
  * May touch: node:net, and node:fs for the socket and its folder only.
  */
-import { type FSWatcher, watch } from 'node:fs'
-import { chmod, lstat, mkdir, unlink } from 'node:fs/promises'
+import { constants, type FSWatcher, watch } from 'node:fs'
+import { access, chmod, lstat, mkdir, unlink } from 'node:fs/promises'
 import { connect, createServer, type Server } from 'node:net'
 import { dirname } from 'node:path'
 import { LonghaulError } from '../contract/errors.ts'
@@ -195,6 +195,14 @@ async function checkFolder(path: string): Promise<void> {
   if (found.uid !== process.getuid?.()) throw refused(path, `belongs to user ${found.uid}, not to this one`, hint)
   if ((found.mode & 0o077) !== 0)
     throw refused(path, `has mode ${modeText(found.mode)}, so that other users get in; it must be 700`, hint)
+  await access(path, constants.W_OK | constants.X_OK).catch((cause: unknown) => {
+    throw refused(
+      path,
+      `has mode ${modeText(found.mode)}, so that this user does not get in; it must be 700`,
+      hint,
+      cause,
+    )
+  })
 }
 
 async function checkSocket(path: string): Promise<void> {
@@ -238,8 +246,23 @@ function connectFailure(path: string, error: NodeJS.ErrnoException): LonghaulErr
 }
 
 function nobody(path: string, cause: unknown): LonghaulError {
-  const what = isMissing(cause) ? `There is no socket at ${path}` : `The process that listened at ${path} has gone`
-  return new LonghaulError('DAEMON_UNAVAILABLE', `${what}: the daemon is not running.`, { cause, retryable: true })
+  if (isClosed(cause)) {
+    const folder = dirname(path)
+    return new LonghaulError(
+      'DAEMON_UNAVAILABLE',
+      `The folder of the socket, ${folder}, cannot be looked at: a folder above it is closed to this user, or is none any more.`,
+      {
+        cause,
+        retryable: true,
+        hint: `Look at the folders above ${folder}, or set XDG_RUNTIME_DIR or LONGHAUL_HOME to another place.`,
+      },
+    )
+  }
+  const what = isMissing(cause) ? `There is no socket at ${path}` : `Nobody listens at ${path}`
+  return new LonghaulError('DAEMON_UNAVAILABLE', `${what}: the daemon has ended, or has moved to another place.`, {
+    cause,
+    retryable: true,
+  })
 }
 
 function refused(path: string, what: string, hint: string, cause?: unknown): LonghaulError {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { chown, mkdir } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -113,6 +114,43 @@ test('of twelve clients that start at once all reach the same daemon', { timeout
   endAfter(t, pids.map(Number))
   assert.equal(new Set(pids).size, 1)
 })
+
+test(
+  'a home that its own user may not enter is told as such, and no daemon is started',
+  { skip: needs('posix', 'root') },
+  async () => {
+    const home = await temporaryFolder()
+    await mkdir(join(home, 'run'), { mode: 0o000 })
+    for (const path of [home, join(home, 'run')]) await chown(path, 65534, 65534)
+    const program = `
+      import { chmodSync } from 'node:fs'
+      process.setuid(65534)
+      const [, start, clock, home] = process.argv
+      const { connectOrStart } = await import(start)
+      const { createClock } = await import(clock)
+      for (const mode of [0o000, 0o700]) {
+        chmodSync(home, mode)
+        const failed = connectOrStart({ home, clock: createClock(), connect: () => { throw new Error('there was a lock file') } })
+        console.log(JSON.stringify(await failed.then(() => 'no error', ({ message, hint, code, retryable }) => [message, hint, code, retryable])))
+      }`
+    const modules = ['start-daemon.ts', 'clock.ts'].map(
+      (name) => new URL(`../../src/platform/${name}`, import.meta.url).href,
+    )
+    const printed = execFileSync(process.execPath, ['--input-type=module', '--eval', program, ...modules, home], {
+      encoding: 'utf8',
+    })
+    const lines = printed.trim().split('\n')
+    for (const [index, closed] of [home, join(home, 'run')].entries()) {
+      const [message, hint, ...facts] = JSON.parse(lines[index]!) as readonly unknown[]
+      assert.ok(
+        String(message).startsWith(`The home ${home} cannot be used: this user may not enter ${closed}.`),
+        lines[index],
+      )
+      assert.ok(String(hint).includes(`chmod u+rwx ${closed}`), lines[index])
+      assert.deepEqual(facts, ['DAEMON_UNAVAILABLE', false])
+    }
+  },
+)
 
 test('a daemon that dies at its start is quoted', async () => {
   const home = await temporaryFolder()

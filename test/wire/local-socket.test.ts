@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, chown, lstat, mkdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
@@ -89,6 +89,43 @@ test('a folder that is a link, a file or another user’s is refused', { skip: n
     assert.equal(error.retryable, false)
   }
 })
+
+test(
+  'a folder that its own user may not enter is told as such, by daemon and client, with what to do',
+  { skip: needs('posix', 'root') },
+  async () => {
+    const home = await temporaryFolder()
+    const run = join(home, 'run')
+    await mkdir(run, { mode: 0o000 })
+    for (const path of [home, run]) await chown(path, 65534, 65534)
+    const program = `
+      process.setuid(65534)
+      const { connectLocal, listenLocal } = await import(process.argv[1])
+      const [, , closed, above] = process.argv
+      const said = ({ message, hint, code, retryable }) => [message, hint, code, retryable]
+      const attempts = [() => connectLocal(closed), () => listenLocal(closed, { connected: () => {} }), () => connectLocal(above)]
+      for (const attempt of attempts) console.log(JSON.stringify(await attempt().then(() => 'no error', said)))`
+    const module = new URL('../../src/wire/local-socket.ts', import.meta.url).href
+    const paths = [join(run, 's'), join(run, 'below', 's')]
+    const printed = execFileSync(process.execPath, ['--input-type=module', '--eval', program, module, ...paths], {
+      encoding: 'utf8',
+    })
+    const [client, daemon, below] = printed
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as readonly unknown[])
+    for (const [message, hint, ...facts] of [client!, daemon!]) {
+      assert.match(String(message), /run has mode 000, so that this user does not get in; it must be 700/)
+      assert.match(String(hint), /chmod 700 \S+run\)/)
+      assert.deepEqual(facts, ['DAEMON_UNAVAILABLE', false])
+    }
+    const [message, hint, ...facts] = below!
+    assert.match(String(message), /The folder of the socket, \S+below, cannot be looked at: .* closed to this user/)
+    assert.match(String(hint), /Look at the folders above/)
+    // A daemon that is started may find another place.
+    assert.deepEqual(facts, ['DAEMON_UNAVAILABLE', true])
+  },
+)
 
 test('nobody there, a file there and a process that has gone are told apart', options, async () => {
   const folder = await temporaryFolder()
