@@ -64,7 +64,10 @@ export const downloadFlags: readonly Flag[] = [
   { name: 'limit-rate', value: 'RATE', help: 'at most so many bytes a second: 2MB/s, 500k; none for no limit' },
   { name: 'force', help: 'replace an existing file even where the server names it' },
   { name: 'keep-both', help: 'keep an existing file; the new one gets (1) before its extension' },
-  { name: 'skip-existing', help: 'succeed at once where the file exists, whatever is in it' },
+  {
+    name: 'skip-existing',
+    help: 'succeed at once where the file exists; with --digest, only if that is the digest of it',
+  },
   { name: 'session', value: 'NAME', help: `the session to add to (default '${cliSession}')` },
 ]
 

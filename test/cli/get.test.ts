@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -118,6 +119,24 @@ test('--force, --keep-both, --skip-existing and -o say what becomes of an existi
   assert.deepEqual([skipped.code, skipped.stdout], [0, `${path}\n`])
   assert.match(skipped.stderr, /skipped, the file exists/)
   assert.equal(contents('there.bin').toString(), 'mine')
+  const another = await cli.run([
+    'get',
+    '--skip-existing',
+    url,
+    '-o',
+    'there.bin',
+    '--digest',
+    `sha-256:${'0'.repeat(64)}`,
+  ])
+  assert.equal(another.code, 9)
+  assert.match(
+    another.stderr.replace(/\s+/g, ' '),
+    /It was left as it is, and nothing was fetched\..* Move it away, or/,
+  )
+  const mine = `sha-256:${createHash('sha256').update('mine').digest('hex')}`
+  const verified = await cli.run(['get', '--skip-existing', url, '-o', 'there.bin', '--digest', mine])
+  assert.equal(verified.code, 0)
+  assert.match(verified.stderr, /skipped, the file exists, sha-256 matches/)
   const both = await cli.run(['get', '--keep-both', url])
   assert.deepEqual([both.code, both.stdout], [0, `${join(cli.folder, 'there (1).bin')}\n`])
   const forced = await cli.run(['get', '--force', url, '--session', 'forced'])

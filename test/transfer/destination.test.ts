@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, rm } from 'node:fs/promises'
 import { test } from 'node:test'
 import type { Delivered } from '../../src/contract/bytes.ts'
+import type { ExpectedDigest } from '../../src/contract/digests.ts'
 import type { Report } from '../../src/transfer/assignment.ts'
 import type { Transport } from '../../src/world/transport.ts'
 import { cutAfter } from '../../src/testing/index.ts'
@@ -40,6 +41,29 @@ test('fail, skip and a folder in the place need no request when the name is know
   assert.equal(skipped.result.skipped, true)
   assert.equal(skipped.result.bytes, 4)
   assert.equal(expectKind(await bench.run(url, { name: 'folder' }), 'failed').error.code, 'CANNOT_MOVE_FILE')
+  assert.equal(bench.server.requests.length, 0)
+})
+
+test('skip leaves a file alone whatever is in it, but not one without the digest that is expected', async () => {
+  await using bench = await Bench.open()
+  await bench.write('file.bin', 'mine')
+  await mkdir(bench.path('folder'))
+  const url = bench.server.file('/a', { size })
+  const sha256 = (text: string): ExpectedDigest => ({
+    algorithm: 'sha-256',
+    hex: createHash('sha256').update(text).digest('hex'),
+  })
+  const skip = { ifExists: 'skip', expectedDigests: [sha256('mine')] } as const
+  const { result } = expectKind(await bench.run(url, skip), 'finished')
+  const digest = `sha-256:${sha256('mine').hex}`
+  assert.deepEqual([result.skipped, result.bytes, result.digest], [true, 4, digest])
+  const other = expectKind(await bench.run(url, { ...skip, expectedDigests: [sha256('yours')] }), 'failed')
+  assert.equal(other.error.code, 'DIGEST_MISMATCH')
+  assert.match(other.error.message, /file\.bin with sha-256 .* It was left as it is, and nothing was fetched\./)
+  assert.deepEqual(other.failure, { kind: 'final' })
+  assert.equal(String(await bench.read('file.bin')), 'mine')
+  const folder = expectKind(await bench.run(url, { ...skip, name: 'folder' }), 'failed')
+  assert.equal(folder.error.code, 'NO_PERMISSIONS_TO_READ_FILE')
   assert.equal(bench.server.requests.length, 0)
 })
 

@@ -47,12 +47,13 @@ function endText({ task, wallMs }: StateFacts, words: Words): string {
     return progress.received > 0 ? what + words.and + words.kept(bytes(progress.received)) : what
   }
   if (result?.notModified === true) return words.notModified
-  if (result?.skipped === true) return words.skipped
+  const algorithm = result?.digest?.split(':')[0]
+  const verified = algorithm === undefined ? '' : words.and + words.verified(algorithm)
+  if (result?.skipped === true) return words.skipped + verified
   const size = bytes(result?.bytes ?? progress.received)
   const done = words.done(size, took((task.completedAtMs ?? wallMs) - task.createdAtMs))
   if (result?.lengthVerified === false) return done + words.and + words.lengthUnverified
-  const algorithm = result?.digest?.split(':')[0]
-  return algorithm === undefined ? done : done + words.and + words.verified(algorithm)
+  return done + verified
 }
 
 /** Why it waits: the failure and the next try where there was one, else the first thing that blocks. */

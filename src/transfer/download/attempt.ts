@@ -6,7 +6,7 @@ import type { Hasher } from '../../world/hasher.ts'
 import type { Log } from '../../world/log.ts'
 import type { Transport } from '../../world/transport.ts'
 import type { Access } from '../access.ts'
-import type { Assignment, Report } from '../assignment.ts'
+import type { Assignment, Outcome, Report } from '../assignment.ts'
 import { unfenced } from '../endings.ts'
 import type { Room } from '../files/room.ts'
 import type { Measures } from '../measures.ts'
@@ -50,6 +50,9 @@ export interface Attempt {
   /** What the outcome has to know of an attempt that ended early. */
   readonly state: { progressed: boolean; intentRecorded: boolean }
 }
+
+/** The good end; what was measured is added by the engine. */
+export type Finished = Omit<Extract<Outcome, { kind: 'finished' }>, 'measure'>
 
 /** Records that kept bytes are given up. @throws AttemptFenced */
 export async function restart(attempt: Attempt, why: string, because: RestartCause): Promise<void> {

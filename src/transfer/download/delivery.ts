@@ -6,17 +6,15 @@ import { LonghaulError } from '../../contract/errors.ts'
 import type { ResponseJson } from '../../contract/task.ts'
 import { FileFailure, type Folder } from '../../world/file-system.ts'
 import type { HeaderList } from '../../world/transport.ts'
-import type { Outcome } from '../assignment.ts'
 import { AttemptFailed, AttemptFenced, AttemptStopped, unfenced } from '../endings.ts'
 import { destinationBusy, destinationExists, requireThere } from '../files/destination.ts'
 import { numberedName, partName } from '../files/names.ts'
 import { isSameFile, partIdentity, type PartFile } from '../files/part-file.ts'
 import { DestinationTaken, place, publishedMode, recover } from '../files/publish.ts'
-import { type Attempt, restart } from './attempt.ts'
+import { type Attempt, type Finished, restart } from './attempt.ts'
 import { afresh } from './kept.ts'
+import { skipped } from './skipped.ts'
 import type { Verification } from './verification.ts'
-
-export type Finished = Omit<Extract<Outcome, { kind: 'finished' }>, 'measure'>
 
 export interface Whole {
   readonly part: PartFile
@@ -212,22 +210,6 @@ function finished(
     },
     response,
     ...(delivered !== undefined && { delivered }),
-  }
-}
-
-/** There was a file, and the user wants it left alone. */
-export async function skipped(attempt: Attempt, name: string, response: ResponseJson | undefined): Promise<Finished> {
-  const found = await attempt.folder.look(name)
-  return {
-    kind: 'finished',
-    result: {
-      path: join(attempt.folder.path, name),
-      bytes: found?.size ?? 0,
-      lengthVerified: false,
-      notModified: false,
-      skipped: true,
-    },
-    response,
   }
 }
 
