@@ -195,13 +195,11 @@ async function checkFolder(path: string): Promise<void> {
   if (found.uid !== process.getuid?.()) throw refused(path, `belongs to user ${found.uid}, not to this one`, hint)
   if ((found.mode & 0o077) !== 0)
     throw refused(path, `has mode ${modeText(found.mode)}, so that other users get in; it must be 700`, hint)
-  await access(path, constants.W_OK | constants.X_OK).catch((cause: unknown) => {
-    throw refused(
-      path,
-      `has mode ${modeText(found.mode)}, so that this user does not get in; it must be 700`,
-      hint,
-      cause,
-    )
+  await access(path, constants.X_OK).catch((cause: unknown) => {
+    // It may also have vanished since we looked.
+    if (!isClosed(cause)) throw cause
+    const what = `has mode ${modeText(found.mode)}, so that this user does not get in; it must be 700`
+    throw refused(path, what, hint, cause)
   })
 }
 
