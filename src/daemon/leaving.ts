@@ -1,6 +1,7 @@
 /**
  * The daemon leaves by itself: after a while without a connection and with nothing that keeps it. It is looked when the last
- * connection has been gone for that while, and then, as long as something keeps it, ever less often, down to once a minute.
+ * connection has been gone for that while, and then, as long as something keeps it, ever less often: down to once a minute, and once
+ * an hour where nothing happens before.
  */
 import type { Clock, Timer } from '../world/clock.ts'
 import type { Log } from '../world/log.ts'
@@ -8,6 +9,8 @@ import type { Log } from '../world/log.ts'
 /** Ms without connections after which it is looked whether anything keeps the daemon. */
 export const leaveAfterMs = 10_000
 const longestPauseMs = 60_000
+/** As long as nothing is due it is only for what nobody tells: a task that was woken by a network and has ended, a lost home. */
+const longestRestMs = 3_600_000
 
 export interface LeavingOptions {
   readonly clock: Clock
@@ -16,6 +19,8 @@ export interface LeavingOptions {
   readonly isBusy: () => boolean
   /** Why it must stay; empty: nothing. */
   readonly keptBy: () => Promise<readonly string[]>
+  /** For so long (ms) nothing happens by itself. */
+  readonly restMs: () => number
   readonly leave: () => void
 }
 
@@ -55,7 +60,7 @@ export class Leaving {
   }
 
   async #decide(): Promise<void> {
-    const { keptBy, isBusy, leave, log } = this.#options
+    const { keptBy, restMs, isBusy, afterMs, leave, log } = this.#options
     let reasons: readonly string[]
     try {
       reasons = await keptBy()
@@ -67,7 +72,8 @@ export class Leaving {
     // Somebody may have connected while it was asked.
     if (this.#over || isBusy()) return
     if (reasons.length > 0) {
-      this.#pauseMs = Math.min(this.#pauseMs * 2, Math.max(longestPauseMs, this.#options.afterMs))
+      const restedMs = Math.min(restMs(), longestRestMs)
+      this.#pauseMs = Math.max(restedMs, Math.min(this.#pauseMs * 2, Math.max(longestPauseMs, afterMs)))
       return this.look()
     }
     log.info('nobody is connected and nothing is to be done: the daemon leaves')

@@ -122,6 +122,7 @@ export async function startLife(options: LifeOptions): Promise<Life> {
             if (readLock(home)?.pid !== facts.pid) publish()
             return service.keptBy()
           },
+          restMs: () => service.restMs(),
           leave: () => options.wantsToStop('nothing is to be done'),
         })
 

@@ -197,6 +197,11 @@ class Composition implements Service {
     ]
   }
 
+  restMs(): number {
+    if (this.#transfers.running > 0 || this.#delivery.keptBy().length > 0) return 0
+    return Math.max(0, this.#loop.dueMs - this.#world.clock.steady())
+  }
+
   stop(): Promise<void> {
     return (this.#stopping ??= this.#stop())
   }

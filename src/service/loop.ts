@@ -38,6 +38,7 @@ export class Loop {
   readonly #parts: LoopParts
   #wanted = false
   #turning: Promise<void> | undefined
+  #dueMs = Infinity
   #timer: { readonly atMs: number; readonly timer: Timer } | undefined
   /** Set while the journal is in trouble: nudges begin no turn then, the next try's timer does. */
   #trouble: string | undefined
@@ -50,6 +51,11 @@ export class Loop {
   /** Steady ms of the next look, if one is due by itself. */
   get nextLookMs(): number | undefined {
     return this.#timer?.atMs
+  }
+
+  /** Steady ms at which something is due; now, while that is being found out. */
+  get dueMs(): number {
+    return this.#turning === undefined ? this.#dueMs : this.#parts.clock.steady()
   }
 
   nudge(): void {
@@ -110,6 +116,7 @@ export class Loop {
     const busy = wakeAtMs !== undefined || runs
     // Where nothing runs there is nothing to limit.
     const lookAtMs = Math.min(wakeAtMs ?? Infinity, (runs ? bandwidthAtMs : undefined) ?? Infinity)
+    this.#dueMs = lookAtMs
     if (busy) this.#arm(lookAtMs, at)
     else this.#disarm()
     this.#parts.turned({ busy })
@@ -124,7 +131,8 @@ export class Loop {
       })
     this.#trouble = why
     const at = now(this.#parts.clock)
-    this.#arm(at.steadyMs + journalRetryMs, at)
+    this.#dueMs = at.steadyMs + journalRetryMs
+    this.#arm(this.#dueMs, at)
   }
 
   /** @param dueMs steady ms, by the wall clock of `since` */

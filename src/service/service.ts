@@ -14,6 +14,8 @@ export interface Service {
   gone(caller: Caller): void
   /** Why the daemon must stay; empty: nothing but connections. */
   keptBy(): Promise<readonly string[]>
+  /** For so long (ms) nothing will happen by itself: nothing is due, no app is about to be launched. 0 while something runs. */
+  restMs(): number
   /** Running attempts end at a checkpoint (5 s at most); nothing new starts. */
   stop(): Promise<void>
 }

@@ -6,11 +6,11 @@ import { ManualClock } from '../support/manual-clock.ts'
 
 function make(): {
   clock: ManualClock
-  state: { busy: boolean; reasons: string[]; left: number; asked: number }
+  state: { busy: boolean; reasons: string[]; restMs: number; left: number; asked: number }
   leaving: Leaving
 } {
   const clock = new ManualClock()
-  const state = { busy: false, reasons: [] as string[], left: 0, asked: 0 }
+  const state = { busy: false, reasons: [] as string[], restMs: 0, left: 0, asked: 0 }
   const leaving = new Leaving({
     clock,
     log: silentLog,
@@ -20,6 +20,7 @@ function make(): {
       state.asked++
       return Promise.resolve(state.reasons)
     },
+    restMs: () => state.restMs,
     leave: () => void state.left++,
   })
   return { clock, state, leaving }
@@ -79,4 +80,26 @@ test('a connection that comes while it is asked what keeps the daemon is not lef
   leaving.look()
   await pass(clock, 0)
   assert.equal(state.left, 0)
+})
+
+test('until something is due it is not looked, but for once an hour', async () => {
+  const { clock, state, leaving } = make()
+  state.reasons = ['100000 tasks not yet completed']
+  state.restMs = 5_000_000
+  leaving.look()
+  await pass(clock, 10_000)
+  assert.equal(state.asked, 1)
+  await pass(clock, 3_599_999)
+  assert.equal(state.asked, 1)
+  state.restMs = 1_400_000
+  await pass(clock, 1)
+  assert.equal(state.asked, 2)
+  await pass(clock, 1_399_999)
+  assert.equal(state.asked, 2)
+  // It is due now, and runs.
+  state.restMs = 0
+  await pass(clock, 1)
+  assert.equal(state.asked, 3)
+  await pass(clock, 60_000)
+  assert.equal(state.asked, 4)
 })

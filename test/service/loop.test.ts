@@ -273,6 +273,21 @@ test('until something is due the clocks alone are looked at, each minute; the jo
   assert.ok(it.engine.isRunning(id))
 })
 
+test('it is known for how long nothing happens by itself', async () => {
+  const it = await open()
+  const rests = (): number => it.life.service.restMs()
+  assert.equal(rests(), Infinity)
+  const dated = await it.add({ earliestBeginMs: it.clock.wall() + 5_000_000 })
+  assert.equal(rests(), 5_000_000)
+  await it.clock.advance(4_999_000)
+  assert.equal(rests(), 1000)
+  await it.clock.advance(1000)
+  assert.ok(it.engine.isRunning(dated))
+  assert.equal(rests(), 0)
+  await it.engine.of(dated).finish()
+  assert.equal(rests(), Infinity)
+})
+
 test('a wall clock that is set back and forth by little is followed all the same', async () => {
   const it = await open()
   const day = 86_400_000
