@@ -6,8 +6,9 @@ import type { Finding, Result, Row } from '../row.ts'
 import type { Stage } from '../stage.ts'
 
 const fullCount = 100_000
-const settleMs = 10_000
-const watchedMs = 30_000
+/** Garbage is collected, and it is looked whether the daemon may leave. */
+const settleMs = 60_000
+const watchedMs = 120_000
 const MiB = 2 ** 20
 
 export const idle: Row = {
@@ -31,8 +32,8 @@ async function runIdle(stage: Stage): Promise<Result> {
   const sum = woken.reduce((total, { times }) => total + times, 0)
   const findings: readonly Finding[] = [
     { what: 'memory', value: rssBytes(longhaul.pid) / MiB, unit: 'MiB', bound: { must: 110, aim: 85 } },
-    // Nothing periodic: less than one in ten seconds. A collection of garbage may still be under way.
-    { what: `woken in ${watchedMs / 1000} s`, value: sum, unit: '×', bound: { must: 3, aim: 0 } },
+    // One look a minute at the clocks, since a system's timers stand still while a machine sleeps.
+    { what: `woken in ${watchedMs / 1000} s`, value: sum, unit: '×', bound: { must: 12, aim: 2 } },
   ]
   const named = woken.filter(({ times }) => times > 0).map(({ thread, times }) => `${thread} ${times}`)
   return {

@@ -45,8 +45,11 @@ export interface RealClock extends Clock {
   mark(): ClockMark
 }
 
-/** Longest single wait of the system's timers: they stand still during sleep, so a due time is looked at each minute. */
-const longestWaitMs = 60_000
+/**
+ * The system's timers stand still during sleep, so what is due later is looked at on each full minute: on the same one for all that
+ * wait, which wakes a daemon once and not once for each.
+ */
+const lookEveryMs = 60_000
 const correctionMs = 500
 const checkEveryMs = 1000
 
@@ -158,8 +161,10 @@ class SteadyClock implements RealClock {
   timer(at: number, run: () => void): Timer {
     let handle: NodeJS.Timeout | undefined
     const arm = (): void => {
-      const left = Math.ceil(at - this.steady())
-      handle = setTimeout(check, Math.max(0, Math.min(left, longestWaitMs)))
+      const steady = this.steady()
+      const left = Math.ceil(at - steady)
+      const toMinute = Math.ceil(lookEveryMs - (steady % lookEveryMs))
+      handle = setTimeout(check, Math.max(0, Math.min(left, toMinute)))
       if (!this.#keepAlive) handle.unref()
     }
     // The system's timers may fire a little early by our count, and long waits are cut in pieces.

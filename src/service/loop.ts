@@ -141,7 +141,9 @@ export class Loop {
     if (this.#stopped) return
     const { clock } = this.#parts
     const nowMs = clock.steady()
-    const atMs = Math.max(Math.min(dueMs, nowMs + longestSleepMs), nowMs + overdueMs)
+    // On the full minute, when others are woken as well.
+    const looksMs = (Math.floor(nowMs / longestSleepMs) + 1) * longestSleepMs
+    const atMs = Math.max(Math.min(dueMs, looksMs), nowMs + overdueMs)
     const timer = clock.timer(atMs, () => {
       this.#timer = undefined
       if (this.#stopped) return
