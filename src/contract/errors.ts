@@ -251,7 +251,8 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
   },
   LENGTH_MISMATCH: {
     retryable: true,
-    meaning: 'The body was shorter or longer than it should have been.',
+    meaning:
+      'The body was shorter or longer than it should have been. One that is longer than announced is fetched once more.',
     hint: 'Check expectedLength; if the server is wrong, tell its operator.',
   },
   DIGEST_MISMATCH: {

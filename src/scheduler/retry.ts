@@ -77,7 +77,7 @@ export function nextAttempt(
       return look('destination', history.lastCode === 'DESTINATION_UNAVAILABLE', nowMs)
     case 'malformed':
       // RFC 9112 leaves no doubt about what was received; a second one is no accident of one connection.
-      if (history.lastCode === 'BAD_SERVER_RESPONSE') return fail(error)
+      if (history.lastCode === error.code) return fail(error)
       break
     case 'digest':
       // Bytes that came in one piece are what the server has. Joined ones may be our mistake: once more, from zero.

@@ -62,7 +62,7 @@ const network: Readonly<Record<Exclude<NetworkFailureCause, 'aborted'>, readonly
   'proxy refused': ['PROXY_FAILED', 'final'],
   'malformed answer': ['BAD_SERVER_RESPONSE', 'malformed'],
   'body too short': ['NETWORK_CONNECTION_LOST', 'network'],
-  'body too long': ['LENGTH_MISMATCH', 'network'],
+  'body too long': ['LENGTH_MISMATCH', 'malformed'],
 }
 
 /** Any thrown thing as the ending that it means. */

@@ -244,6 +244,15 @@ test('an answer that breaks the rules of HTTP is tried a second time and then fi
   await assertWhole(both, '/both.bin')
 })
 
+test('a server that sends more than it announced is asked a second time, and then given up with the reason', async () => {
+  const longer = 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfour and more'
+  const { id, error } = await fetched(server.answers('/longer.bin', raw(longer)))
+  assert.equal(error?.['code'], 'LENGTH_MISMATCH')
+  assert.match(String(error?.['message']), /more/)
+  assert.equal(server.requestsFor('/longer.bin').length, 2)
+  await ended(id)
+})
+
 test('redirects are followed to the file, in a circle given up', async () => {
   const final = server.file('/final.bin', { size, etag: '"v1"' })
   const done = await fetched(server.answers('/moved.bin', redirect('/moved-again.bin', 301)), {

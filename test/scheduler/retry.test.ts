@@ -125,6 +125,14 @@ test('a malformed answer is tried a second time, then it is final', () => {
   assert.deepEqual(second, { kind: 'fail', error: malformed })
 })
 
+test('a body that is longer than announced is fetched a second time, then it is final', () => {
+  const long = new LonghaulError('LENGTH_MISMATCH', 'more than the 10 bytes')
+  const decide = (lastCode: 'LENGTH_MISMATCH' | 'BAD_SERVER_RESPONSE'): string =>
+    nextAttempt(history({ failed: 1, failures: 1, lastCode }), { kind: 'malformed' }, long, nowMs, drawing(0)).kind
+  assert.equal(decide('BAD_SERVER_RESPONSE'), 'retry')
+  assert.equal(decide('LENGTH_MISMATCH'), 'fail')
+})
+
 test('a digest that does not match is fetched once more only if the bytes were joined', () => {
   const mismatch = new LonghaulError('DIGEST_MISMATCH', 'other bytes')
   const decide = (joined: boolean, digestFailures: number): string =>

@@ -99,7 +99,7 @@ for (const [what, step] of [
       const url = bench.server.file(path, { size, etag: '"v1"', ranges, script: [step] })
       const { error, failure } = expectKind(await bench.run(url), 'failed')
       assert.equal(error.code, 'LENGTH_MISMATCH')
-      assert.deepEqual(failure, { kind: 'network' })
+      assert.deepEqual(failure, { kind: 'malformed' })
       assert.deepEqual(
         (await bench.names()).filter((name) => !name.startsWith('.')),
         [],

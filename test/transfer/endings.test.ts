@@ -29,7 +29,7 @@ test('every way in which the network fails has its code, and only certificates a
     'proxy refused': ['PROXY_FAILED', 'final'],
     'malformed answer': ['BAD_SERVER_RESPONSE', 'malformed'],
     'body too short': ['NETWORK_CONNECTION_LOST', 'network'],
-    'body too long': ['LENGTH_MISMATCH', 'network'],
+    'body too long': ['LENGTH_MISMATCH', 'malformed'],
   }
   for (const [reason, [code, kind]] of Object.entries(expected)) {
     const failure = new NetworkFailure(reason as NetworkFailureCause, 'body', 'said the network')

@@ -219,8 +219,12 @@ export class Laying {
     )
   }
 
-  /** Against what the server announced it may be an accident; against what the user expects it will be so again. */
+  /**
+   * Against what the user expects it will be so again. Against what the server announced it may be an accident: a body that is cut is
+   * one, whenever it happens; one that goes on is no accident the second time.
+   */
   #wrongLength(how: 'more than' | 'less than'): AttemptFailed {
+    const accident = how === 'more than' ? 'malformed' : 'network'
     const announced = this.#facts.representation.total
     const expected = announced ?? this.#attempt.assignment.expectedLength
     return new AttemptFailed(
@@ -229,7 +233,7 @@ export class Laying {
         `${this.#address} sent ${how} the ${expected} bytes that ${announced === undefined ? 'you expect' : 'it announced'}.`,
         { retryable: announced !== undefined },
       ),
-      { kind: announced === undefined ? 'final' : 'network' },
+      { kind: announced === undefined ? 'final' : accident },
     )
   }
 
