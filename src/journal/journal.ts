@@ -476,7 +476,7 @@ export interface Commands {
     output: Recorded
   }
   launchFacts: { input: { readonly session: SessionId }; output: LaunchFacts | undefined }
-  /** Sessions that may want a launch, at start. */
+  /** Sessions that may want a launch, at start, and those that an earlier life launched an app for, which may run still. */
   launchable: { input: Record<string, never>; output: readonly SessionId[] }
   launchChanged: { input: { readonly session: SessionId; readonly state: LaunchState }; output: null }
 

@@ -269,7 +269,8 @@ export function launchFacts(work: Work, input: CommandInput<'launchFacts'>): Com
 export function launchable(work: Work): CommandOutput<'launchable'> {
   return work.store
     .all<{ id: SessionId }>(
-      'select id from session where identifier is not null and launch is not null and events > 0 order by id',
+      `select id from session where identifier is not null and launch is not null
+         and (events > 0 or json_extract(launch_state, '$.current') is not null) order by id`,
     )
     .map(({ id }) => id)
 }

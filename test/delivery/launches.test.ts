@@ -464,6 +464,23 @@ test('a daemon that was restarted recognises the app that the former one launche
   assert.deepEqual(app.signals, [], 'it is nobody’s child here')
 })
 
+test('a launched app that took everything and has not ended is waited for after a restart, for other sessions as well', async () => {
+  const stage = new Stage()
+  const a = await stage.session('a', { launch: appCommand })
+  const b = await stage.session('b', { launch: appCommand })
+  await stage.ended(a)
+  const [app] = stage.launcher.apps
+  await stage.takeAll(app!, a)
+  await stage.ended(b)
+  await stage.restart()
+  assert.equal(stage.launcher.apps.length, 1, 'no second copy beside it')
+  await stage.wait(30_000)
+  assert.deepEqual(
+    stage.launcher.apps.map(({ ticket }) => ticket.sessions),
+    [['a'], ['b']],
+  )
+})
+
 test('an app of the former daemon that does not come back is launched again', async () => {
   const stage = new Stage()
   const session = await stage.session('com.example.app', { launch: appCommand })

@@ -1047,6 +1047,11 @@ export function journalSuite(form: string, open: OpenJournal): void {
       const state = { failures: 2, notBeforeMs: 7, current: { token: 't' } }
       await s.journal.launchChanged({ session: session.id, state })
       assert.deepEqual((await s.journal.launchFacts({ session: session.id }))!.state, state)
+      // One whose launch is under way, though nothing waits for it any more.
+      const other = (await s.openSession('com.example.other', { launch })).session
+      assert.deepEqual(await s.journal.launchable({}), [session.id])
+      await s.journal.launchChanged({ session: other.id, state })
+      assert.deepEqual(await s.journal.launchable({}), [session.id, other.id])
       assert.equal(await s.journal.launchFacts({ session: 99 }), undefined)
       const { fence } = await s.journal.attach({ session: session.id, pid: 1, methods: ['didComplete'] })
       await s.take({ session: session.id, fence })
