@@ -1,7 +1,7 @@
 /**
  * The daemon leaves by itself: after a while without a connection and with nothing that keeps it. It is looked when the last
  * connection has been gone for that while, and then, as long as something keeps it, ever less often: down to once a minute, and once
- * an hour where nothing happens before.
+ * an hour where nothing happens before. Each minute it looks whether its home is still its own, which asks nobody.
  */
 import type { Clock, Timer } from '../world/clock.ts'
 import type { Log } from '../world/log.ts'
@@ -9,7 +9,7 @@ import type { Log } from '../world/log.ts'
 /** Ms without connections after which it is looked whether anything keeps the daemon. */
 export const leaveAfterMs = 10_000
 const longestPauseMs = 60_000
-/** As long as nothing is due it is only for what nobody tells: a task that was woken by a network and has ended, a lost home. */
+/** As long as nothing is due it is only for what nobody tells: a task that was woken by a network and has ended. */
 const longestRestMs = 3_600_000
 
 export interface LeavingOptions {
@@ -17,6 +17,8 @@ export interface LeavingOptions {
   readonly log: Log
   readonly afterMs: number
   readonly isBusy: () => boolean
+  /** Its home may have been removed, or another daemon's files be in it. */
+  readonly lookAtHome: () => void
   /** Why it must stay; empty: nothing. */
   readonly keptBy: () => Promise<readonly string[]>
   /** For so long (ms) nothing happens by itself. */
@@ -51,9 +53,16 @@ export class Leaving {
     this.#timer?.cancel()
   }
 
-  #arm(): Timer {
-    const { clock } = this.#options
-    return clock.timer(clock.steady() + this.#pauseMs, () => {
+  #arm(dueMs: number = this.#options.clock.steady() + this.#pauseMs): Timer {
+    const { clock, lookAtHome } = this.#options
+    // On the full minute, when others are woken as well.
+    const looksMs = (Math.floor(clock.steady() / longestPauseMs) + 1) * longestPauseMs
+    return clock.timer(Math.min(dueMs, looksMs), () => {
+      lookAtHome()
+      if (clock.steady() < dueMs) {
+        this.#timer = this.#arm(dueMs)
+        return
+      }
       this.#timer = undefined
       void this.#decide()
     })

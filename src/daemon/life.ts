@@ -116,12 +116,12 @@ export async function startLife(options: LifeOptions): Promise<Life> {
           log,
           afterMs: leaveAfterMs,
           isBusy: () => door.isBusy,
-          keptBy: () => {
+          lookAtHome: () => {
             if (!lock.isStillOurs()) crash(homeLost(home))
             // Without that file no client finds the daemon, and no other one can start.
             if (readLock(home)?.pid !== facts.pid) publish()
-            return service.keptBy()
           },
+          keptBy: () => service.keptBy(),
           restMs: () => service.restMs(),
           leave: () => options.wantsToStop('nothing is to be done'),
         })

@@ -9,7 +9,9 @@ import { FileFailure, type FileSystem, type Folder } from '../world/file-system.
 import type { Log } from '../world/log.ts'
 import { now } from './moment.ts'
 
+/** A power cut sets the clock back by no more than this: while attempts run, and while tasks only wait. */
 const saveClockEveryMs = 60_000
+const saveRestingClockEveryMs = 600_000
 const sweepEveryMs = 3_600_000
 const owedAtOnce = 100
 
@@ -59,12 +61,13 @@ export class Housekeeping {
     this.nudge()
   }
 
-  /** After each turn of the loop. */
-  turned({ busy }: { readonly busy: boolean }): void {
+  /** After each turn of the loop, and each minute while something runs or is due. */
+  turned({ busy, runs }: { readonly busy: boolean; readonly runs: boolean }): void {
     const { clock, journal } = this.#parts
     const steady = clock.steady()
     if (steady - this.#sweptMs >= sweepEveryMs) this.nudge()
-    if (!busy || this.#stopped || steady - this.#savedMs < saveClockEveryMs) return
+    const every = runs ? saveClockEveryMs : saveRestingClockEveryMs
+    if (!busy || this.#stopped || steady - this.#savedMs < every) return
     this.#savedMs = steady
     journal.saveClock({ at: now(clock), cleanEnd: false }).catch((error: unknown) => this.#failed(error))
   }

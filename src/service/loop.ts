@@ -1,8 +1,8 @@
 /**
  * View, plan, act, sleep: the scheduler's answers become work. One turn at a time; a nudge during a turn makes another one
- * follow. One timer is armed while something is due by itself, never further than 60 s; none when nothing is, so that an idle
- * daemon is never woken. Where something is due later, the timer looks at the clocks alone: only after a wall clock was set does
- * a turn begin before that.
+ * follow. One timer is armed while something runs or is due by itself, never further than the next full minute; none else, so
+ * that an idle daemon is never woken. Until something is due that timer looks at the clocks alone: only after the wall clock was
+ * set does a turn begin before that.
  *
  * While the journal cannot be written nothing new starts, and it is tried again each second.
  */
@@ -30,8 +30,8 @@ export interface LoopParts {
   start(task: TaskId): Promise<boolean>
   /** Tells the engine the bandwidth limit of this moment. Answers the steady ms at which the timetable gives another. */
   bandwidth(at: Moment): number | undefined
-  /** After each turn; `busy`: something runs or is due by itself. */
-  turned(state: { readonly busy: boolean }): void
+  /** After each turn, and each minute while `busy`: something runs or is due by itself. `runs`: an attempt does. */
+  turned(state: { readonly busy: boolean; readonly runs: boolean }): void
 }
 
 export class Loop {
@@ -39,6 +39,8 @@ export class Loop {
   #wanted = false
   #turning: Promise<void> | undefined
   #dueMs = Infinity
+  /** An attempt ran when it was looked last. */
+  #runs = false
   #timer: { readonly atMs: number; readonly timer: Timer } | undefined
   /** Set while the journal is in trouble: nudges begin no turn then, the next try's timer does. */
   #trouble: string | undefined
@@ -108,7 +110,7 @@ export class Loop {
     const refused = started.find((each) => each.status === 'rejected')
     if (refused !== undefined) throw refused.reason
     // Whoever comes behind those that were shown is seen only now; so is who may take the place of one that did not start. Where
-    // none did, nothing is new: what they wait for tells of itself.
+    // none did, each of them nudges when it is let go of (`Transfers`).
     const begun = started.filter((each) => each.status === 'fulfilled' && each.value).length
     if (begun > 0 && (more || schedule.isCut || begun < start.length)) this.#wanted = true
 
@@ -119,7 +121,8 @@ export class Loop {
     this.#dueMs = lookAtMs
     if (busy) this.#arm(lookAtMs, at)
     else this.#disarm()
-    this.#parts.turned({ busy })
+    this.#runs = runs
+    this.#parts.turned({ busy, runs })
   }
 
   #failed(error: unknown): void {
@@ -149,6 +152,7 @@ export class Loop {
       if (this.#stopped) return
       const at = now(clock)
       if (at.steadyMs < dueMs && Math.abs(toSteady(since, at.wallMs) - at.steadyMs) < driftMs) {
+        this.#parts.turned({ busy: true, runs: this.#runs })
         this.#arm(dueMs, since)
         return
       }

@@ -6,11 +6,11 @@ import { ManualClock } from '../support/manual-clock.ts'
 
 function make(): {
   clock: ManualClock
-  state: { busy: boolean; reasons: string[]; restMs: number; left: number; asked: number }
+  state: { busy: boolean; reasons: string[]; restMs: number; left: number; asked: number; homeSeen: number }
   leaving: Leaving
 } {
   const clock = new ManualClock()
-  const state = { busy: false, reasons: [] as string[], restMs: 0, left: 0, asked: 0 }
+  const state = { busy: false, reasons: [] as string[], restMs: 0, left: 0, asked: 0, homeSeen: 0 }
   const leaving = new Leaving({
     clock,
     log: silentLog,
@@ -20,6 +20,7 @@ function make(): {
       state.asked++
       return Promise.resolve(state.reasons)
     },
+    lookAtHome: () => void state.homeSeen++,
     restMs: () => state.restMs,
     leave: () => void state.left++,
   })
@@ -91,6 +92,7 @@ test('until something is due it is not looked, but for once an hour', async () =
   assert.equal(state.asked, 1)
   await pass(clock, 3_599_999)
   assert.equal(state.asked, 1)
+  assert.ok(state.homeSeen >= 59, `its home was looked at ${state.homeSeen} times`)
   state.restMs = 1_400_000
   await pass(clock, 1)
   assert.equal(state.asked, 2)

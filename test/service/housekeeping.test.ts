@@ -201,10 +201,40 @@ test('the clock is saved once a minute while there is work, and never while ther
   })
   for (let minute = 0; minute < 10; minute++) {
     await clock.advance(30_000)
-    housekeeping.turned({ busy: minute < 6 })
+    housekeeping.turned({ busy: minute < 6, runs: true })
   }
   assert.equal(saved.length, 3)
   await housekeeping.stop()
+})
+
+test('the clock is saved each minute while an attempt runs, each ten minutes while a task only waits, and old tasks are forgotten', async () => {
+  for (const [runs, every] of [
+    [true, 60_000],
+    [false, 600_000],
+  ] as const) {
+    let saved = 0
+    let retired = 0
+    const house = await House.open({
+      wrap: (journal) => ({
+        ...journal,
+        saveClock: (input) => {
+          saved++
+          return journal.saveClock(input)
+        },
+        retire: (input) => {
+          retired++
+          return journal.retire(input)
+        },
+      }),
+    })
+    await house.openSession()
+    await house.add(runs ? {} : { earliestBeginMs: house.clock.wall() + 100 * 3_600_000 })
+    ;[saved, retired] = [0, 0]
+    await house.clock.advance(2 * 3_600_000)
+    assert.ok(Math.abs(saved - (2 * 3_600_000) / every) <= 2, `saved ${saved} times`)
+    assert.ok(retired === 1 || retired === 2)
+    await house.close()
+  }
 })
 
 test('a dropped session leaves no part behind', async () => {

@@ -138,6 +138,7 @@ export class DaemonTwin {
       afterMs: leaveAfterMs,
       isBusy: () => this.#door.isBusy,
       keptBy: () => service.keptBy(),
+      lookAtHome: () => {},
       restMs: () => service.restMs(),
       leave: () => this.stop(),
     })
