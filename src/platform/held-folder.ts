@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { type File, FileFailure, type FileFailureCause, type FileIdentity, type Folder } from '../world/file-system.ts'
 import { fileFailure } from './file-failures.ts'
 import { HeldFile } from './held-file.ts'
+import { HeldHandle } from './held-handle.ts'
 import { identityOf } from './identity.ts'
 import type { SharedFolder } from './shared-folders.ts'
 
@@ -29,13 +30,14 @@ export class HeldFolder implements Folder {
   readonly path: string
   readonly identity: FileIdentity
   readonly #shared: SharedFolder
-  #closing: Promise<void> | undefined
+  readonly #handle: HeldHandle
 
   /** @param shared of which this one lets go when it is closed */
   constructor(shared: SharedFolder) {
     this.path = shared.path
     this.identity = shared.identity
     this.#shared = shared
+    this.#handle = new HeldHandle(shared.handle, shared.path, () => shared.letGo())
   }
 
   open(name: string, how: 'create' | 'write' | 'read'): Promise<File> {
@@ -103,10 +105,9 @@ export class HeldFolder implements Folder {
     return this.#shared.isStillThere()
   }
 
-  /** Idempotent. */
+  /** Idempotent. Waits for what is under way. */
   close(): Promise<void> {
-    this.#closing ??= this.#shared.letGo()
-    return this.#closing
+    return this.#handle.close()
   }
 
   /** Runs `work` with a path that means `name` in this very folder. */
@@ -119,7 +120,7 @@ export class HeldFolder implements Folder {
     if (!isName(name))
       throw new FileFailure('not supported', path, { cause: new Error(`'${name}' is not the name of a file`) })
     try {
-      return await this.#held(async (handle) => {
+      return await this.#handle.use(async (handle) => {
         if (throughDescriptors) return work(`/proc/self/fd/${handle.fd}/${name}`)
         if (!(await this.isStillThere()))
           throw new FileFailure('not found', this.path, { cause: new Error('another folder is in its place') })
@@ -132,16 +133,10 @@ export class HeldFolder implements Folder {
 
   async #use<T>(work: (handle: FileHandle) => Promise<T>): Promise<T> {
     try {
-      return await this.#held(work)
+      return await this.#handle.use(work)
     } catch (error) {
       throw fileFailure(error, this.path)
     }
-  }
-
-  #held<T>(work: (handle: FileHandle) => Promise<T>): Promise<T> {
-    if (this.#closing !== undefined)
-      throw new FileFailure('input/output', this.path, { cause: new Error('it was closed before') })
-    return this.#shared.use(work)
   }
 }
 

@@ -8,13 +8,16 @@ import { FileFailure } from '../world/file-system.ts'
 export class HeldHandle {
   readonly #handle: FileHandle
   readonly #path: string
+  readonly #letGo: () => Promise<void>
   #users = 0
   #idle: (() => void) | undefined
   #closing: Promise<void> | undefined
 
-  constructor(handle: FileHandle, path: string) {
+  /** @param letGo closes the descriptor, or leaves it to others who hold it. @default closes it */
+  constructor(handle: FileHandle, path: string, letGo: () => Promise<void> = () => handle.close()) {
     this.#handle = handle
     this.#path = path
+    this.#letGo = letGo
   }
 
   /** Runs `work` with the handle; it stays open until that has ended. @throws FileFailure after `close` */
@@ -42,6 +45,6 @@ export class HeldHandle {
       this.#idle = resolve
       await promise
     }
-    await this.#handle.close()
+    await this.#letGo()
   }
 }

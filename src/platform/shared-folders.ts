@@ -6,7 +6,6 @@ import { constants } from 'node:fs'
 import { open, stat, type FileHandle } from 'node:fs/promises'
 import { FileFailure, type FileIdentity } from '../world/file-system.ts'
 import { fileFailure } from './file-failures.ts'
-import { HeldHandle } from './held-handle.ts'
 import { identityOf } from './identity.ts'
 import { SharedSync } from './shared-sync.ts'
 import type { SyncGate } from './sync-gate.ts'
@@ -16,7 +15,8 @@ const { O_RDONLY, O_DIRECTORY } = constants
 
 export class SharedFolders {
   readonly gate: SyncGate
-  readonly #held = new Map<string, SharedFolder>()
+  /** By path: those that are held, or just being opened. */
+  readonly #held = new Map<string, Promise<SharedFolder>>()
 
   constructor(gate: SyncGate) {
     this.gate = gate
@@ -25,10 +25,18 @@ export class SharedFolders {
   /** Whoever is given one lets go of it once. @param path absolute @throws FileFailure */
   async take(path: string): Promise<SharedFolder> {
     const held = this.#held.get(path)
-    if (held !== undefined && !held.isLost && (await held.isStillThere()) && held.share()) return held
-    const opened = await this.#open(path)
-    this.#held.set(path, opened)
-    return opened
+    if (held !== undefined) {
+      const folder = await held
+      if ((await folder.isStillThere()) && folder.share()) return folder
+      // Somebody else may have seen the same and opened it anew meanwhile.
+      const other = this.#held.get(path)
+      if (other !== undefined && other !== held) return this.take(path)
+    }
+    const opening = this.#open(path)
+    this.#held.set(path, opening)
+    // One that cannot be opened is no answer for whoever comes later.
+    opening.catch(() => this.#forget(path, opening))
+    return opening
   }
 
   async #open(path: string): Promise<SharedFolder> {
@@ -36,7 +44,12 @@ export class SharedFolders {
       const handle = await open(path, O_RDONLY | O_DIRECTORY)
       try {
         const identity = identityOf(await handle.stat({ bigint: true }))
-        return new SharedFolder({ path, identity, handle, gate: this.gate, gone: (folder) => this.#gone(folder) })
+        const gone = (folder: SharedFolder): void => {
+          void this.#held.get(path)?.then((held) => {
+            if (held === folder) this.#held.delete(path)
+          })
+        }
+        return new SharedFolder({ path, identity, handle, gate: this.gate, gone })
       } catch (error) {
         await handle.close()
         throw error
@@ -46,8 +59,8 @@ export class SharedFolders {
     }
   }
 
-  #gone(folder: SharedFolder): void {
-    if (this.#held.get(folder.path) === folder) this.#held.delete(folder.path)
+  #forget(path: string, opening: Promise<SharedFolder>): void {
+    if (this.#held.get(path) === opening) this.#held.delete(path)
   }
 }
 
@@ -56,6 +69,7 @@ interface SharedFolderParts {
   readonly identity: FileIdentity
   readonly handle: FileHandle
   readonly gate: SyncGate
+  /** The last one has let go of it. */
   readonly gone: (folder: SharedFolder) => void
 }
 
@@ -63,7 +77,7 @@ export class SharedFolder {
   readonly path: string
   readonly identity: FileIdentity
   readonly gate: SyncGate
-  readonly #handle: HeldHandle
+  readonly handle: FileHandle
   readonly #gone: (folder: SharedFolder) => void
   readonly #sync: SharedSync
   #users = 1
@@ -72,21 +86,19 @@ export class SharedFolder {
     this.path = path
     this.identity = identity
     this.gate = gate
-    this.#handle = new HeldHandle(handle, path)
+    this.handle = handle
     this.#gone = gone
     this.#sync = new SharedSync((begins) =>
-      this.use((held) =>
-        gate.pass(identity.device, () => {
-          begins()
-          return held.sync()
-        }),
-      ),
+      gate.pass(identity.device, () => {
+        begins()
+        return handle.sync()
+      }),
     )
   }
 
-  /** One more uses it. False: the last one has let go of it already. */
+  /** One more uses it. False: the last one has let go of it, or what was written into it may be lost. */
   share(): boolean {
-    if (this.#users === 0) return false
+    if (this.#users === 0 || this.#sync.isLost) return false
     this.#users++
     return true
   }
@@ -97,23 +109,15 @@ export class SharedFolder {
     if (this.#users > 0) return
     this.#gone(this)
     try {
-      await this.#handle.close()
+      await this.handle.close()
     } catch (error) {
       throw fileFailure(error, this.path)
     }
   }
 
-  use<T>(work: (handle: FileHandle) => Promise<T>): Promise<T> {
-    return this.#handle.use(work)
-  }
-
+  /** Called only by those who hold it until it is done. */
   sync(): Promise<void> {
     return this.#sync.run((why) => new FileFailure('sync lost', this.path, { cause: why }))
-  }
-
-  /** A sync of it has failed: what it held may not be durable, and it is opened anew for whoever comes next. */
-  get isLost(): boolean {
-    return this.#sync.isLost
   }
 
   /** Whether the path still leads to this very folder. */

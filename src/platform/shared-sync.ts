@@ -26,17 +26,18 @@ export class SharedSync {
   run(lost: (why: unknown) => Error): Promise<void> {
     if (this.#failed !== undefined) return Promise.reject(lost(this.#failed.why))
     if (this.#next !== undefined) return this.#next
-    const next = this.#after(this.#latest, lost)
+    const begins = (): void => {
+      // Whoever asks from now on may have done something that this one does not cover.
+      if (this.#next === next) this.#next = undefined
+    }
+    const next = this.#after(this.#latest, begins, lost)
     this.#next = next
     this.#latest = next
     return next
   }
 
-  async #after(earlier: Promise<void>, lost: (why: unknown) => Error): Promise<void> {
+  async #after(earlier: Promise<void>, begins: () => void, lost: (why: unknown) => Error): Promise<void> {
     await earlier.catch(() => {})
-    const begins = (): void => {
-      this.#next = undefined
-    }
     try {
       if (this.#failed !== undefined) throw lost(this.#failed.why)
       await this.#sync(begins)

@@ -52,3 +52,27 @@ test('who comes after the folder was exchanged gets the one that is there', asyn
   assert.deepEqual(await readdir(`${path}-away`), [])
   await Promise.all([first.close(), second.close(), third.close()])
 })
+
+test('those who open one folder at the same time share it, too', linux, async () => {
+  const files = createFileSystem()
+  const path = await temporaryFolder()
+  const held = await Promise.all(Array.from({ length: 8 }, () => files.folder(path)))
+  assert.equal(await descriptors(path), 1)
+  await Promise.all(held.map((folder) => folder.close()))
+  assert.equal(await descriptors(path), 0)
+  // A folder that is not there is no answer for whoever comes when it is.
+  const later = join(path, 'later')
+  await Promise.all([1, 2].map(() => assert.rejects(files.folder(later), FileFailure)))
+  await mkdir(later)
+  await (await files.folder(later)).close()
+  assert.equal(await descriptors(later), 0)
+})
+
+test('a folder is closed when the syncs that were asked for are done', linux, async () => {
+  const files = createFileSystem({ syncs: { total: 1, device: 1 } })
+  const path = await temporaryFolder()
+  const [one, other] = [await files.folder(path), await files.folder(path)]
+  const syncs = [one.sync(), other.sync(), one.sync()]
+  await Promise.all([one.close(), other.close(), ...syncs])
+  assert.equal(await descriptors(path), 0)
+})

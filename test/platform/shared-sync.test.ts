@@ -64,3 +64,28 @@ test('after one that failed, those that wait and those that come are refused', a
   assert.equal(syncs.begun.length, 1)
   assert.equal(syncs.shared.isLost, true)
 })
+
+test('while many wait for their turn, those who ask later share the one that has not begun', async () => {
+  const turns: (() => void)[] = []
+  let syncs = 0
+  const shared = new SharedSync(async (begins) => {
+    // Others of the machine come first.
+    await new Promise<void>((resolve) => turns.push(resolve))
+    begins()
+    syncs++
+  })
+  const run = (): Promise<void> => shared.run((why) => new Error('lost', { cause: why }))
+  const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+  const asked = [run()]
+  for (let round = 0; round < 5; round++) {
+    await settled()
+    for (let i = 0; i < 10; i++) asked.push(run())
+    await settled()
+    assert.equal(turns.length, 1, 'one at a time')
+    turns.pop()!()
+  }
+  await settled()
+  turns.pop()?.()
+  await Promise.all(asked)
+  assert.equal(syncs, 5, 'the first ten share with the one that waited; then one a round')
+})
