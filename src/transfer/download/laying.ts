@@ -219,12 +219,8 @@ export class Laying {
     )
   }
 
-  /**
-   * Against what the user expects it will be so again. Against what the server announced it may be an accident: a body that is cut is
-   * one, whenever it happens; one that goes on is no accident the second time.
-   */
+  /** Against what the user expects it will be so again; against what the server announced it may be an accident, once. */
   #wrongLength(how: 'more than' | 'less than'): AttemptFailed {
-    const accident = how === 'more than' ? 'malformed' : 'network'
     const announced = this.#facts.representation.total
     const expected = announced ?? this.#attempt.assignment.expectedLength
     return new AttemptFailed(
@@ -233,7 +229,7 @@ export class Laying {
         `${this.#address} sent ${how} the ${expected} bytes that ${announced === undefined ? 'you expect' : 'it announced'}.`,
         { retryable: announced !== undefined },
       ),
-      { kind: announced === undefined ? 'final' : accident },
+      { kind: announced === undefined ? 'final' : 'malformed' },
     )
   }
 

@@ -52,8 +52,10 @@ export async function place(folder: Folder, part: string, intent: PublishIntent)
 /** There is something in its place: it may be the file itself, from a try that a crash cut off after the link. */
 async function findOurs(folder: Folder, part: string, intent: PublishIntent): Promise<void> {
   const there = await folder.look(intent.name)
-  if (there?.kind === 'folder') throw folderInPlace(folder, intent.name)
-  if (there === undefined || !isSameFile(intent.identity, there)) throw new DestinationTaken()
+  // It has gone again.
+  if (there === undefined) return place(folder, part, intent)
+  if (there.kind === 'folder') throw folderInPlace(folder, intent.name)
+  if (!isSameFile(intent.identity, there)) throw new DestinationTaken()
   return settle(folder, part)
 }
 
@@ -63,8 +65,8 @@ async function renameInto(folder: Folder, part: string, name: string): Promise<v
     await folder.rename(part, name)
   } catch (error) {
     // What the system says of a folder in its place differs.
-    if (error instanceof FileFailure && (await folder.look(name))?.kind === 'folder') throw folderInPlace(folder, name)
-    throw error
+    const there = await folder.look(name).catch(() => undefined)
+    throw there?.kind === 'folder' ? folderInPlace(folder, name) : error
   }
   await folder.sync()
 }

@@ -67,7 +67,10 @@ export class Room {
     return taken
   }
 
-  /** A thousand small files are not worth a thousand looks. A disk that others fill meanwhile refuses the write itself. */
+  /**
+   * A thousand small files are not worth a thousand looks. A disk that others fill meanwhile refuses the write itself, and so does a
+   * folder with less room than its disk (a quota).
+   */
   #goesWithoutLook(device: string, neededBytes: number): boolean {
     const look = this.#looks.get(device)
     if (look === undefined || this.#clock.steady() - look.atMs > lookCountsMs) return false
