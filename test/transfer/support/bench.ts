@@ -13,7 +13,7 @@ import { createClock } from '../../../src/platform/clock.ts'
 import { createFileSystem } from '../../../src/platform/files.ts'
 import { createHasher, type HashingThread } from '../../../src/platform/hashing.ts'
 import type { Access } from '../../../src/transfer/access.ts'
-import type { Assignment, Outcome, Report } from '../../../src/transfer/assignment.ts'
+import type { Assignment, Engine, Outcome, Report } from '../../../src/transfer/assignment.ts'
 import { createEngine } from '../../../src/transfer/engine.ts'
 import { type PieceSizes, pieceSizes } from '../../../src/transfer/download/pieces.ts'
 import type { TransferWorld } from '../../../src/transfer/download/attempt.ts'
@@ -111,6 +111,14 @@ export class Bench {
     }
   }
 
+  /** For attempts that share what an engine remembers. */
+  engine(world: Partial<TransferWorld> = {}): Engine {
+    const hasher = {
+      follow: (file, algorithms) => this.world.hasher.follow(realFile.get(file) ?? file, algorithms),
+    } satisfies TransferWorld['hasher']
+    return createEngine({ ...this.world, hasher, ...world }, { sizes: this.sizes })
+  }
+
   /** One attempt that goes on from what the ones before it recorded. */
   run(
     url: string,
@@ -120,13 +128,12 @@ export class Bench {
       readonly report?: Partial<Report>
       readonly world?: Partial<TransferWorld>
       readonly access?: Access
+      /** Else one of its own, which knows nothing of the attempts before. */
+      readonly engine?: Engine
     } = {},
   ): Promise<Outcome> {
     this.#attempt++
-    const hasher = {
-      follow: (file, algorithms) => this.world.hasher.follow(realFile.get(file) ?? file, algorithms),
-    } satisfies TransferWorld['hasher']
-    const engine = createEngine({ ...this.world, hasher, ...options.world }, { sizes: this.sizes })
+    const engine = options.engine ?? this.engine(options.world)
     const report = { ...this.report(), ...options.report }
     return engine.run(
       this.assignment(url, wishes),
