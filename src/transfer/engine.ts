@@ -1,6 +1,7 @@
 /** Runs attempts: each is one async function whose end is always exactly one outcome. Knows no journal and no session. */
 import type { Access } from './access.ts'
 import type { Assignment, Engine, Outcome, Report } from './assignment.ts'
+import { Absences } from './download/absences.ts'
 import { Buffers } from './download/buffers.ts'
 import { download } from './download/download.ts'
 import type { TransferWorld } from './download/attempt.ts'
@@ -17,7 +18,13 @@ export interface EngineOptions {
 export function createEngine(world: TransferWorld, options: EngineOptions = {}): Engine {
   const rates = new RateTree(world.clock)
   const origins = new Origins()
-  const shared = { buffers: new Buffers(), origins, room: new Room(world.clock), sizes: options.sizes ?? pieceSizes }
+  const shared = {
+    absences: new Absences(),
+    buffers: new Buffers(),
+    origins,
+    room: new Room(world.clock),
+    sizes: options.sizes ?? pieceSizes,
+  }
   return {
     async run(assignment: Assignment, report: Report, signal: AbortSignal, access?: Access): Promise<Outcome> {
       const facts = { task: assignment.task, attempt: assignment.attempt }

@@ -268,6 +268,7 @@ async function carefully(twin: OneServer): Promise<{ readonly body: Buffer | und
           restart: async () => {
             kept = undefined
           },
+          waitsForFirstPlace: () => false,
           wall: () => twin.life.clock.wall(),
         }),
       )

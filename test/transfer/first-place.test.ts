@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import {
   cutAfter,
   FaultServer,
@@ -21,6 +22,9 @@ import {
   wrongDigest,
   type Step,
 } from '../../src/testing/index.ts'
+import { join, type JoiningFacts } from '../../src/transfer/download/joining.ts'
+import { ask } from '../../src/transfer/http/request.ts'
+import { Measures } from '../../src/transfer/measures.ts'
 import { Bench, expectKind } from './support/bench.ts'
 import { firstBytes, severalBytes, smallPieces } from './support/several.ts'
 
@@ -91,12 +95,9 @@ const away: Readonly<Record<string, Step>> = {
   'says that it is not there': status(404),
   'forbids it': status(403),
   'wants to know who asks': status(401, { 'WWW-Authenticate': 'Basic realm="x"' }),
-  'is too busy': status(503, { 'Retry-After': '60' }),
-  'breaks off before its head': cutAfter(0),
   'leads elsewhere': redirect('/elsewhere'),
   'leads to what may not be followed': redirect('file:///etc/passwd'),
   'leads to itself for ever': redirect(path),
-  'says nothing': stallBeforeHead(),
 }
 
 for (const [what, step] of Object.entries(away))
@@ -105,26 +106,95 @@ for (const [what, step] of Object.entries(away))
     await using the = await mirrors(bench)
     the.a.file('/elsewhere', { size, seed: 'elsewhere', etag: '"v1"' })
     the.a.change(path, { script: [cutAfter(kept)], afterwards: step })
-    const wishes = { policy: { stallMs: 500 } }
-    expectKind(await bench.run(the.url, wishes), 'failed')
-    // A head that is cut is of no length at all: it is the connection that breaks.
-    if (what === 'breaks off before its head')
-      the.a.change(path, { afterwards: { breaks: { how: 'fin', after: 0, of: 'wire' } } })
-    expectKind(await bench.run(the.url, wishes), 'finished')
+    expectKind(await bench.run(the.url), 'failed')
+    expectKind(await bench.run(the.url), 'finished')
     assert.ok((await bench.read()).equals(the.b.bytes(path)))
     assert.equal(bench.restarts.length, 1)
     assert.ok(the.a.requestsFor(path).length > 1, 'it was not asked')
   })
 
+const passing: Readonly<Record<string, Step>> = {
+  'is too busy': status(503, { 'Retry-After': '60' }),
+  'is asked too often': status(429),
+  'has broken down': status(500),
+  'breaks off before its head': { breaks: { how: 'fin', after: 0, of: 'wire' } },
+  'resets the connection': { breaks: { how: 'reset', after: 0, of: 'wire' } },
+  'says nothing': stallBeforeHead(),
+}
+
+for (const [what, step] of Object.entries(passing)) {
+  test(`where the first mirror ${what} and comes back, nothing is fetched twice`, async () => {
+    await using bench = await Bench.open()
+    await using the = await mirrors(bench)
+    const engine = bench.engine()
+    the.a.change(path, { script: [cutAfter(kept), step, step, step] })
+    const wishes = { policy: { stallMs: 200 } }
+    for (let attempt = 1; attempt <= 4; attempt++) {
+      const { failure } = expectKind(await bench.run(the.url, wishes, { engine }), 'failed')
+      assert.equal(failure.kind, 'network')
+    }
+    expectKind(await bench.run(the.url, wishes, { engine }), 'finished')
+    assert.ok((await bench.read()).equals(the.a.bytes(path)))
+    assert.deepEqual(bench.restarts, [])
+    assert.equal(bench.resumedAt, kept)
+    assert.deepEqual(ranges(the.a), [undefined, rest, rest, rest, rest])
+    // Whatever it offered was let go of.
+    await the.b.deserted()
+  })
+
+  test(`where the first mirror ${what} four times in a row, the one to which the link leads gives all of it`, async () => {
+    await using bench = await Bench.open()
+    await using the = await mirrors(bench)
+    const engine = bench.engine()
+    the.a.change(path, { afterwards: step })
+    const wishes = { policy: { stallMs: 200 } }
+    for (let attempt = 1; attempt <= 4; attempt++) expectKind(await bench.run(the.url, wishes, { engine }), 'failed')
+    assert.deepEqual(bench.restarts, [])
+    expectKind(await bench.run(the.url, wishes, { engine }), 'finished')
+    assert.ok((await bench.read()).equals(the.b.bytes(path)))
+    assert.equal(bench.restarts.length, 1)
+    assert.deepEqual(ranges(the.a), [undefined, rest, rest, rest, rest])
+  })
+}
+
+test('a first mirror that is busy is waited for as long as it asks, by this task alone', async () => {
+  await using bench = await Bench.open()
+  await using the = await mirrors(bench)
+  the.a.change(path, { script: [cutAfter(kept), status(503, { 'Retry-After': '60' })] })
+  expectKind(await bench.run(the.url), 'failed')
+  const { error, failure } = expectKind(await bench.run(the.url), 'failed')
+  assert.deepEqual(failure, { kind: 'network', retryAfterMs: 60_000 })
+  assert.equal(error.status, 503)
+  assert.match(error.message, new RegExp(the.a.url(path)))
+})
+
+test('only failures in a row count, so that one which gave some of the rest is waited for again', async () => {
+  await using bench = await Bench.open()
+  await using the = await mirrors(bench)
+  const engine = bench.engine()
+  const busy = status(503)
+  the.a.change(path, { script: [cutAfter(kept), busy, busy, busy, cutAfter(kept), busy, busy, busy] })
+  for (let attempt = 1; attempt <= 8; attempt++) expectKind(await bench.run(the.url, {}, { engine }), 'failed')
+  expectKind(await bench.run(the.url, {}, { engine }), 'finished')
+  assert.deepEqual(bench.restarts, [])
+  assert.equal(bench.resumedAt, 2 * kept)
+  assert.ok((await bench.read()).equals(the.a.bytes(path)))
+})
+
 test('where the first mirror is gone, the one to which the link leads gives all of it, by the answer that is open', async () => {
   await using bench = await Bench.open()
   await using the = await mirrors(bench)
+  const engine = bench.engine()
   the.b.change(path, { etag: '"b1"' })
-  expectKind(await bench.run(the.url), 'failed')
+  expectKind(await bench.run(the.url, {}, { engine }), 'failed')
   await the.a.stop()
-  expectKind(await bench.run(the.url), 'finished')
+  for (let attempt = 1; attempt <= 3; attempt++) {
+    const { error } = expectKind(await bench.run(the.url, {}, { engine }), 'failed')
+    assert.equal(error.code, 'CANNOT_CONNECT_TO_HOST')
+  }
+  expectKind(await bench.run(the.url, {}, { engine }), 'finished')
   assert.ok((await bench.read()).equals(the.b.bytes(path)))
-  assert.deepEqual(ranges(the.b), [rest])
+  assert.deepEqual(ranges(the.b), Array(4).fill(rest))
 })
 
 for (const [what, step] of [
@@ -255,6 +325,7 @@ for (const [what, step] of [
 
 for (const [what, step] of [
   ['refuses', status(403)],
+  ['is too busy', status(503)],
   ['is another file now', together(lie('newer'), otherValidator('"v2"'))],
   ['leads to B', undefined],
 ] as const)
@@ -270,3 +341,44 @@ for (const [what, step] of [
     assert.deepEqual(bench.restarts, [])
     assert.equal(bench.further.size, 0, 'a connection was not given back')
   })
+
+test('a mirror that refused one further connection is not asked by the others', async () => {
+  await using bench = await Bench.open()
+  await using the = await mirrors(bench)
+  bench.server.change('/link', { script: [], afterwards: redirect(the.urlB) })
+  the.a.change(path, { script: [], afterwards: status(429) })
+  const { request, policy } = bench.assignment(the.url)
+  const world = { ...bench.world, measures: new Measures() }
+  const facts: JoiningFacts = {
+    request,
+    digest: 'no digest',
+    ask: (asked, signal) => ask(asked, policy, world, signal),
+    wall: () => bench.world.clock.wall(),
+    firstPlace: { refused: false },
+  }
+  const source = { asked: the.url, served: the.a.url(path) }
+  const known = { etag: '"v1"', total: size, acceptsRanges: true, source }
+  for (const from of [kept, 2 * kept]) {
+    const joined = await join(facts, known, from, from + kept, new AbortController().signal)
+    assert.equal(joined.kind, 'no range')
+  }
+  assert.equal(the.a.requests.length, 1)
+  assert.equal(the.b.requests.length, 2)
+  await the.b.deserted()
+})
+
+test('where that mirror is too busy for a while, the connection that is left asks it again', async () => {
+  await using bench = await Bench.open()
+  await using the = await joinedMirrors(bench)
+  bench.furtherConnections = 1
+  the.a.change(path, { script: [stallAfter(firstBytes), {}, status(503)] })
+  const running = bench.run(the.url, several)
+  // The second connection is refused its next piece; the first one comes to the end of its own.
+  await the.a.received(3)
+  while (bench.further.size > 0) await setImmediate()
+  the.a.release()
+  expectKind(await running, 'finished')
+  assert.ok((await bench.read()).equals(the.a.bytes(path)))
+  assert.ok(the.a.requests.length > 3, 'it was not asked again')
+  assert.deepEqual(bench.restarts, [])
+})

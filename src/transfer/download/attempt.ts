@@ -12,6 +12,7 @@ import type { Room } from '../files/room.ts'
 import type { Measures } from '../measures.ts'
 import type { Throttle } from '../rates/throttle.ts'
 import type { Origins } from '../origins.ts'
+import type { Absences } from './absences.ts'
 import type { Buffers } from './buffers.ts'
 import type { PieceSizes } from './pieces.ts'
 
@@ -30,6 +31,7 @@ export interface TransferWorld {
 
 /** What is shared by all attempts of an engine besides. */
 export interface AttemptWorld extends TransferWorld {
+  readonly absences: Absences
   readonly buffers: Buffers
   readonly origins: Origins
   readonly room: Room
@@ -58,6 +60,7 @@ export type Finished = Omit<Extract<Outcome, { kind: 'finished' }>, 'measure'>
 export async function restart(attempt: Attempt, why: string, because: RestartCause): Promise<void> {
   attempt.world.log.info('starts from zero', { task: attempt.assignment.task, why })
   unfenced(await attempt.report.restart(why, because))
+  attempt.world.absences.forget(attempt.assignment.task)
 }
 
 type Phase = Parameters<Report['progress']>[0]['phase']

@@ -214,6 +214,8 @@ export class Connections {
   /** `undefined`: the server gave no such range; somebody else may. */
   async #ask(claim: Claim, signal: AbortSignal): Promise<Giving | undefined> {
     const { joining, representation } = this.#facts
+    // The last one asks whomever it can: if nobody gives the range, the attempt ends.
+    if (this.#running === 1) joining.firstPlace.refused = false
     try {
       const joined = await join(joining, representation, claim.from, claim.to, signal)
       if (joined.kind === 'joined') {

@@ -93,9 +93,11 @@ async function tell(attempt: Attempt): Promise<Finished> {
       acceptable: assignment.policy.acceptableStatusCodes,
       ask: (request) => ask(request, assignment.policy, { ...world, measures: attempt.measures }, attempt.signal),
       restart: (why, because) => restart(attempt, why, because),
+      waitsForFirstPlace: () => world.absences.another(assignment.task),
       wall: () => world.clock.wall(),
     }
     let opening = await openBytes(facts)
+    if (opening.kind === 'continued') world.absences.forget(assignment.task)
     if (opening.kind === 'not modified') {
       // It says nothing of the file here, which may have gone while the server was asked.
       if (await isStillDelivered(attempt)) return notModified(attempt)
@@ -210,6 +212,7 @@ function joiningFacts({ assignment, world, measures, signal }: Attempt): Joining
     digest: expectedDigests.length > 0 ? 'digest expected' : 'no digest',
     ask: (asked, stop) => ask(asked, policy, { ...world, measures }, AbortSignal.any([signal, stop])),
     wall: () => world.clock.wall(),
+    firstPlace: { refused: false },
   }
 }
 

@@ -1,32 +1,44 @@
 /**
  * A link may lead to another server each time, though the file is one: a load balancer with its mirrors. Nothing proves that two
- * servers have the same bytes, so the one that served first is asked for the rest.
+ * servers have the same bytes, so the one that served first is asked for the rest. One that only fails in passing may give it later,
+ * so who asked is told of that; one that refuses for good, or has something else now, will not.
  */
 import type { Representation } from '../../contract/bytes.ts'
 import { asEnding, AttemptFailed } from '../endings.ts'
 import type { Answer } from '../http/request.ts'
+import { passes, refusal } from './refusal.ts'
 import { firstPlace, isSameSource, sourceOf } from './representation.ts'
 
 /**
  * The range that `answer` was asked for, from the place that the known bytes came from; still to be judged. `undefined` where
- * `answer` is from there already, and where that place gives no range, for whatever reason: then nothing is lost by the question.
+ * `answer` is from there already, and where that place gives no range and will give none: then nothing is lost by the question.
  *
- * @throws AttemptStopped
+ * @throws AttemptFailed of the kind `network` for what passes, AttemptStopped
  */
 export async function rangeOfFirstPlace(
   known: Representation,
   askedUrl: string,
   answer: Answer,
+  wallMs: number,
 ): Promise<Answer | undefined> {
   const place = firstPlace(known, sourceOf(askedUrl, answer.response.url))
   if (place === undefined) return undefined
   try {
     const there = await answer.askInstead(place)
     if (there.status === 206 && isSameSource(known, sourceOf(askedUrl, there.response.url))) return there
+    if (passes(there.status)) throw await refusal(there, wallMs)
     there.close()
   } catch (thrown) {
     const ending = asEnding(thrown)
     if (!(ending instanceof AttemptFailed)) throw ending
+    if (ending.failure.kind === 'network') throw ofThisTaskAlone(ending)
   }
   return undefined
+}
+
+/** What a server wants of all tasks of an origin, it wants of its own; here the tasks of the link's origin would wait for it. */
+function ofThisTaskAlone(ending: AttemptFailed): AttemptFailed {
+  if (ending.failure.kind !== 'network') return ending
+  const { originWide: _, ...failure } = ending.failure
+  return new AttemptFailed(ending.error, failure)
 }

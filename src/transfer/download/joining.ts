@@ -23,6 +23,8 @@ export interface JoiningFacts {
   readonly digest: 'digest expected' | 'no digest'
   readonly ask: (request: RequestFacts, signal: AbortSignal) => Promise<Answer>
   readonly wall: () => number
+  /** What one connection found of the place that served first, so that the others need not ask. */
+  readonly firstPlace: { refused: boolean }
 }
 
 /** Whether it may be fetched over several connections: the server showed ranges, and each can be proven (RFC 9110 §13.1.5). */
@@ -71,7 +73,15 @@ export async function join(
   const answer = await facts.ask({ ...facts.request, headers }, signal)
   const joined = await judged(answer)
   if (joined.kind !== 'no range') return joined
-  const there = await rangeOfFirstPlace(known, facts.request.url, answer)
+  if (facts.firstPlace.refused) return joined
+  let there: Answer | undefined
+  try {
+    there = await rangeOfFirstPlace(known, facts.request.url, answer, facts.wall())
+  } catch (error) {
+    if (!(error instanceof AttemptFailed)) throw error
+    // Nothing is lost by it: those that have joined go on.
+    facts.firstPlace.refused = true
+  }
   return there === undefined ? joined : judged(there)
 }
 

@@ -53,6 +53,8 @@ export interface OpeningFacts {
   readonly ask: (request: RequestFacts) => Promise<Answer>
   /** Records that kept bytes are given up. @throws AttemptFenced */
   readonly restart: (why: string, because: RestartCause) => Promise<void>
+  /** The place that served first failed in passing. Whether to wait for it, rather than to give kept bytes up. */
+  readonly waitsForFirstPlace: () => boolean
   readonly wall: () => number
 }
 
@@ -113,6 +115,8 @@ async function openRest(facts: OpeningFacts, kept: NonNullable<OpeningFacts['kep
 /**
  * The rest from the place that gave the kept bytes, where the address leads elsewhere now, to what may be a copy and cannot prove it.
  * The answer stays open where there is none.
+ *
+ * @throws AttemptFailed where that place may give it at the next attempt, and what asking throws
  */
 async function fromFirstPlace(
   facts: OpeningFacts,
@@ -128,7 +132,7 @@ async function fromFirstPlace(
   // A newer file, which is what the address is for.
   if (showsOther(kept.representation, status, headers)) return undefined
   try {
-    const there = await rangeOfFirstPlace(kept.representation, facts.request.url, answer)
+    const there = await rangeOfFirstPlace(kept.representation, facts.request.url, answer, facts.wall())
     if (there === undefined) return undefined
     const opening = continuing(facts, kept, offset, there, asked)
     if ('kind' in opening) {
@@ -138,6 +142,7 @@ async function fromFirstPlace(
     there.close()
     return undefined
   } catch (error) {
+    if (error instanceof AttemptFailed && !facts.waitsForFirstPlace()) return undefined
     answer.close()
     throw error
   }

@@ -15,11 +15,16 @@ export function isAcceptable(status: number, rules: readonly StatusRule[] | 'any
   return rules.some((rule) => (typeof rule === 'number' ? rule === status : status >= rule.from && status <= rule.to))
 }
 
+/** Whether a server that answers so may give the file later. */
+export function passes(status: number): boolean {
+  return passing.includes(status)
+}
+
 /** Reads the beginning of the body, closes the answer, and says what it means. `wallMs` is for dates in Retry-After. */
 export async function refusal(answer: Answer, wallMs: number): Promise<AttemptFailed> {
   const body = await beginning(answer)
   const { status } = answer
-  const retried = passing.includes(status)
+  const retried = passes(status)
   const code: ErrorCode = status === 401 ? 'USER_AUTHENTICATION_REQUIRED' : 'HTTP_STATUS'
   const retryAfterMs = parseRetryAfter(field(answer.headers, 'retry-after'), wallMs)
   const follows = retried ? '; it is tried again' : ''
