@@ -31,14 +31,11 @@ export async function rangeOfFirstPlace(
   } catch (thrown) {
     const ending = asEnding(thrown)
     if (!(ending instanceof AttemptFailed)) throw ending
-    if (ending.failure.kind === 'network') throw ofThisTaskAlone(ending)
+    if (ending.failure.kind === 'network') {
+      // Else all tasks of the link's origin would wait, which is not the one that asks for it.
+      const { originWide: _, ...failure } = ending.failure
+      throw new AttemptFailed(ending.error, failure)
+    }
   }
   return undefined
-}
-
-/** What a server wants of all tasks of an origin, it wants of its own; here the tasks of the link's origin would wait for it. */
-function ofThisTaskAlone(ending: AttemptFailed): AttemptFailed {
-  if (ending.failure.kind !== 'network') return ending
-  const { originWide: _, ...failure } = ending.failure
-  return new AttemptFailed(ending.error, failure)
 }
