@@ -121,7 +121,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     name: 'finish-without-folder-sync',
     says: 'A renamed file is told finished before its folder is synced.',
     file: publish,
-    replace: ['    throw error\n  }\n  await folder.sync()\n', '    throw error\n  }\n'],
+    replace: [': error\n  }\n  await folder.sync()\n', ': error\n  }\n'],
   },
   {
     name: 'unlink-before-link-is-safe',
