@@ -25,8 +25,16 @@ export interface DaemonCommand {
 
 export interface StartedDaemon {
   readonly as: 'unit' | 'detached'
-  /** How it ended, if it has. `code` is undefined when it was killed or nobody knows. */
-  ended(): Promise<{ readonly code: number | undefined; readonly how: string } | undefined>
+  /** How it ended, if it has. */
+  ended(): Promise<DaemonEnd | undefined>
+}
+
+export interface DaemonEnd {
+  /** Undefined when it was killed, or nobody knows: the manager forgets a unit with its end. */
+  readonly code: number | undefined
+  /** Known to have been ended by a signal. */
+  readonly killed: boolean
+  readonly how: string
 }
 
 const askMs = 1000
@@ -72,7 +80,7 @@ async function startUnit(command: DaemonCommand, paths: HomePaths, run: RunShort
       const asked = await run({ command: 'systemctl', args: ['--user', 'is-active', unit], env, timeoutMs: askMs })
       const state = asked.stdout.trim()
       const over = state === 'inactive' || state === 'failed' || state === 'unknown'
-      return over ? { code: undefined, how: `its unit ${unit} is ${state}` } : undefined
+      return over ? { code: undefined, killed: false, how: `its unit ${unit} is ${state}` } : undefined
     },
   }
 }
@@ -105,7 +113,7 @@ export function unitArguments(command: DaemonCommand, paths: HomePaths): readonl
 
 async function startDetached(command: DaemonCommand, paths: HomePaths): Promise<StartedDaemon> {
   const log = openStartLog(paths.startLog)
-  let over: { readonly code: number | undefined; readonly how: string } | undefined
+  let over: DaemonEnd | undefined
   try {
     // The umask is left to the daemon: setting it here would, for a moment, change what the app's other threads create.
     const child = spawn(command.node, [...command.args, command.entry, '--home', paths.home], {
@@ -122,6 +130,7 @@ async function startDetached(command: DaemonCommand, paths: HomePaths): Promise<
     child.once('exit', (code, signal) => {
       over = {
         code: code ?? undefined,
+        killed: signal !== null,
         how: signal === null ? `it ended with code ${code}` : `it was ended by ${signal}`,
       }
     })

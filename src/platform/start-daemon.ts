@@ -88,9 +88,10 @@ export async function connectOrStart<T>(options: StartOptions<T>): Promise<T> {
         // It may have ended because of another daemon that has become reachable since we looked.
         const again = await tryConnect(options)
         if ('connection' in again) return again.connection
-        const lost = end.code === alreadyRunningExit || end.code === 0
+        const isUnknown = end.code === undefined && !end.killed
+        const lost = end.code === alreadyRunningExit || end.code === 0 || (isUnknown && (await isHeldBySomebody(home)))
         // Killed from outside, it may have been well, and even ready: once that is no reason not to have one.
-        const wasKilled = end.code === undefined && killed++ === 0
+        const wasKilled = end.killed && killed++ === 0
         if (!lost && !wasKilled) throw died(end.how, startLog, logFrom)
         // Another one has the lock and will listen; should it die before, we try again.
         started = undefined

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chown, mkdir } from 'node:fs/promises'
+import { chown, mkdir, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -12,6 +12,7 @@ import { createClock } from '../../src/platform/clock.ts'
 import { isHeld } from '../../src/platform/instance-lock.ts'
 import { homePaths } from '../../src/platform/paths.ts'
 import { connectOrStart, type StartOptions } from '../../src/platform/start-daemon.ts'
+import type { RunShort } from '../../src/platform/short-command.ts'
 import { needs } from '../support/needs.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 import { race } from './race.ts'
@@ -178,8 +179,52 @@ test('a daemon that is killed at each start is an error that may be tried again'
   )
 })
 
-test('a client that comes while another daemon holds the lock and is not ready waits no longer than its limit', async (t) => {
-  const home = await temporaryFolder()
+/** A service manager that forgets each unit at once, as `--collect` does; `started` tells how many there were. */
+async function forgetfulManager(t: TestContext): Promise<{ readonly run: RunShort; readonly started: () => number }> {
+  const runtime = await temporaryFolder()
+  await mkdir(join(runtime, 'systemd'))
+  await writeFile(join(runtime, 'systemd', 'private'), '')
+  const before = process.env['XDG_RUNTIME_DIR']
+  process.env['XDG_RUNTIME_DIR'] = runtime
+  t.after(() => {
+    if (before === undefined) delete process.env['XDG_RUNTIME_DIR']
+    else process.env['XDG_RUNTIME_DIR'] = before
+  })
+  let started = 0
+  const run: RunShort = ({ command, args }) => {
+    if (command === 'systemd-run') started++
+    const stdout = args.includes('is-system-running') ? 'running\n' : 'inactive\n'
+    return Promise.resolve({ code: 0, stdout: command === 'systemctl' ? stdout : '', stderr: '' })
+  }
+  return { run, started: () => started }
+}
+
+test('a unit that ended nobody knows how is not started again', { skip: needs('linux') }, async (t) => {
+  const { run, started } = await forgetfulManager(t)
+  await assert.rejects(
+    connectOrStart(options(await temporaryFolder(), { run })),
+    (why) => isLonghaulError(why, 'DAEMON_UNAVAILABLE') && /did not start: its unit .* is inactive/.test(why.message),
+  )
+  assert.equal(started(), 1)
+})
+
+test(
+  'a client whose unit ended because another daemon holds the lock waits for that one',
+  { skip: needs('linux') },
+  async (t) => {
+    const { run, started } = await forgetfulManager(t)
+    const home = await temporaryFolder()
+    await holdLock(t, home)
+    await assert.rejects(
+      connectOrStart(options(home, { run, limitMs: 2500 })),
+      (why) => isLonghaulError(why, 'DAEMON_UNAVAILABLE') && /not become ready in time/.test(why.message),
+    )
+    assert.equal(started(), 1)
+  },
+)
+
+/** By a daemon that never listens. */
+async function holdLock(t: TestContext, home: string): Promise<void> {
   const holder = spawn(process.execPath, [entry, '--home', home], {
     env: { ...process.env, STAND_IN_WRONG: 'never listens' },
     stdio: 'ignore',
@@ -191,6 +236,11 @@ test('a client that comes while another daemon holds the lock and is not ready w
       setImmediate(resolve)
     })
   }
+}
+
+test('a client that comes while another daemon holds the lock and is not ready waits no longer than its limit', async (t) => {
+  const home = await temporaryFolder()
+  await holdLock(t, home)
   await assert.rejects(
     connectOrStart(options(home, { limitMs: 2500 })),
     (why) => isLonghaulError(why, 'DAEMON_UNAVAILABLE') && /not become ready in time/.test(why.message),
