@@ -4,7 +4,7 @@
  * Pure but for `prepareHome`, `requireEntry` and `socketPlaces`, which look at folders. May touch: node:fs, for the home only.
  */
 import { createHash } from 'node:crypto'
-import { accessSync, constants, lstatSync, readFileSync } from 'node:fs'
+import { accessSync, constants, lstatSync, readFileSync, statSync } from 'node:fs'
 import { stat, statfs } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
@@ -149,29 +149,41 @@ export async function prepareHome(home: string): Promise<HomePaths> {
 /**
  * Said before anything else is tried: who may not enter would find no lock file, and start a daemon in vain.
  * @param folder the home, or one in it; one that is not there yet is no matter
- * @throws DAEMON_UNAVAILABLE, `retryable: false`, naming the first folder on the way that this user may not enter
+ * @throws naming the first on the way: DAEMON_UNAVAILABLE, `retryable: false`, for a folder that this user may not enter;
+ *   CANNOT_CREATE_FILE for what is no folder
  */
 export function requireEntry(home: string, folder: string = home): void {
-  const closed = closedFolder(folder)
-  if (closed === undefined) return
+  const barrier = barrierTo(folder)
+  if (barrier === undefined) return
+  const { path, isFolder } = barrier
+  if (!isFolder)
+    throw new LonghaulError(
+      'CANNOT_CREATE_FILE',
+      `The home ${home} could not be made: ${path} is not a folder. Nothing was done.`,
+      { hint: 'Set LONGHAUL_HOME to a folder that you may write to.' },
+    )
   throw new LonghaulError(
     'DAEMON_UNAVAILABLE',
-    `The home ${home} cannot be used: this user may not enter ${closed}. Nothing was done, and a daemon that runs goes on.`,
+    `The home ${home} cannot be used: this user may not enter ${path}. Nothing was done, and a daemon that runs goes on.`,
     {
       retryable: false,
-      hint: `If that folder is yours, run \`chmod u+rwx ${closed}\`; else set LONGHAUL_HOME to a folder of your own.`,
+      hint: `If that folder is yours, run \`chmod u+rwx ${path}\`; else set LONGHAUL_HOME to a folder of your own.`,
     },
   )
 }
 
-function closedFolder(path: string): string | undefined {
+function barrierTo(path: string): { readonly path: string; readonly isFolder: boolean } | undefined {
   try {
     accessSync(path, constants.X_OK)
-    return undefined
+    // A program may be "entered", too.
+    return statSync(path).isDirectory() ? undefined : { path, isFolder: false }
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EACCES')) return undefined
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code !== 'EACCES' && code !== 'ENOTDIR') return undefined
     const parent = dirname(path)
-    return parent === path ? path : (closedFolder(parent) ?? path)
+    const before = parent === path ? undefined : barrierTo(parent)
+    if (before !== undefined) return before
+    return { path, isFolder: statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? true }
   }
 }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmod, chown, mkdir, stat } from 'node:fs/promises'
+import { chmod, chown, mkdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { isLonghaulError } from '../../src/contract/errors.ts'
@@ -9,6 +9,7 @@ import {
   networkFileSystem,
   networkMount,
   prepareHome,
+  requireEntry,
   socketPlaces,
 } from '../../src/platform/paths.ts'
 import { needs } from '../support/needs.ts'
@@ -88,6 +89,24 @@ test(
     )
   },
 )
+
+test('a home that is a file, or lies under one, is told as such', { skip: needs('posix') }, async () => {
+  const folder = await temporaryFolder()
+  for (const mode of [0o644, 0o755]) {
+    const file = join(folder, mode.toString(8))
+    await writeFile(file, '', { mode })
+    for (const home of [file, join(file, 'home')])
+      assert.throws(
+        () => requireEntry(home),
+        (why) =>
+          isLonghaulError(why, 'CANNOT_CREATE_FILE') &&
+          why.message.startsWith(`The home ${home} could not be made: ${file} is not a folder.`) &&
+          why.hint.startsWith('Set LONGHAUL_HOME'),
+        home,
+      )
+  }
+  requireEntry(join(folder, 'not', 'there'))
+})
 
 test('a home that cannot be made says why', { skip: needs('posix') }, async () => {
   await assert.rejects(
