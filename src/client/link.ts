@@ -151,15 +151,16 @@ export class Link {
     const release = this.world.keepAlive.hold()
     try {
       const peer = this.#peer
-      if (peer?.open === true) {
+      for (let lost = 1; peer?.open === true; lost++) {
         try {
           return await resident.again(askOn(peer))
         } catch (error) {
-          if (!isStopping(error)) throw error
+          if (!(await isLost(peer, error)) || signal?.aborted === true) throw error
+          if (peer.open && lost >= repeatLimit) throw error
           if (peer.open) await this.#gone(peer, signal)
         }
       }
-      // To connect says it for all residents.
+      // Every connection after that one begins with all residents.
       await this.#connected(signal)
     } finally {
       release()
@@ -187,8 +188,7 @@ export class Link {
           const asked = typeof params === 'function' ? params() : params
           return (await peer.call(verb, asked, signal)) as Result<V>
         } catch (error) {
-          const isLost = isStopping(error) || (!peer.open && error === (await peer.closed))
-          if (!isLost || signal?.aborted === true) throw error
+          if (!(await isLost(peer, error)) || signal?.aborted === true) throw error
           if (peer.open && !mayRepeat) throw error
           if (peer.open) await this.#gone(peer, signal)
           lost++
@@ -363,6 +363,11 @@ export class Link {
 function askOn(peer: Peer): Ask {
   return async <V extends Verb>(verb: V, params: Params<V>, signal?: AbortSignal): Promise<Result<V>> =>
     (await peer.call(verb, params, signal)) as Result<V>
+}
+
+/** Not an answer of a daemon that stays: another one may be asked. */
+async function isLost(peer: Peer, error: unknown): Promise<boolean> {
+  return isStopping(error) || (!peer.open && error === (await peer.closed))
 }
 
 /** Of a daemon that still answers: it ends, and has changed nothing. */

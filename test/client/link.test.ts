@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { linkTo } from '../../src/client/this-app.ts'
-import type { Link, Resident } from '../../src/client/link.ts'
+import { linkTo, thisApp } from '../../src/client/this-app.ts'
+import { Link, type Resident } from '../../src/client/link.ts'
 import { isLonghaulError, LonghaulError } from '../../src/contract/errors.ts'
 import { watchRecords } from '../../src/cli/task-watch.ts'
 import { watchTask } from '../../src/client/watch.ts'
+import type { Peer } from '../../src/wire/peer.ts'
+import { ManualClock } from '../support/manual-clock.ts'
 import { ScriptedDaemon, someRecord } from './scripted-daemon.ts'
 
 const counts = { suspended: 0, held: 0, queued: 0, waiting: 0, active: 0, completed: 7 }
@@ -235,4 +237,89 @@ test('a watch that begins while its daemon dies or stops is spoken for on the ne
     await updates.return()
     assert.deepEqual([asked, seen], [2, [record.id, record.id]], how)
   }
+})
+
+const stopping = new LonghaulError('DAEMON_UNAVAILABLE', 'The daemon is stopping.')
+
+/** A link over connections of paper, of which each answers what `answer` does; nothing takes time but its clock. */
+function onPaper(answer: (connection: number, close: (why: Error) => void) => Promise<unknown>): {
+  readonly link: Link
+  readonly clock: ManualClock
+} {
+  const clock = new ManualClock()
+  let connections = 0
+  const dial = (): Promise<Peer> => {
+    const number = ++connections
+    const { promise: closed, resolve } = Promise.withResolvers<Error>()
+    const peer = {
+      open: true,
+      closed,
+      close: (why: Error) => {
+        peer.open = false
+        resolve(why)
+      },
+      call: () => answer(number, (why) => peer.close(why)),
+      unref: () => {},
+    }
+    return Promise.resolve(peer as unknown as Peer)
+  }
+  return { link: new Link({ dial, world: { ...thisApp.world, clock } }), clock }
+}
+
+/** Comes when the connection stands; gives back how often it has begun to speak. */
+async function newcomer(link: Link): Promise<{ readonly introduced: Promise<void>; readonly spoken: () => number }> {
+  link.retain()
+  await link.ready()
+  let spoken = 0
+  const resident: Resident = {
+    again: async (ask) => {
+      spoken++
+      await ask('session.list', {})
+    },
+    failed: () => {},
+    note: () => {},
+  }
+  link.addWatch(resident)
+  return { introduced: link.introduce(resident), spoken: () => spoken }
+}
+
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 3; turn++)
+    await new Promise((resolve) => {
+      setImmediate(resolve)
+    })
+}
+
+test('a watch is not taken for begun by a daemon that said that it stops and then stayed', async () => {
+  let asked = 0
+  const { link, clock } = onPaper(() => (++asked === 1 ? Promise.reject(stopping) : Promise.resolve([])))
+  const { introduced, spoken } = await newcomer(link)
+  await settled()
+  clock.advance(15_000)
+  await introduced
+  assert.deepEqual([asked, spoken()], [2, 2])
+})
+
+test('a daemon that always says that it stops, and never does, is given up by a watch', async () => {
+  const { link, clock } = onPaper(() => Promise.reject(stopping))
+  const { introduced, spoken } = await newcomer(link)
+  const refused = assert.rejects(introduced, (error) => error === stopping)
+  for (let round = 1; round < 5; round++) {
+    await settled()
+    clock.advance(15_000)
+  }
+  await refused
+  assert.equal(spoken(), 5)
+})
+
+test('a watch goes on to the next connection whatever the reason for which the first one closed', async () => {
+  const why = new LonghaulError('PROTOCOL_MISMATCH', 'The other end sent nonsense.')
+  const { link } = onPaper((connection, close) => {
+    if (connection > 1) return Promise.resolve([])
+    close(why)
+    return Promise.reject(why)
+  })
+  const { introduced, spoken } = await newcomer(link)
+  await introduced
+  assert.equal(spoken(), 2)
 })
