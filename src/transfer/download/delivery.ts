@@ -34,6 +34,9 @@ export interface Whole {
 /** Above this, losing the bytes to a stop while the rest of them is hashed would cost more than a sync. */
 const worthKeeping = 16 * 1024 * 1024
 
+/** So often a file may be in the place for the link and gone for the look at it, before another attempt looks again. */
+const vanishedLimit = 5
+
 export async function deliver(begun: Attempt, whole: Whole): Promise<Finished> {
   const { folder, progress } = begun
   const { part, bytes, name } = whole
@@ -104,10 +107,16 @@ async function publish(
       } catch (error) {
         if (!(error instanceof DestinationTaken)) throw error
         if (assignment.ifExists === 'skip') {
-          await folder.unlink(part)
-          // The end that follows forgets the part; without this sync a cut could bring back a file that nobody knows of.
-          await folder.sync()
-          return skipped(attempt, intent.name, response)
+          const end = await skipped(attempt, intent.name, response)
+          if (end !== undefined) {
+            await folder.unlink(part)
+            // The end that follows forgets the part; without this sync a cut could bring back a file that nobody knows of.
+            await folder.sync()
+            return end
+          }
+          if (number === vanishedLimit) throw new FileFailure('busy', join(folder.path, intent.name))
+          recorded = true
+          continue
         }
         if (assignment.ifExists !== 'keepBoth') throw destinationExists(folder, intent.name)
       }

@@ -75,8 +75,10 @@ async function tell(attempt: Attempt): Promise<Finished> {
     if (finished !== 'start again') return finished
   }
   const name = knownName(attempt)
-  if (name !== undefined && (await checkPlace(folder, name, assignment.ifExists)) === 'skip')
-    return skipped(attempt, name, undefined)
+  if (name !== undefined && (await checkPlace(folder, name, assignment.ifExists)) === 'skip') {
+    const end = await skipped(attempt, name, undefined)
+    if (end !== undefined) return end
+  }
 
   const kept = assignment.intent === undefined ? await keptPart(attempt) : undefined
   try {
@@ -144,8 +146,10 @@ async function receive(begun: Attempt, opening: Received, kept: Kept | undefined
       : await attempt.world.room.take(folder, needed, () => attempt.progress.bytes - there)
   // What is to be replaced anyway was looked at before the server was asked, if its name was known then.
   const isChecked = wanted === knownName(begun) && assignment.ifExists !== 'skip' && assignment.ifExists !== 'fail'
-  if (!assignment.spooled && !isChecked && (await checkPlace(folder, wanted, assignment.ifExists)) === 'skip')
-    return await skipped(attempt, wanted, answer.response)
+  if (!assignment.spooled && !isChecked && (await checkPlace(folder, wanted, assignment.ifExists)) === 'skip') {
+    const end = await skipped(attempt, wanted, answer.response)
+    if (end !== undefined) return end
+  }
   const { name, partFileName, alike } = await reserve(attempt, opening, wanted, continued)
 
   // Where kept bytes were given up, that is recorded; a crash here leaves a file that the journal owes.

@@ -7,16 +7,28 @@ import { type File, FileFailure, type FileFailureCause } from '../../world/file-
 import { AttemptFailed, AttemptStopped } from '../endings.ts'
 import type { Attempt, Finished } from './attempt.ts'
 
-/** @throws AttemptFailed DIGEST_MISMATCH, NO_PERMISSIONS_TO_READ_FILE; AttemptStopped. The file is as it was. */
-export async function skipped(attempt: Attempt, name: string, response: ResponseJson | undefined): Promise<Finished> {
+/**
+ * Undefined: it has gone meanwhile, and the place is free.
+ * @throws AttemptFailed DIGEST_MISMATCH, NO_PERMISSIONS_TO_READ_FILE; AttemptStopped;
+ *   FileFailure. The file is as it was, and so is the part.
+ */
+export async function skipped(
+  attempt: Attempt,
+  name: string,
+  response: ResponseJson | undefined,
+): Promise<Finished | undefined> {
   const { folder, assignment } = attempt
   const strongest = strongestDigest(assignment.expectedDigests)
-  const bytes = strongest === undefined ? (await folder.look(name))?.size : await verified(attempt, name)
+  const bytes =
+    strongest === undefined
+      ? (await folder.look(name))?.size
+      : await verified(attempt, name, whatCame(attempt, response))
+  if (bytes === undefined) return undefined
   return {
     kind: 'finished',
     result: {
       path: join(folder.path, name),
-      bytes: bytes ?? 0,
+      bytes,
       lengthVerified: false,
       notModified: false,
       skipped: true,
@@ -26,12 +38,22 @@ export async function skipped(attempt: Attempt, name: string, response: Response
   }
 }
 
-/** Its size, if it has the digests that are expected. */
-async function verified(attempt: Attempt, name: string): Promise<number> {
+/** The end of a sentence about the file that was left alone. */
+function whatCame({ assignment, state }: Attempt, response: ResponseJson | undefined): string {
+  const { intent, part } = assignment
+  // With an intent that could not be gone on from, the part was given up.
+  const isKept = state.intentRecorded || (intent === undefined && part !== undefined && part.ranges.length > 0)
+  if (isKept) return '; bytes that came are kept'
+  return response === undefined && part === undefined && intent === undefined ? ', and nothing was fetched' : ''
+}
+
+/** Its size, if it has the digests that are expected; undefined if it is not there. */
+async function verified(attempt: Attempt, name: string, whatCame: string): Promise<number | undefined> {
   const { assignment, folder, progress, signal, world } = attempt
   progress.phase('verifying')
   const path = join(folder.path, name)
   const file = await opened(attempt, name)
+  if (file === undefined) return undefined
   const algorithms = [...new Set(assignment.expectedDigests.map(({ algorithm }) => algorithm))]
   const following = world.hasher.follow(file, algorithms)
   try {
@@ -42,7 +64,7 @@ async function verified(attempt: Attempt, name: string): Promise<number> {
     throw new AttemptFailed(
       new LonghaulError(
         'DIGEST_MISMATCH',
-        `There is a file at ${path} with ${wrong.algorithm} ${digests.get(wrong.algorithm)}, but ${wrong.hex} was expected. It was left as it is, and nothing was fetched.`,
+        `There is a file at ${path} with ${wrong.algorithm} ${digests.get(wrong.algorithm)}, but ${wrong.hex} was expected. It was left as it is${whatCame}.`,
         { hint: `Move it away, or have it replaced (ifExists: 'replace', --force).` },
       ),
       { kind: 'final' },
@@ -59,10 +81,11 @@ async function verified(attempt: Attempt, name: string): Promise<number> {
 /** Of a person to look at; others pass. */
 const unreadable: readonly FileFailureCause[] = ['no permission', 'is a folder', 'link', 'not supported']
 
-async function opened({ folder }: Attempt, name: string): Promise<File> {
+async function opened({ folder }: Attempt, name: string): Promise<File | undefined> {
   try {
     return await folder.open(name, 'read')
   } catch (error) {
+    if (error instanceof FileFailure && error.reason === 'not found') return undefined
     if (!(error instanceof FileFailure) || !unreadable.includes(error.reason)) throw error
     throw new AttemptFailed(
       new LonghaulError(
