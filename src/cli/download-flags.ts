@@ -66,7 +66,7 @@ export const downloadFlags: readonly Flag[] = [
   { name: 'keep-both', help: 'keep an existing file; the new one gets (1) before its extension' },
   {
     name: 'skip-existing',
-    help: 'succeed at once where the file exists; with --digest, only if that is the digest of it',
+    help: 'succeed at once where the file exists; with --digest, only if that is the digest of it (links are not followed)',
   },
   { name: 'session', value: 'NAME', help: `the session to add to (default '${cliSession}')` },
 ]

@@ -258,7 +258,7 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
   DIGEST_MISMATCH: {
     retryable: false,
     meaning:
-      'The file does not have the digest that you expect or that its server announced; what had arrived was thrown away.',
+      'A file does not have the digest that you expect or that its server announced; if it was fetched, it was thrown away.',
     hint: 'Check the digest that you expect; if it is right, the server has another file, or a proxy changed it.',
   },
   REPRESENTATION_UNSTABLE: {

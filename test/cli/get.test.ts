@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { FaultServer, drip, stallAfter, status } from '../../src/testing/index.ts'
@@ -137,6 +137,10 @@ test('--force, --keep-both, --skip-existing and -o say what becomes of an existi
   const verified = await cli.run(['get', '--skip-existing', url, '-o', 'there.bin', '--digest', mine])
   assert.equal(verified.code, 0)
   assert.match(verified.stderr, /skipped, the file exists, sha-256 matches/)
+  symlinkSync('there.bin', join(cli.folder, 'link.bin'))
+  const link = await cli.run(['get', '--skip-existing', url, '-o', 'link.bin', '--digest', mine])
+  assert.equal(link.code, 14, link.stderr)
+  assert.match(link.stderr.replace(/\s+/g, ' '), /there is a symbolic link, and links are not followed/)
   const both = await cli.run(['get', '--keep-both', url])
   assert.deepEqual([both.code, both.stdout], [0, `${join(cli.folder, 'there (1).bin')}\n`])
   const forced = await cli.run(['get', '--force', url, '--session', 'forced'])

@@ -63,7 +63,7 @@ test('skip leaves a file alone whatever is in it, but not one without the digest
   assert.deepEqual(other.failure, { kind: 'final' })
   assert.equal(String(await bench.read('file.bin')), 'mine')
   const folder = expectKind(await bench.run(url, { ...skip, name: 'folder' }), 'failed')
-  assert.equal(folder.error.code, 'NO_PERMISSIONS_TO_READ_FILE')
+  assert.equal(folder.error.code, 'FILE_IS_DIRECTORY')
   assert.equal(bench.server.requests.length, 0)
 })
 

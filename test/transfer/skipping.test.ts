@@ -1,10 +1,11 @@
 /** `ifExists: 'skip'` where the file in the place comes, goes or cannot be read at the worst moment. */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { existsSync, unlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, readlinkSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import type { ExpectedDigest } from '../../src/contract/digests.ts'
 import { FileFailure } from '../../src/world/file-system.ts'
+import { needs } from '../support/needs.ts'
 import { Bench, expectKind, type Wishes } from './support/bench.ts'
 import { watchedFiles, type FileOperation } from './support/watched-files.ts'
 
@@ -121,3 +122,20 @@ for (const digest of ['digest', 'no digest'] as const) {
     }
   })
 }
+
+test('a symbolic link in the place is told as such where a digest is expected', { skip: needs('posix') }, async () => {
+  const { bench, url, right, wishes } = await made()
+  await using _ = bench
+  await bench.write('elsewhere', right)
+  symlinkSync('elsewhere', bench.path())
+  const { error, failure } = expectKind(await bench.run(url, wishes), 'failed')
+  assert.deepEqual([error.code, failure], ['DESTINATION_EXISTS', { kind: 'final' }])
+  assert.match(
+    error.message,
+    /there is a symbolic link, and links are not followed, so .* cannot be verified\. It was left as it is, and nothing was fetched\.$/,
+  )
+  assert.match(error.hint, /Name the file that it leads to/)
+  assert.equal(readlinkSync(bench.path()), 'elsewhere')
+  assert.equal(bench.server.requests.length, 0)
+  assert.equal(expectKind(await bench.run(url, { ifExists: 'skip' }), 'finished').result.skipped, true)
+})

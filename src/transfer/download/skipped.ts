@@ -1,7 +1,7 @@
 /** A file is in the place, and the user wants it left alone. A digest that is expected is expected of it too. */
 import { join } from 'node:path'
 import { digestText, strongestDigest } from '../../contract/digests.ts'
-import { LonghaulError } from '../../contract/errors.ts'
+import { type ErrorCode, LonghaulError } from '../../contract/errors.ts'
 import type { ResponseJson } from '../../contract/task.ts'
 import { type File, FileFailure, type FileFailureCause } from '../../world/file-system.ts'
 import { AttemptFailed, AttemptStopped } from '../endings.ts'
@@ -9,7 +9,7 @@ import type { Attempt, Finished } from './attempt.ts'
 
 /**
  * Undefined: it has gone meanwhile, and the place is free.
- * @throws AttemptFailed DIGEST_MISMATCH, NO_PERMISSIONS_TO_READ_FILE; AttemptStopped;
+ * @throws AttemptFailed DIGEST_MISMATCH, NO_PERMISSIONS_TO_READ_FILE, FILE_IS_DIRECTORY, DESTINATION_EXISTS; AttemptStopped;
  *   FileFailure. The file is as it was, and so is the part.
  */
 export async function skipped(
@@ -52,7 +52,7 @@ async function verified(attempt: Attempt, name: string, whatCame: string): Promi
   const { assignment, folder, progress, signal, world } = attempt
   progress.phase('verifying')
   const path = join(folder.path, name)
-  const file = await opened(attempt, name)
+  const file = await opened(attempt, name, whatCame)
   if (file === undefined) return undefined
   const algorithms = [...new Set(assignment.expectedDigests.map(({ algorithm }) => algorithm))]
   const following = world.hasher.follow(file, algorithms)
@@ -79,19 +79,27 @@ async function verified(attempt: Attempt, name: string, whatCame: string): Promi
 }
 
 /** Of a person to look at; others pass. */
-const unreadable: readonly FileFailureCause[] = ['no permission', 'is a folder', 'link', 'not supported']
+const unreadable: { readonly [C in FileFailureCause]?: readonly [code: ErrorCode, what: string, way: string] } = {
+  'no permission': ['NO_PERMISSIONS_TO_READ_FILE', 'a file that the daemon may not read', 'Change its permissions'],
+  'is a folder': ['FILE_IS_DIRECTORY', 'a folder', 'Name another place'],
+  link: ['DESTINATION_EXISTS', 'a symbolic link, and links are not followed', 'Name the file that it leads to'],
+  'not supported': ['DESTINATION_EXISTS', 'something that is not a file', 'Name another place'],
+}
 
-async function opened({ folder }: Attempt, name: string): Promise<File | undefined> {
+async function opened({ folder }: Attempt, name: string, whatCame: string): Promise<File | undefined> {
   try {
     return await folder.open(name, 'read')
   } catch (error) {
-    if (error instanceof FileFailure && error.reason === 'not found') return undefined
-    if (!(error instanceof FileFailure) || !unreadable.includes(error.reason)) throw error
+    if (!(error instanceof FileFailure)) throw error
+    if (error.reason === 'not found') return undefined
+    const said = unreadable[error.reason]
+    if (said === undefined) throw error
+    const [code, what, way] = said
     throw new AttemptFailed(
       new LonghaulError(
-        'NO_PERMISSIONS_TO_READ_FILE',
-        `What is at ${join(folder.path, name)} cannot be read (${error.reason}), so its digest cannot be verified. It was left as it is.`,
-        { cause: error },
+        code,
+        `At ${join(folder.path, name)} there is ${what}, so the digest that is expected cannot be verified. It was left as it is${whatCame}.`,
+        { cause: error, hint: `${way}, or move it away.` },
       ),
       { kind: 'final' },
     )
