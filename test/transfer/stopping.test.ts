@@ -77,7 +77,7 @@ test('a disk that keeps the server waiting is no stall', async () => {
   const url = bench.server.file('/a', { size: big })
   const running = bench.run(url, { policy: { stallMs: 1000 } }, { world: { clock, files } })
   await begun.promise
-  await bench.handedOver(1024 * 1024)
+  await bench.handedOver(2 * 1024 * 1024)
   clock.advance(3_600_000)
   slow.resolve()
   expectKind(await running, 'finished')

@@ -5,8 +5,7 @@
  */
 
 const budgetBytes = 32 * 1024 * 1024
-/** Half of what costs the fewest calls: two of each of four connections stay in the processor's own cache. */
-const largest = 512 * 1024
+const largest = 1024 * 1024
 const smallest = 64 * 1024
 /** Of each connection: one fills while the other is written. */
 const each = 2

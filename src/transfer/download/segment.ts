@@ -1,6 +1,6 @@
 /**
  * One connection lays its bytes: strictly one after another from a position of the part file. They are gathered, so that a fast
- * server costs a write each half a mebibyte; while one buffer is being written the other fills, and when both are full the sender waits.
+ * server costs a write a mebibyte; while one buffer is being written the other fills, and when both are full the sender waits.
  *
  * The buffer that fills is lent to who receives (`room`): bytes that were put there come back by `take` and are not copied.
  */
