@@ -6,6 +6,9 @@
 
 const budgetBytes = 32 * 1024 * 1024
 const largest = 1024 * 1024
+/** Four connections keep to what a processor holds near itself: memory that was just read is written from there. */
+const near = 4 * 1024 * 1024
+const largeEnough = 512 * 1024
 const smallest = 64 * 1024
 /** Of each connection: one fills while the other is written. */
 const each = 2
@@ -27,6 +30,7 @@ export class Buffers {
   /** Bytes of a buffer, as many connections as there are. */
   get size(): number {
     let size = largest
+    while (size > largeEnough && size * each * this.#users > near) size /= 2
     while (size > smallest && size * each * this.#users > budgetBytes) size /= 2
     return size
   }
