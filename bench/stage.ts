@@ -10,17 +10,22 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
+  rmSync,
   statfsSync,
   truncateSync,
   writeSync,
 } from 'node:fs'
 import { mkdtemp, realpath, rm } from 'node:fs/promises'
+import { freemem } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { measure, type Measured, type RunOptions } from './measure.ts'
 import { Native } from './native.ts'
 import { Published } from './published.ts'
 import { serve, type Server } from './servers.ts'
+
+/** More than any contender needs: a file of 2 GiB, and its own memory. */
+const usedBytes = 3 * 1024 ** 3
 
 export interface StageOptions {
   readonly rounds: number
@@ -121,9 +126,15 @@ export class Stage implements AsyncDisposable {
     return measure(this.native.path('measure'), argv, { signal: this.signal, ...options })
   }
 
-  /** What one contender left to write must not be a burden to the next. */
+  /**
+   * What one contender left to write must not be a burden to the next, and neither what the machine gave back to its host meanwhile: on
+   * a virtual one a page that was free for seconds costs many times what one costs that was used a moment ago.
+   */
   settle(): void {
     execFileSync('sync', ['-f', this.folder])
+    const used = join(this.memory, 'used-a-moment-ago')
+    writeZeros(used, Math.min(usedBytes, freemem() / 2))
+    rmSync(used)
   }
 
   /** @throws when a file is not the one that was served */
@@ -161,4 +172,14 @@ const fileSystems: ReadonlyMap<number, string> = new Map([
 export function fileSystemOf(folder: string): string {
   const { type } = statfsSync(folder)
   return fileSystems.get(type) ?? `file system 0x${type.toString(16)}`
+}
+
+function writeZeros(path: string, bytes: number): void {
+  const file = openSync(path, 'w')
+  try {
+    const zeros = Buffer.alloc(1 << 20)
+    for (let at = 0; at < bytes; at += zeros.byteLength) writeSync(file, zeros)
+  } finally {
+    closeSync(file)
+  }
 }

@@ -148,7 +148,7 @@ export const powerRows: readonly Row[] = [
   careless('power: folders not synced', 'a daemon that does not sync the names of its files is caught', {
     patches: [
       {
-        file: 'platform/files.ts',
+        file: 'platform/held-folder.ts',
         from: "    if (process.platform === 'win32') return Promise.resolve()\n",
         to: "    if (process.platform !== 'win32') return Promise.resolve()\n",
       },
