@@ -1,5 +1,6 @@
 // A session has one owner at a time; an app is launched only for sessions that nobody owns, and one at a time.
 import type { Caller } from '../../../src/contract/caller.ts'
+import type { CommandInput } from '../../../src/journal/journal.ts'
 import type { Rule } from './rule.ts'
 
 interface Launched {
@@ -29,6 +30,18 @@ export const owners: Rule = {
       daemon: () => {
         owner.clear()
         running = new Map()
+      },
+      before: (requests) => {
+        for (const { name, input } of requests) {
+          if (name !== 'detach') continue
+          // The daemon has let go of it before it asks for this, also where the journal cannot write it and nobody is answered.
+          const { session, fence } = input as CommandInput<'detach'>
+          const of = store.get<{ identifier: string | null; owner_fence: number }>(
+            'select identifier, owner_fence from session where id = ?',
+            session,
+          )
+          if (of?.owner_fence === fence && of.identifier !== null) owner.delete(of.identifier)
+        }
       },
       answered: (caller, verb, params, result) => {
         if (verb === 'session.open') {
