@@ -272,7 +272,10 @@ export interface Recovery {
 export interface Commands {
   /** First of a life: ends attempts of the last one (fence + 1, ready at once), repairs derived rows after an unclean end. */
   openLife: { input: { readonly at: Moment; readonly bootId: string; readonly pid: number }; output: Recovery }
-  /** Saves `steady()` so that the next life goes on from it. Called each minute while attempts run, each ten while tasks wait for something, and at a clean end. */
+  /**
+   * Saves `steady()` so that the next life goes on from it. Called each minute while attempts run, each ten while tasks wait for
+   * something, and at a clean end.
+   */
   saveClock: { input: { readonly at: Moment; readonly cleanEnd: boolean }; output: null }
 
   /** Creates or re-associates. Without `owns` and `launch`, no events are kept. @throws CONFIGURATION_MISMATCH */

@@ -1,16 +1,13 @@
 /**
  * One question to its final answer: redirects followed, the stall timer running, stopped when the attempt is stopped.
- *
- * The stall timer ends a question when no byte came for `stallMs`, before the head as well as in the body. While the reader
- * of the body is busy with what came (a slow disk, a bandwidth limit), nothing can come, so that time does not count.
+ * What ends it early is `guard`.
  */
 import { LonghaulError } from '../../contract/errors.ts'
 import type { ProxyJson } from '../../contract/proxy.ts'
 import type { CookiePolicy, TlsOptions } from '../../contract/session.ts'
 import { maskUrl, type RequestFacts, type ResponseJson } from '../../contract/task.ts'
-import type { Clock, Timer } from '../../world/clock.ts'
+import type { Clock } from '../../world/clock.ts'
 import {
-  NetworkFailure,
   type BodyEnd,
   type BodySink,
   type Exchange,
@@ -19,13 +16,14 @@ import {
   type Transport,
 } from '../../world/transport.ts'
 import type { Access } from '../access.ts'
-import { AttemptFailed, AttemptStopped } from '../endings.ts'
-import type { Measures, OpenTransaction } from '../measures.ts'
+import { AttemptFailed } from '../endings.ts'
+import type { Measures } from '../measures.ts'
 import type { Throttle } from '../rates/throttle.ts'
 import { suggestedFilename } from '../files/names.ts'
 import type { Unauthorised } from './authentication.ts'
 import { isSameSite, type SiteContext } from './cookies.ts'
 import { wantedDigests } from './digest-field.ts'
+import { Guard, guarded, throttled } from './guard.ts'
 import { introduced, shownRequest, shownResponse } from './introduced.ts'
 import { isPrivateAddress, ledBack, maximumRedirects, redirected, redirectTarget, refusePrivate } from './redirect.ts'
 import type { RedirectRules } from './redirect.ts'
@@ -207,153 +205,6 @@ async function askOnce(
       }
     },
     close,
-  }
-}
-
-function guarded(sink: BodySink, guard: Guard, transaction: OpenTransaction): BodySink {
-  return lending(sink, guard, (bytes) => {
-    // The exchange may still hand out what it had when we let go of it; nobody is there to take it.
-    if (guard.over) return undefined
-    transaction.received(bytes.byteLength)
-    const taken = sink(bytes)
-    if (taken === undefined) {
-      guard.heard()
-      return undefined
-    }
-    guard.busy()
-    return taken.then(() => guard.heard())
-  })
-}
-
-/** `take` with the room of `sink`, as long as somebody is there. */
-function lending(sink: BodySink, guard: Guard, take: (bytes: Uint8Array) => Promise<void> | undefined): BodySink {
-  const { room } = sink
-  return room === undefined ? take : Object.assign(take, { room: () => (guard.over ? undefined : room()) })
-}
-
-/**
- * Bytes that came are taken only as fast as the bandwidth limits allow, in pieces of what they give in a moment: so progress
- * is smooth, and a limit that changes is felt at once. Meanwhile the sender waits.
- */
-function throttled(sink: BodySink, guard: Guard, throttle: Throttle | undefined): BodySink {
-  if (throttle === undefined) return sink
-  return lending(sink, guard, (bytes) => {
-    const { step } = throttle
-    if (step === undefined) return sink(bytes)
-    if (bytes.byteLength > step) return inPieces(bytes, sink, guard, throttle)
-    const paid = throttle.take(bytes.byteLength)
-    return paid === undefined ? sink(bytes) : paid.then(() => (guard.over ? undefined : sink(bytes)))
-  })
-}
-
-async function inPieces(bytes: Uint8Array, sink: BodySink, guard: Guard, throttle: Throttle): Promise<void> {
-  for (let from = 0; from < bytes.byteLength;) {
-    const piece = bytes.subarray(from, from + (throttle.step ?? bytes.byteLength))
-    const paid = throttle.take(piece.byteLength)
-    if (paid !== undefined) await paid
-    // Somebody let go of the exchange while this waited: nobody is there to take the rest.
-    if (guard.over) return
-    const taken = sink(piece)
-    if (taken !== undefined) await taken
-    from += piece.byteLength
-  }
-}
-
-/** The stall timer and the stop signal of one exchange, as one thing that can break it. */
-class Guard {
-  readonly #clock: Clock
-  readonly #stallMs: number
-  readonly #what: string
-  readonly #outer: AbortSignal
-  readonly #controller = new AbortController()
-  readonly #broken: Promise<never>
-  #break!: (why: Error) => void
-  #closeExchange: (() => void) | undefined
-  #timer: Timer
-  #lastHeard: number
-  #busy = false
-  #over = false
-  readonly #stopped = (): void => this.#breakWith(new AttemptStopped())
-
-  constructor(clock: Clock, stallMs: number, what: string, outer: AbortSignal) {
-    this.#clock = clock
-    this.#stallMs = stallMs
-    this.#what = what
-    this.#outer = outer
-    this.#broken = new Promise<never>((_, reject) => {
-      this.#break = reject
-    })
-    // It may break while nobody waits, between the head and the body; the next `race` hears of it.
-    this.#broken.catch(() => {})
-    this.#lastHeard = clock.steady()
-    this.#timer = clock.timer(this.#lastHeard + stallMs, () => this.#look())
-    if (outer.aborted) this.#stopped()
-    else outer.addEventListener('abort', this.#stopped, { once: true })
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal
-  }
-
-  get over(): boolean {
-    return this.#over
-  }
-
-  heard(): void {
-    this.#busy = false
-    this.#lastHeard = this.#clock.steady()
-  }
-
-  busy(): void {
-    this.#busy = true
-  }
-
-  onBreak(close: () => void): void {
-    this.#closeExchange = close
-    if (this.#controller.signal.aborted) close()
-    // Until somebody reads the body, it is we who keep the server waiting.
-    else this.busy()
-  }
-
-  /** What `work` gives, unless the exchange breaks first. */
-  async race<T>(work: Promise<T>): Promise<T> {
-    try {
-      return await Promise.race([this.#broken, work])
-    } catch (error) {
-      // The transport tells of an abort in its own words; ours say why.
-      if (this.#controller.signal.aborted && error instanceof NetworkFailure) return this.#broken
-      throw error
-    }
-  }
-
-  end(): void {
-    this.#over = true
-    this.#timer.cancel()
-    this.#outer.removeEventListener('abort', this.#stopped)
-  }
-
-  /** One timer an exchange, not one a chunk: it looks how long ago the last byte came and waits for the rest. */
-  #look(): void {
-    if (this.#over) return
-    const due = (this.#busy ? this.#clock.steady() : this.#lastHeard) + this.#stallMs
-    if (due > this.#clock.steady()) {
-      this.#timer = this.#clock.timer(due, () => this.#look())
-      return
-    }
-    this.#breakWith(
-      new AttemptFailed(
-        new LonghaulError('STALLED', `No byte came from ${this.#what} for ${this.#stallMs / 1000} s.`),
-        { kind: 'network' },
-      ),
-    )
-  }
-
-  #breakWith(why: Error): void {
-    if (this.#over) return
-    this.end()
-    this.#break(why)
-    this.#controller.abort(why)
-    this.#closeExchange?.()
   }
 }
 
