@@ -3,43 +3,47 @@
  * neither writes nor syncs any more: the kernel may have marked the lost pages clean, and a second sync would then report a
  * success that is none (fsyncgate). May touch: its own descriptor.
  */
+import { writeSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { type File, FileFailure, type FileIdentity } from '../world/file-system.ts'
 import { fileFailure } from './file-failures.ts'
 import { HeldHandle } from './held-handle.ts'
 import { identityOf } from './identity.ts'
+import type { NearDisk } from './near-disk.ts'
 import type { SyncGate } from './sync-gate.ts'
+
+interface HeldFileParts {
+  readonly gate: SyncGate
+  /** On which it lies. */
+  readonly disk: NearDisk
+}
 
 export class HeldFile implements File {
   /** For messages. */
   readonly path: string
   readonly #handle: HeldHandle
   readonly #gate: SyncGate
+  readonly #disk: NearDisk
   #identity: FileIdentity
   #syncFailed: unknown
 
-  constructor(handle: FileHandle, path: string, identity: FileIdentity, gate: SyncGate) {
+  constructor(handle: FileHandle, path: string, identity: FileIdentity, { gate, disk }: HeldFileParts) {
     this.path = path
     this.#handle = new HeldHandle(handle, path)
     this.#identity = identity
     this.#gate = gate
+    this.#disk = disk
   }
 
   get identity(): FileIdentity {
     return this.#identity
   }
 
-  async write(bytes: Uint8Array, at: number): Promise<void> {
+  write(bytes: Uint8Array, at: number): Promise<void> | undefined {
     this.#refuseIfLost()
-    await this.#use(async (handle) => {
-      // The system may take less than it was given (a signal, a disk that fills up); the rest is offered again.
-      for (let done = 0; done < bytes.length;) {
-        const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, at + done)
-        if (bytesWritten === 0)
-          throw new FileFailure('input/output', this.path, { cause: new Error('nothing was written') })
-        done += bytesWritten
-      }
-    })
+    if (!this.#disk.isNear) return this.#writeElsewhere(bytes, at)
+    this.#writeHere(bytes, at)
+    return undefined
   }
 
   read(into: Uint8Array, at: number): Promise<number> {
@@ -85,6 +89,38 @@ export class HeldFile implements File {
   /** Lends the descriptor to another thread; it stays open until `work` has ended, also if `close` is called. */
   lend<T>(work: (descriptor: number) => Promise<T>): Promise<T> {
     return this.#handle.use((handle) => work(handle.fd))
+  }
+
+  // The system may take less than it was given (a signal, a disk that fills up); the rest is offered again.
+
+  /** In this thread. */
+  #writeHere(bytes: Uint8Array, at: number): void {
+    try {
+      this.#handle.useAtOnce(({ fd }) =>
+        this.#disk.write(() => {
+          for (let done = 0; done < bytes.length;)
+            done += this.#some(writeSync(fd, bytes, done, bytes.length - done, at + done))
+        }),
+      )
+    } catch (error) {
+      throw fileFailure(error, this.path)
+    }
+  }
+
+  /** In a thread of the pool. */
+  async #writeElsewhere(bytes: Uint8Array, at: number): Promise<void> {
+    await this.#use(async (handle) => {
+      for (let done = 0; done < bytes.length;) {
+        const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, at + done)
+        done += this.#some(bytesWritten)
+      }
+    })
+  }
+
+  /** None would be asked for again for ever. */
+  #some(bytesWritten: number): number {
+    if (bytesWritten > 0) return bytesWritten
+    throw new FileFailure('input/output', this.path, { cause: new Error('nothing was written') })
   }
 
   async #use<T>(work: (handle: FileHandle) => Promise<T>): Promise<T> {

@@ -47,7 +47,7 @@ export class HeldFolder implements Folder {
         const identity = identityOf(await handle.stat({ bigint: true }))
         if (identity.kind !== 'file')
           throw new FileFailure(identity.kind === 'folder' ? 'is a folder' : 'not supported', join(this.path, name))
-        return new HeldFile(handle, join(this.path, name), identity, this.#shared.gate)
+        return new HeldFile(handle, join(this.path, name), identity, this.#shared)
       } catch (error) {
         await handle.close()
         throw error

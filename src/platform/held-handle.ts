@@ -22,8 +22,7 @@ export class HeldHandle {
 
   /** Runs `work` with the handle; it stays open until that has ended. @throws FileFailure after `close` */
   async use<T>(work: (handle: FileHandle) => Promise<T>): Promise<T> {
-    if (this.#closing !== undefined)
-      throw new FileFailure('input/output', this.#path, { cause: new Error('it was closed before') })
+    this.#requireOpen()
     this.#users++
     try {
       return await work(this.#handle)
@@ -33,10 +32,21 @@ export class HeldHandle {
     }
   }
 
+  /** The same for work that does not wait. @throws FileFailure after `close` */
+  useAtOnce<T>(work: (handle: FileHandle) => T): T {
+    this.#requireOpen()
+    return work(this.#handle)
+  }
+
   /** Idempotent. Waits for those who use it. */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
+  }
+
+  #requireOpen(): void {
+    if (this.#closing !== undefined)
+      throw new FileFailure('input/output', this.#path, { cause: new Error('it was closed before') })
   }
 
   async #close(): Promise<void> {

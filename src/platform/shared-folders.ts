@@ -3,10 +3,11 @@
  * syncs. Who comes later is given the one that is held, if the path still leads to it. May touch: descriptors of folders.
  */
 import { constants } from 'node:fs'
-import { open, stat, type FileHandle } from 'node:fs/promises'
+import { open, stat, statfs, type FileHandle } from 'node:fs/promises'
 import { FileFailure, type FileIdentity } from '../world/file-system.ts'
 import { fileFailure } from './file-failures.ts'
 import { identityOf } from './identity.ts'
+import { NearDisk } from './near-disk.ts'
 import { SharedSync } from './shared-sync.ts'
 import type { SyncGate } from './sync-gate.ts'
 
@@ -18,8 +19,15 @@ export class SharedFolders {
   /** By path: those that are held, or just being opened. */
   readonly #held = new Map<string, Promise<SharedFolder>>()
 
-  constructor(gate: SyncGate) {
+  /** By device and type. */
+  readonly #disks = new Map<string, NearDisk>()
+
+  readonly #isNear: (type: number) => boolean
+
+  /** @param isNear whether a file system of that f_type may be a {@link NearDisk} */
+  constructor(gate: SyncGate, isNear: (type: number) => boolean) {
     this.gate = gate
+    this.#isNear = isNear
   }
 
   /** Whoever is given one lets go of it once. @param path absolute @throws FileFailure */
@@ -44,12 +52,13 @@ export class SharedFolders {
       const handle = await open(path, O_RDONLY | O_DIRECTORY)
       try {
         const identity = identityOf(await handle.stat({ bigint: true }))
+        const disk = this.#diskOf(identity.device, (await statfs(path)).type)
         const gone = (folder: SharedFolder): void => {
           void this.#held.get(path)?.then((held) => {
             if (held === folder) this.#held.delete(path)
           })
         }
-        return new SharedFolder({ path, identity, handle, gate: this.gate, gone })
+        return new SharedFolder({ path, identity, handle, gate: this.gate, disk, gone })
       } catch (error) {
         await handle.close()
         throw error
@@ -57,6 +66,14 @@ export class SharedFolders {
     } catch (error) {
       throw fileFailure(error, path)
     }
+  }
+
+  /** One for all folders of a disk: that it is slow is known of it once. */
+  #diskOf(device: string, type: number): NearDisk {
+    const key = `${device} ${type}`
+    const known = this.#disks.get(key) ?? new NearDisk(this.#isNear(type))
+    this.#disks.set(key, known)
+    return known
   }
 
   #forget(path: string, opening: Promise<SharedFolder>): void {
@@ -69,6 +86,7 @@ interface SharedFolderParts {
   readonly identity: FileIdentity
   readonly handle: FileHandle
   readonly gate: SyncGate
+  readonly disk: NearDisk
   /** The last one has let go of it. */
   readonly gone: (folder: SharedFolder) => void
 }
@@ -77,15 +95,17 @@ export class SharedFolder {
   readonly path: string
   readonly identity: FileIdentity
   readonly gate: SyncGate
+  readonly disk: NearDisk
   readonly handle: FileHandle
   readonly #gone: (folder: SharedFolder) => void
   readonly #sync: SharedSync
   #users = 1
 
-  constructor({ path, identity, handle, gate, gone }: SharedFolderParts) {
+  constructor({ path, identity, handle, gate, disk, gone }: SharedFolderParts) {
     this.path = path
     this.identity = identity
     this.gate = gate
+    this.disk = disk
     this.handle = handle
     this.#gone = gone
     this.#sync = new SharedSync((begins) =>

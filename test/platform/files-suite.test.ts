@@ -3,20 +3,24 @@ import { createFileSystem } from '../../src/platform/files.ts'
 import { fileSystemSuite } from '../suites/file-system.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
-const files = createFileSystem()
-
-fileSystemSuite('of the machine', async () => ({
-  files,
-  home: await temporaryFolder(),
-  write: (path, text) => writeFileSync(path, text),
-  read: (path) => {
-    try {
-      return readFileSync(path, 'utf8')
-    } catch {
-      return undefined
-    }
-  },
-  makeFolder: (path) => mkdirSync(path),
-  remove: (path) => rmSync(path, { recursive: true }),
-  settle: (work) => work,
-}))
+for (const [form, isNear] of [
+  ['of the machine, whose disk is near', true],
+  ['of the machine, whose disk is far', false],
+] as const) {
+  const files = createFileSystem({ isNear: () => isNear })
+  fileSystemSuite(form, async () => ({
+    files,
+    home: await temporaryFolder(),
+    write: (path, text) => writeFileSync(path, text),
+    read: (path) => {
+      try {
+        return readFileSync(path, 'utf8')
+      } catch {
+        return undefined
+      }
+    },
+    makeFolder: (path) => mkdirSync(path),
+    remove: (path) => rmSync(path, { recursive: true }),
+    settle: (work) => work,
+  }))
+}

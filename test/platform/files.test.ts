@@ -62,7 +62,7 @@ test('opening for reading or writing needs a file that is there', async () => {
   await assert.rejects(folder.open('sub', 'write'), failsWith('is a folder'))
   await writeFile(join(folder.path, 'file'), 'x')
   const file = await folder.open('file', 'read')
-  await assert.rejects(file.write(Buffer.from('y'), 0), FileFailure)
+  await assert.rejects(async () => file.write(Buffer.from('y'), 0), FileFailure)
   await file.close()
   await folder.close()
 })
@@ -225,7 +225,7 @@ test('a full disk is told as such, and what was written before stays', { skip: n
     assert.ok((await folder.free()) <= 1 << 20)
     const file = await folder.open('part', 'create')
     await file.write(Buffer.from('kept'), 0)
-    await assert.rejects(file.write(Buffer.alloc(2 << 20, 1), 4), failsWith('no space'))
+    await assert.rejects(async () => file.write(Buffer.alloc(2 << 20, 1), 4), failsWith('no space'))
     const start = new Uint8Array(4)
     await file.read(start, 0)
     assert.equal(Buffer.from(start).toString(), 'kept')
@@ -260,7 +260,7 @@ test('a closed file or folder takes nothing more, and close waits for what is un
   await Promise.all([file.close(), file.close()])
   await writing
   assert.equal((await folder.look('part'))?.size, 8 << 20)
-  await assert.rejects(file.write(Buffer.of(1), 0), FileFailure)
+  await assert.rejects(async () => file.write(Buffer.of(1), 0), FileFailure)
   await assert.rejects(file.sync('data'), FileFailure)
   await folder.close()
   await folder.close()
@@ -280,7 +280,7 @@ test('after a failed sync a file takes neither syncs nor writes', { skip: needs(
     await attempt(() => file.sync('data'))
     await attempt(() => file.sync('data'))
     await attempt(() => file.sync('all'))
-    await attempt(() => file.write(Buffer.from('y'), 0))
+    await attempt(async () => file.write(Buffer.from('y'), 0))
     await attempt(() => file.read(new Uint8Array(1), 0))
     console.log(JSON.stringify(said))`
   const args = ['-f', '-qq', '-o', '/dev/null', '-e', 'trace=fdatasync', '-e', 'inject=fdatasync:error=EIO:when=1']

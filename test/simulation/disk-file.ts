@@ -3,6 +3,10 @@ import type { SyncGate } from '../../src/platform/sync-gate.ts'
 import { type File, FileFailure, type FileIdentity } from '../../src/world/file-system.ts'
 import { type DiskHandle, failure, syncTakes } from './disk-handle.ts'
 import type { Inode } from './inode.ts'
+import type { Fault } from './medium.ts'
+
+/** So many writes in a row are done at once, and so many are not. */
+const nearFor = 3
 
 export class SimulatedFile implements File {
   readonly #handle: DiskHandle<Inode>
@@ -10,6 +14,7 @@ export class SimulatedFile implements File {
   readonly #gate: SyncGate
   #identity: FileIdentity
   #syncFailed: unknown
+  #writes = 0
 
   constructor(handle: DiskHandle<Inode>, how: 'create' | 'write' | 'read', gate: SyncGate) {
     this.#handle = handle
@@ -22,26 +27,16 @@ export class SimulatedFile implements File {
     return this.#identity
   }
 
-  async write(bytes: Uint8Array, at: number): Promise<void> {
+  write(bytes: Uint8Array, at: number): Promise<void> | undefined {
     this.#refuseIfLost()
-    if (bytes.byteLength === 0) return
-    const { medium, node, path } = this.#handle
+    if (bytes.byteLength === 0) return undefined
+    // A disk is near for a while and then is not.
+    this.#writes++
+    const isNear = Math.floor(this.#writes / nearFor) % 2 === 1
+    const effect = (fault: Fault | undefined): void => this.#write(bytes, at, fault)
+    if (isNear) return this.#handle.attemptAtOnce('file.write', effect)
     // The bytes are read at the effect and not before: they are only lent until the answer.
-    await this.#handle.attempt(
-      'file.write',
-      (fault) => {
-        if (this.#how === 'read') throw new FileFailure('input/output', path, { cause: new Error('open for reading') })
-        // The system took a part of it and failed at the rest.
-        const taken =
-          fault === 'no space' || fault === 'input/output'
-            ? medium.random.int(0, bytes.byteLength - 1)
-            : bytes.byteLength
-        if (fault !== undefined && taken === bytes.byteLength) throw failure(fault, path)
-        if (!medium.write(node, bytes.subarray(0, taken), at)) throw new FileFailure('no space', path)
-        if (fault !== undefined) throw failure(fault, path)
-      },
-      { effect: [0, 1], answer: [0, 1] },
-    )
+    return this.#handle.attempt('file.write', effect, { effect: [0, 1], answer: [0, 1] })
   }
 
   read(into: Uint8Array, at: number): Promise<number> {
@@ -102,6 +97,17 @@ export class SimulatedFile implements File {
 
   close(): Promise<void> {
     return this.#handle.close('file.close')
+  }
+
+  #write(bytes: Uint8Array, at: number, fault: Fault | undefined): void {
+    const { medium, node, path } = this.#handle
+    if (this.#how === 'read') throw new FileFailure('input/output', path, { cause: new Error('open for reading') })
+    // The system took a part of it and failed at the rest.
+    const taken =
+      fault === 'no space' || fault === 'input/output' ? medium.random.int(0, bytes.byteLength - 1) : bytes.byteLength
+    if (fault !== undefined && taken === bytes.byteLength) throw failure(fault, path)
+    if (!medium.write(node, bytes.subarray(0, taken), at)) throw new FileFailure('no space', path)
+    if (fault !== undefined) throw failure(fault, path)
   }
 
   #refuseIfLost(): void {

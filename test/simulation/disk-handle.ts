@@ -56,10 +56,19 @@ export class DiskHandle<N extends Inode | Names> {
     return this.use(() => this.life.call(what, alive, takes))
   }
 
+  /** One that does not wait, as a write to a disk that is near. A death falls around it all the same. */
+  attemptAtOnce(what: DiskCall, effect: (fault: Fault | undefined) => void): undefined {
+    this.#requireOpen()
+    this.life.callAtOnce(what, () => {
+      this.#requireAlive()
+      effect(this.medium.due(what))
+    })
+    return undefined
+  }
+
   /** It stays open until `work` has ended. @throws FileFailure after `close` */
   async use<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#closing !== undefined)
-      throw new FileFailure('input/output', this.path, { cause: new Error('it was closed before') })
+    this.#requireOpen()
     this.#users++
     try {
       return await work()
@@ -73,6 +82,11 @@ export class DiskHandle<N extends Inode | Names> {
   close(what: 'file.close' | 'folder.close'): Promise<void> {
     this.#closing ??= this.#close(what)
     return this.#closing
+  }
+
+  #requireOpen(): void {
+    if (this.#closing !== undefined)
+      throw new FileFailure('input/output', this.path, { cause: new Error('it was closed before') })
   }
 
   #requireAlive(): void {

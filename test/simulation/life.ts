@@ -106,6 +106,14 @@ export class Life {
     return promise
   }
 
+  /** Asks what is answered in the same moment. What still runs of a life that died of it reaches nothing any more. */
+  callAtOnce(what: string, effect: () => void): void {
+    this.strike(what, 'before')
+    if (this.dead) return
+    effect()
+    this.strike(what, 'after')
+  }
+
   /** A moment at which a fault may end this life, beside those of its calls. */
   strike(what: string, moment: 'before' | 'after'): void {
     if (!this.#dead) this.#options.at?.(what, moment)

@@ -5,6 +5,7 @@ import { setImmediate } from 'node:timers/promises'
 import { Buffers } from '../../src/transfer/download/buffers.ts'
 import { Segment } from '../../src/transfer/download/segment.ts'
 import type { PartFile } from '../../src/transfer/files/part-file.ts'
+import { FileFailure } from '../../src/world/file-system.ts'
 
 const mebibyte = 1024 * 1024
 
@@ -62,6 +63,48 @@ test('two buffers serve a segment, however often a checkpoint flushes it', async
   await segment.close()
   assert.ok(Buffer.concat(written.map((piece) => piece.bytes)).equals(bytes))
   assert.equal(buffers.taken.size, 2)
+})
+
+test('one buffer serves a segment whose writes are done at once', async () => {
+  const buffers = new Counted()
+  const file = Buffer.alloc(8 * mebibyte)
+  let reached = 0
+  const part = {
+    write: (bytes: Uint8Array, at: number) => {
+      file.set(bytes, at)
+    },
+  } as unknown as PartFile
+  const segment = new Segment(part, 0, file.length, buffers, (_from, to) => (reached = to))
+  const bytes = Buffer.alloc(file.length, 'bytes that are no use in another order ')
+  const step = 300_000
+  for (let at = 0; at < file.length; at += step) {
+    // What was lent before a flush is put into after it, as a socket does whose memory was asked for earlier.
+    const room = segment.room()!
+    if ((at / step) % 4 === 0) await segment.flush()
+    const some = room.subarray(0, bytes.copy(room, 0, at, at + step))
+    assert.equal(segment.take(some), undefined, 'nobody has to wait')
+    const rest = bytes.subarray(at + some.length, at + step)
+    assert.equal(segment.take(rest), undefined)
+  }
+  await segment.flush()
+  assert.equal(reached, file.length)
+  assert.ok(file.equals(bytes))
+  assert.equal(buffers.taken.size, 1)
+})
+
+test('a write that fails at once ends the segment like one that fails later', async () => {
+  const part = {
+    write: () => {
+      throw new FileFailure('no space', '/full')
+    },
+  } as unknown as PartFile
+  const segment = new Segment(part, 0, undefined, new Buffers(), () => assert.fail('nothing was written'))
+  const full = segment.room()!
+  assert.equal(segment.take(full), undefined)
+  assert.equal(segment.room(), undefined)
+  assert.throws(() => segment.take(Buffer.from('more')), FileFailure)
+  await assert.rejects(segment.flush(), FileFailure)
+  await segment.close()
 })
 
 test('the next piece of a file is laid with the memory of the one before, to its last bytes', async () => {

@@ -1,6 +1,7 @@
 /**
  * One connection lays its bytes: strictly one after another from a position of the part file. They are gathered, so that a fast
- * server costs a write a mebibyte; while one buffer is being written the other fills, and when both are full the sender waits.
+ * server costs a write a mebibyte. Most writes are done when the call returns, and the buffer fills again; while one takes longer
+ * another buffer fills, and when both are full the sender waits.
  *
  * The buffer that fills is lent to who receives (`room`): bytes that were put there come back by `take` and are not copied.
  */
@@ -128,17 +129,25 @@ export class Segment {
   #write(): void {
     const full = this.#filling
     if (full === undefined || this.#filled === 0) return
-    const from = this.#landed
-    const to = from + this.#filled
+    const to = this.#landed + this.#filled
     const bytes = full.subarray(0, this.#filled)
     this.#filling = undefined
     this.#filled = 0
-    this.#writing = this.#part.write(bytes, from).then(
+    let writing: Promise<void> | undefined
+    try {
+      writing = this.#part.write(bytes, this.#landed)
+    } catch (error) {
+      this.#failure = asError(error)
+      return
+    }
+    if (writing === undefined) {
+      this.#wrote(full, to)
+      return
+    }
+    this.#writing = writing.then(
       () => {
         this.#writing = undefined
-        this.#landed = to
-        this.#spare.push(full)
-        this.#written(from, to)
+        this.#wrote(full, to)
         if (this.#filling !== undefined && this.#filled === this.#filling.byteLength) this.#write()
       },
       (error: unknown) => {
@@ -146,5 +155,12 @@ export class Segment {
         this.#failure = asError(error)
       },
     )
+  }
+
+  #wrote(buffer: Buffer, to: number): void {
+    const from = this.#landed
+    this.#landed = to
+    this.#spare.push(buffer)
+    this.#written(from, to)
   }
 }

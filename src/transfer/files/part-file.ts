@@ -117,7 +117,8 @@ export class PartFile {
     return this.#file
   }
 
-  write(bytes: Uint8Array, at: number): Promise<void> {
+  /** As `File.write`. */
+  write(bytes: Uint8Array, at: number): Promise<void> | undefined {
     return this.#file.write(bytes, at)
   }
 

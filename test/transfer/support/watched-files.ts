@@ -60,7 +60,13 @@ function watchedFile(file: File, name: string, watcher: Watcher): File {
     get identity() {
       return file.identity
     },
-    write: (bytes, at) => through('file write', name, () => file.write(bytes, at), bytes.length),
+    write: (bytes, at) => {
+      watcher.before?.('file write', name, bytes.length)
+      const writing = file.write(bytes, at)
+      if (writing !== undefined) return writing.then(() => watcher.after?.('file write', name))
+      watcher.after?.('file write', name)
+      return undefined
+    },
     read: (into, at) => file.read(into, at),
     look: () => through('file look', name, () => file.look()),
     sync: (how) => through('file sync', name, () => file.sync(how)),
