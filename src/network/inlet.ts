@@ -6,6 +6,7 @@
  * written to until other memory has been asked for, or the socket is destroyed.
  */
 import type { OnReadOpts, Socket } from 'node:net'
+import { Share, Turns } from './turns.ts'
 
 export interface Taker {
   /** Memory for the next bytes; undefined: there is none now, they come in memory of ours. */
@@ -16,6 +17,7 @@ export interface Taker {
 
 /** One for all sockets: what is read into it is copied or taken before the next read of any. */
 const scratch = Buffer.allocUnsafeSlow(64 * 1024)
+const allTurns = new Turns()
 
 export class Inlet {
   /** For the options of `connect`. */
@@ -25,8 +27,18 @@ export class Inlet {
   }
   #socket: Socket | undefined
   #taker: Taker | undefined
+  /** The taker wants no more until it says so. */
+  #stopped = false
+  readonly #share: Share
   #idle = false
   #excess = false
+
+  /** @param turns of all sockets that share them; others for tests */
+  constructor(turns: Turns = allTurns) {
+    this.#share = new Share(turns, () => {
+      if (this.#taker !== undefined && !this.#stopped) this.#socket?.resume()
+    })
+  }
 
   /** The socket that was made with `onread`. */
   attach(socket: Socket): void {
@@ -57,11 +69,17 @@ export class Inlet {
 
   /** After `bytes` answered false. */
   flow(): void {
+    this.#stopped = false
     this.#socket?.resume()
   }
 
   #read(bytes: Uint8Array): boolean {
-    if (this.#taker !== undefined) return this.#taker.bytes(bytes)
+    if (this.#taker !== undefined) {
+      // Not the view of them, which may be given on.
+      const { byteLength } = bytes
+      this.#stopped = !this.#taker.bytes(bytes)
+      return this.#share.spend(byteLength) && !this.#stopped
+    }
     if (this.#idle) {
       this.#excess = true
       return false
