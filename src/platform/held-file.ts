@@ -3,14 +3,23 @@
  * neither writes nor syncs any more: the kernel may have marked the lost pages clean, and a second sync would then report a
  * success that is none (fsyncgate). May touch: its own descriptor.
  */
-import { writeSync } from 'node:fs'
-import type { FileHandle } from 'node:fs/promises'
+import { fchmodSync, fstatSync, writeSync } from 'node:fs'
 import { type File, FileFailure, type FileIdentity } from '../world/file-system.ts'
+import { byPool } from './by-pool.ts'
 import { fileFailure } from './file-failures.ts'
 import { HeldHandle } from './held-handle.ts'
 import { identityOf } from './identity.ts'
 import type { NearDisk } from './near-disk.ts'
 import type { SyncGate } from './sync-gate.ts'
+
+/** fstat. */
+export async function identityOfOpen(descriptor: number, disk: NearDisk): Promise<FileIdentity> {
+  const stats = disk.call(
+    () => fstatSync(descriptor, { bigint: true }),
+    () => byPool.fstat(descriptor, { bigint: true }),
+  )
+  return identityOf(await stats)
+}
 
 interface HeldFileParts {
   readonly gate: SyncGate
@@ -27,9 +36,9 @@ export class HeldFile implements File {
   #identity: FileIdentity
   #syncFailed: unknown
 
-  constructor(handle: FileHandle, path: string, identity: FileIdentity, { gate, disk }: HeldFileParts) {
+  constructor(descriptor: number, path: string, identity: FileIdentity, { gate, disk }: HeldFileParts) {
     this.path = path
-    this.#handle = new HeldHandle(handle, path)
+    this.#handle = new HeldHandle(descriptor, path, () => byPool.close(descriptor))
     this.#identity = identity
     this.#gate = gate
     this.#disk = disk
@@ -47,22 +56,22 @@ export class HeldFile implements File {
   }
 
   read(into: Uint8Array, at: number): Promise<number> {
-    return this.#use(async (handle) => (await handle.read(into, 0, into.length, at)).bytesRead)
+    return this.#use(async (descriptor) => (await byPool.read(descriptor, into, 0, into.length, at)).bytesRead)
   }
 
   async look(): Promise<FileIdentity> {
-    this.#identity = identityOf(await this.#use((handle) => handle.stat({ bigint: true })))
+    this.#identity = await this.#use((descriptor) => identityOfOpen(descriptor, this.#disk))
     return this.#identity
   }
 
   async sync(how: 'data' | 'all'): Promise<void> {
     this.#refuseIfLost()
-    await this.#use((handle) =>
+    await this.#use((descriptor) =>
       this.#gate.pass(this.#identity.device, async () => {
         // Another sync may have failed while this one waited for its turn.
         this.#refuseIfLost()
         try {
-          await (how === 'data' ? handle.datasync() : handle.sync())
+          await (how === 'data' ? byPool.fdatasync(descriptor) : byPool.fsync(descriptor))
         } catch (error) {
           this.#syncFailed = error
           throw error
@@ -73,11 +82,16 @@ export class HeldFile implements File {
 
   async resize(size: number): Promise<void> {
     this.#refuseIfLost()
-    await this.#use((handle) => handle.truncate(size))
+    await this.#use((descriptor) => byPool.ftruncate(descriptor, size))
   }
 
   setMode(mode: number): Promise<void> {
-    return this.#use((handle) => handle.chmod(mode))
+    return this.#use((descriptor) =>
+      this.#disk.call(
+        () => fchmodSync(descriptor, mode),
+        () => byPool.fchmod(descriptor, mode),
+      ),
+    )
   }
 
   close(): Promise<void> {
@@ -88,7 +102,7 @@ export class HeldFile implements File {
 
   /** Lends the descriptor to another thread; it stays open until `work` has ended, also if `close` is called. */
   lend<T>(work: (descriptor: number) => Promise<T>): Promise<T> {
-    return this.#handle.use((handle) => work(handle.fd))
+    return this.#handle.use(work)
   }
 
   // The system may take less than it was given (a signal, a disk that fills up); the rest is offered again.
@@ -96,10 +110,10 @@ export class HeldFile implements File {
   /** In this thread. */
   #writeHere(bytes: Uint8Array, at: number): void {
     try {
-      this.#handle.useAtOnce(({ fd }) =>
-        this.#disk.write(() => {
+      this.#handle.useAtOnce((descriptor) =>
+        this.#disk.here(() => {
           for (let done = 0; done < bytes.length;)
-            done += this.#some(writeSync(fd, bytes, done, bytes.length - done, at + done))
+            done += this.#some(writeSync(descriptor, bytes, done, bytes.length - done, at + done))
         }),
       )
     } catch (error) {
@@ -109,9 +123,9 @@ export class HeldFile implements File {
 
   /** In a thread of the pool. */
   async #writeElsewhere(bytes: Uint8Array, at: number): Promise<void> {
-    await this.#use(async (handle) => {
+    await this.#use(async (descriptor) => {
       for (let done = 0; done < bytes.length;) {
-        const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, at + done)
+        const { bytesWritten } = await byPool.write(descriptor, bytes, done, bytes.length - done, at + done)
         done += this.#some(bytesWritten)
       }
     })
@@ -123,7 +137,7 @@ export class HeldFile implements File {
     throw new FileFailure('input/output', this.path, { cause: new Error('nothing was written') })
   }
 
-  async #use<T>(work: (handle: FileHandle) => Promise<T>): Promise<T> {
+  async #use<T>(work: (descriptor: number) => T | Promise<T>): Promise<T> {
     try {
       return await this.#handle.use(work)
     } catch (error) {

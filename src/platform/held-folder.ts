@@ -5,12 +5,13 @@
  * cannot lead us elsewhere. Elsewhere (never run) the path is used, and before each use it is looked whether it still leads to the
  * same folder. The last component is never followed if it is a link.
  */
-import { constants, existsSync } from 'node:fs'
-import { link, lstat, open, opendir, rename, statfs, unlink, type FileHandle } from 'node:fs/promises'
+import { constants, existsSync, lstatSync, openSync } from 'node:fs'
+import { link, lstat, opendir, rename, statfs, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type File, FileFailure, type FileFailureCause, type FileIdentity, type Folder } from '../world/file-system.ts'
+import { byPool } from './by-pool.ts'
 import { fileFailure } from './file-failures.ts'
-import { HeldFile } from './held-file.ts'
+import { HeldFile, identityOfOpen } from './held-file.ts'
 import { HeldHandle } from './held-handle.ts'
 import { identityOf } from './identity.ts'
 import type { SharedFolder } from './shared-folders.ts'
@@ -37,19 +38,23 @@ export class HeldFolder implements Folder {
     this.path = shared.path
     this.identity = shared.identity
     this.#shared = shared
-    this.#handle = new HeldHandle(shared.handle, shared.path, () => shared.letGo())
+    this.#handle = new HeldHandle(shared.handle.fd, shared.path, () => shared.letGo())
   }
 
   open(name: string, how: 'create' | 'write' | 'read'): Promise<File> {
     return this.#at(name, async (place) => {
-      const handle = await open(place, openFlags[how], 0o600)
+      const { disk } = this.#shared
+      const descriptor = await disk.call(
+        () => openSync(place, openFlags[how], 0o600),
+        () => byPool.open(place, openFlags[how], 0o600),
+      )
       try {
-        const identity = identityOf(await handle.stat({ bigint: true }))
+        const identity = await identityOfOpen(descriptor, disk)
         if (identity.kind !== 'file')
           throw new FileFailure(identity.kind === 'folder' ? 'is a folder' : 'not supported', join(this.path, name))
-        return new HeldFile(handle, join(this.path, name), identity, this.#shared)
+        return new HeldFile(descriptor, join(this.path, name), identity, this.#shared)
       } catch (error) {
-        await handle.close()
+        await byPool.close(descriptor)
         throw error
       }
     })
@@ -57,7 +62,14 @@ export class HeldFolder implements Folder {
 
   look(name: string): Promise<FileIdentity | undefined> {
     // Only this name's own absence is an answer, not that of the folder.
-    return this.#at(name, (place) => lstat(place, { bigint: true }).then(identityOf, absent))
+    return this.#at(name, async (place) => {
+      const stats = this.#shared.disk.call(
+        () => lstatSync(place, { bigint: true, throwIfNoEntry: false }),
+        () => lstat(place, { bigint: true }).catch(absent),
+      )
+      const found = await stats
+      return found && identityOf(found)
+    })
   }
 
   rename(from: string, to: string): Promise<void> {
@@ -77,8 +89,8 @@ export class HeldFolder implements Folder {
   async *list(): AsyncIterable<string> {
     try {
       // It has its own descriptor once it is open, so ours need not be kept for it.
-      const entries = await this.#use((handle) =>
-        opendir(throughDescriptors ? `/proc/self/fd/${handle.fd}` : this.path, { bufferSize: 256 }),
+      const entries = await this.#use((descriptor) =>
+        opendir(throughDescriptors ? `/proc/self/fd/${descriptor}` : this.path, { bufferSize: 256 }),
       )
       for await (const entry of entries) yield entry.name
     } catch (error) {
@@ -87,8 +99,8 @@ export class HeldFolder implements Folder {
   }
 
   free(): Promise<number> {
-    return this.#use(async (handle) => {
-      const found = await statfs(throughDescriptors ? `/proc/self/fd/${handle.fd}` : this.path, { bigint: true })
+    return this.#use(async (descriptor) => {
+      const found = await statfs(throughDescriptors ? `/proc/self/fd/${descriptor}` : this.path, { bigint: true })
       // It has no blocks to count (ramfs, a tmpfs without a limit, a FUSE that does not say): a full disk has some, and none free.
       if (found.blocks === 0n) return Number.POSITIVE_INFINITY
       return Number(found.bavail * found.bsize)
@@ -120,8 +132,8 @@ export class HeldFolder implements Folder {
     if (!isName(name))
       throw new FileFailure('not supported', path, { cause: new Error(`'${name}' is not the name of a file`) })
     try {
-      return await this.#handle.use(async (handle) => {
-        if (throughDescriptors) return work(`/proc/self/fd/${handle.fd}/${name}`)
+      return await this.#handle.use(async (descriptor) => {
+        if (throughDescriptors) return work(`/proc/self/fd/${descriptor}/${name}`)
         if (!(await this.isStillThere()))
           throw new FileFailure('not found', this.path, { cause: new Error('another folder is in its place') })
         return work(path)
@@ -131,7 +143,7 @@ export class HeldFolder implements Folder {
     }
   }
 
-  async #use<T>(work: (handle: FileHandle) => Promise<T>): Promise<T> {
+  async #use<T>(work: (descriptor: number) => Promise<T>): Promise<T> {
     try {
       return await this.#handle.use(work)
     } catch (error) {

@@ -2,30 +2,29 @@
  * A descriptor that is closed only when nobody uses its number any more. The number of a closed descriptor is given at once
  * to the next file that is opened, so a late use (a path through /proc/self/fd, a thread that reads) would strike a stranger.
  */
-import type { FileHandle } from 'node:fs/promises'
 import { FileFailure } from '../world/file-system.ts'
 
 export class HeldHandle {
-  readonly #handle: FileHandle
+  readonly #descriptor: number
   readonly #path: string
   readonly #letGo: () => Promise<void>
   #users = 0
   #idle: (() => void) | undefined
   #closing: Promise<void> | undefined
 
-  /** @param letGo closes the descriptor, or leaves it to others who hold it. @default closes it */
-  constructor(handle: FileHandle, path: string, letGo: () => Promise<void> = () => handle.close()) {
-    this.#handle = handle
+  /** @param letGo closes the descriptor, or leaves it to others who hold it */
+  constructor(descriptor: number, path: string, letGo: () => Promise<void>) {
+    this.#descriptor = descriptor
     this.#path = path
     this.#letGo = letGo
   }
 
-  /** Runs `work` with the handle; it stays open until that has ended. @throws FileFailure after `close` */
-  async use<T>(work: (handle: FileHandle) => Promise<T>): Promise<T> {
+  /** Runs `work` with the descriptor; it stays open until that has ended. @throws FileFailure after `close` */
+  async use<T>(work: (descriptor: number) => T | Promise<T>): Promise<T> {
     this.#requireOpen()
     this.#users++
     try {
-      return await work(this.#handle)
+      return await work(this.#descriptor)
     } finally {
       this.#users--
       if (this.#users === 0) this.#idle?.()
@@ -33,9 +32,9 @@ export class HeldHandle {
   }
 
   /** The same for work that does not wait. @throws FileFailure after `close` */
-  useAtOnce<T>(work: (handle: FileHandle) => T): T {
+  useAtOnce<T>(work: (descriptor: number) => T): T {
     this.#requireOpen()
-    return work(this.#handle)
+    return work(this.#descriptor)
   }
 
   /** Idempotent. Waits for those who use it. */

@@ -1,9 +1,11 @@
 /**
- * Whether a write may be done by the very thread that read the bytes. It takes half the processor time of one that another thread
- * does, whose processor must first fetch the bytes out of this one's cache. But it keeps the thread for as long as it takes; so
- * only where the system takes bytes into its own memory at once: on a local disk, as long as that keeps up.
+ * Whether a call of the system may be done by this very thread. To hand a small one to the pool costs more than the call; and bytes
+ * that another thread writes cost twice the processor time, as its processor must first fetch them out of this one's cache. But a call keeps its
+ * thread for as long as it takes. So only where the system answers out of its own memory: on a local disk, as long as that keeps
+ * up; and never what may wait for the disk by its nature: a sync, freeing what a large file takes (unlink, rename onto it, resize, the
+ * last close), and a path that may lead over other disks.
  *
- * A write that was slow all the same (too much waits for the disk, and the system lets writers wait) has the disk counted as far
+ * A call that was slow all the same (too much waits for the disk, and the system lets writers wait) has the disk counted as far
  * for twenty times as long as it took: so, however slow a disk is, the thread waits for it a twentieth of its time at most.
  */
 
@@ -18,7 +20,7 @@ const localTypes: ReadonlySet<number> = new Set([
   0x794c7630, // overlayfs, which containers have
 ])
 
-/** What a mebibyte takes where all is well is half a millisecond; and a busy machine may take the thread away for ten. */
+/** To write a mebibyte takes half a millisecond where all is well; and a busy machine may take the thread away for ten. */
 const slowMs = 20
 const restFactor = 20
 
@@ -38,13 +40,18 @@ export class NearDisk {
     this.#now = now
   }
 
-  /** True: `write` may be called. */
+  /** Does a call of the system here while the disk is near, elsewhere while it is not. */
+  call<T>(here: () => T, elsewhere: () => Promise<T>): T | Promise<T> {
+    return this.isNear ? this.here(here) : elsewhere()
+  }
+
+  /** True: `here` may be called. */
   get isNear(): boolean {
     return this.#isLocal && (this.#farUntilMs === 0 || this.#now() >= this.#farUntilMs)
   }
 
-  /** Runs `work`, which writes in this thread, and sees how long it takes. */
-  write<T>(work: () => T): T {
+  /** Runs `work`, which asks the system in this thread, and sees how long it takes. */
+  here<T>(work: () => T): T {
     const began = this.#now()
     try {
       return work()
