@@ -69,7 +69,6 @@ export class Inlet {
 
   /** After `bytes` answered false. */
   flow(): void {
-    this.#stopped = false
     this.#socket?.resume()
   }
 
@@ -78,7 +77,9 @@ export class Inlet {
       // Not the view of them, which may be given on.
       const { byteLength } = bytes
       this.#stopped = !this.#taker.bytes(bytes)
-      return this.#share.spend(byteLength) && !this.#stopped
+      const goesOn = this.#share.spend(byteLength) && !this.#stopped
+      // That was the end of the body: what comes behind it must be seen before another request is sent.
+      return goesOn || this.#idle
     }
     if (this.#idle) {
       this.#excess = true

@@ -20,7 +20,7 @@ export class Turns {
   readonly #limits: TurnLimits
   /** Those that read in this turn. */
   #readers: Share[] = []
-  /** How many read in the one before. */
+  /** How many did in the last one in which any did. */
   #before = 0
 
   constructor(limits: TurnLimits = usual) {

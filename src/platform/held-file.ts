@@ -50,6 +50,7 @@ export class HeldFile implements File {
 
   write(bytes: Uint8Array, at: number): Promise<void> | undefined {
     this.#refuseIfLost()
+    // Not `call`: who is told that it is done need not wait for a promise.
     if (!this.#disk.isNear) return this.#writeElsewhere(bytes, at)
     this.#writeHere(bytes, at)
     return undefined

@@ -5,7 +5,7 @@
  * cannot lead us elsewhere. Elsewhere (never run) the path is used, and before each use it is looked whether it still leads to the
  * same folder. The last component is never followed if it is a link.
  */
-import { constants, existsSync, lstatSync, openSync } from 'node:fs'
+import { constants, lstatSync, openSync } from 'node:fs'
 import { link, lstat, opendir, rename, statfs, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type File, FileFailure, type FileFailureCause, type FileIdentity, type Folder } from '../world/file-system.ts'
@@ -14,7 +14,8 @@ import { fileFailure } from './file-failures.ts'
 import { HeldFile, identityOfOpen } from './held-file.ts'
 import { HeldHandle } from './held-handle.ts'
 import { identityOf } from './identity.ts'
-import type { SharedFolder } from './shared-folders.ts'
+import { farDisk } from './near-disk.ts'
+import { type SharedFolder, throughDescriptors } from './shared-folders.ts'
 
 // Windows lacks the last two: undefined counts as 0 in an `|`. O_NONBLOCK: a pipe in the file's place would hold a thread
 // for ever.
@@ -24,8 +25,6 @@ const openFlags = {
   write: O_RDWR | O_NOFOLLOW | O_NONBLOCK,
   read: O_RDONLY | O_NOFOLLOW | O_NONBLOCK,
 } as const
-
-const throughDescriptors = process.platform === 'linux' && existsSync('/proc/self/fd')
 
 export class HeldFolder implements Folder {
   readonly path: string
@@ -44,15 +43,19 @@ export class HeldFolder implements Folder {
   open(name: string, how: 'create' | 'write' | 'read'): Promise<File> {
     return this.#at(name, async (place) => {
       const { disk } = this.#shared
-      const descriptor = await disk.call(
-        () => openSync(place, openFlags[how], 0o600),
-        () => byPool.open(place, openFlags[how], 0o600),
-      )
+      const byOthers = (): Promise<number> => byPool.open(place, openFlags[how], 0o600)
+      const descriptor = await (how === 'write'
+        ? byOthers()
+        : disk.call(() => openSync(place, openFlags[how], 0o600), byOthers))
       try {
         const identity = await identityOfOpen(descriptor, disk)
         if (identity.kind !== 'file')
           throw new FileFailure(identity.kind === 'folder' ? 'is a folder' : 'not supported', join(this.path, name))
-        return new HeldFile(descriptor, join(this.path, name), identity, this.#shared)
+        return new HeldFile(descriptor, join(this.path, name), identity, {
+          gate: this.#shared.gate,
+          // Another file system may be mounted over a single file.
+          disk: identity.device === this.identity.device ? disk : farDisk,
+        })
       } catch (error) {
         await byPool.close(descriptor)
         throw error

@@ -1,14 +1,15 @@
 /**
- * Whether a call of the system may be done by this very thread. To hand a small one to the pool costs more than the call; and bytes
- * that another thread writes cost twice the processor time, as its processor must first fetch them out of this one's cache. But a call keeps its
- * thread for as long as it takes. So only where the system answers out of its own memory: on a local disk, as long as that keeps
- * up; and never what may wait for the disk by its nature: a sync, freeing what a large file takes (unlink, rename onto it, resize, the
- * last close), and a path that may lead over other disks.
+ * Whether a call of the system may be done by this very thread. To hand a small one to the pool costs more than the call; and
+ * bytes that another thread writes cost twice the processor time, as its processor must first fetch them out of this one's cache.
+ * But a call keeps its thread for as long as it takes. So only where the system answers out of its own memory: on a local disk, as
+ * long as that keeps up; and never what may wait for the disk by its nature: a sync, and whatever frees or copies a large file (unlink,
+ * rename, resize, the last close; opening to write, which on overlayfs copies).
  *
- * A call that was slow all the same (too much waits for the disk, and the system lets writers wait) has the disk counted as far
- * for twenty times as long as it took: so, however slow a disk is, the thread waits for it a twentieth of its time at most.
+ * What calls take beyond a few milliseconds is kept as a debt, of which a twentieth of the time is taken off. While there is much
+ * of it (too much waits for the disk, and the system lets writers wait) the disk counts as far. So, however slow it is, the thread
+ * waits for it a twentieth of its time at most, beside those few milliseconds. What no account can help against is a call that
+ * never returns: a file system that was frozen, or a disk that was pulled out, holds up the daemon until it is back.
  */
-
 /** f_type of statfs(2) on Linux. One that is not here is taken for far, and so is every one of another system (never tried). */
 const localTypes: ReadonlySet<number> = new Set([
   0xef53, // ext2 to ext4
@@ -20,9 +21,14 @@ const localTypes: ReadonlySet<number> = new Set([
   0x794c7630, // overlayfs, which containers have
 ])
 
-/** To write a mebibyte takes half a millisecond where all is well; and a busy machine may take the thread away for ten. */
-const slowMs = 20
-const restFactor = 20
+/** Of each call nothing counts up to here: to write a mebibyte takes one, and a busy machine may take the thread away for three. */
+const freeMs = 4
+const patienceMs = 20
+const taken = 1 / 20
+/** A machine that slept in the middle of a call is not slow. */
+const mostMs = 3000
+/** A row of calls that never waits would let nobody else run. */
+const longestRow = 100
 
 /** @param type f_type, as `statfs` gives it */
 export function isLocal(type: number): boolean {
@@ -32,7 +38,10 @@ export function isLocal(type: number): boolean {
 export class NearDisk {
   readonly #isLocal: boolean
   readonly #now: () => number
-  #farUntilMs = 0
+  #debtMs = 0
+  /** When that was so much. */
+  #atMs = 0
+  #row = 0
 
   /** @param now ms that only grow; for tests */
   constructor(isLocal: boolean, now: () => number = () => performance.now()) {
@@ -42,12 +51,13 @@ export class NearDisk {
 
   /** Does a call of the system here while the disk is near, elsewhere while it is not. */
   call<T>(here: () => T, elsewhere: () => Promise<T>): T | Promise<T> {
-    return this.isNear ? this.here(here) : elsewhere()
+    this.#row = (this.#row + 1) % longestRow
+    return this.#row > 0 && this.isNear ? this.here(here) : elsewhere()
   }
 
   /** True: `here` may be called. */
   get isNear(): boolean {
-    return this.#isLocal && (this.#farUntilMs === 0 || this.#now() >= this.#farUntilMs)
+    return this.#isLocal && (this.#debtMs === 0 || this.#debtAt(this.#now()) < patienceMs)
   }
 
   /** Runs `work`, which asks the system in this thread, and sees how long it takes. */
@@ -57,8 +67,18 @@ export class NearDisk {
       return work()
     } finally {
       const ended = this.#now()
-      const took = ended - began
-      this.#farUntilMs = took < slowMs ? 0 : ended + took * restFactor
+      const tookMs = ended - began
+      if (this.#debtMs > 0 || tookMs > freeMs) {
+        this.#debtMs = Math.min(this.#debtAt(ended) + Math.max(0, tookMs - freeMs), mostMs)
+        this.#atMs = ended
+      }
     }
   }
+
+  #debtAt(ms: number): number {
+    return Math.max(0, this.#debtMs - (ms - this.#atMs) * taken)
+  }
 }
+
+/** Whoever does not know a file's disk. */
+export const farDisk: NearDisk = new NearDisk(false)

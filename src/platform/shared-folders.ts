@@ -2,7 +2,7 @@
  * Folders that are held open, each once however many use it: attempts that write into one folder share its descriptor and its
  * syncs. Who comes later is given the one that is held, if the path still leads to it. May touch: descriptors of folders.
  */
-import { constants } from 'node:fs'
+import { constants, existsSync } from 'node:fs'
 import { open, stat, statfs, type FileHandle } from 'node:fs/promises'
 import { FileFailure, type FileIdentity } from '../world/file-system.ts'
 import { fileFailure } from './file-failures.ts'
@@ -13,6 +13,9 @@ import type { SyncGate } from './sync-gate.ts'
 
 // Windows lacks the second: undefined counts as 0 in an `|`.
 const { O_RDONLY, O_DIRECTORY } = constants
+
+/** What is open can be reached by a path through its number, whatever was mounted over it since. */
+export const throughDescriptors: boolean = process.platform === 'linux' && existsSync('/proc/self/fd')
 
 export class SharedFolders {
   readonly gate: SyncGate
@@ -52,7 +55,7 @@ export class SharedFolders {
       const handle = await open(path, O_RDONLY | O_DIRECTORY)
       try {
         const identity = identityOf(await handle.stat({ bigint: true }))
-        const disk = this.#diskOf(identity.device, (await statfs(path)).type)
+        const disk = this.#diskOf(identity.device, await typeOf(path, handle))
         const gone = (folder: SharedFolder): void => {
           void this.#held.get(path)?.then((held) => {
             if (held === folder) this.#held.delete(path)
@@ -68,7 +71,7 @@ export class SharedFolders {
     }
   }
 
-  /** One for all folders of a disk: that it is slow is known of it once. */
+  /** One for all folders of a device: that it is slow is known of it once. */
   #diskOf(device: string, type: number): NearDisk {
     const key = `${device} ${type}`
     const known = this.#disks.get(key) ?? new NearDisk(this.#isNear(type))
@@ -78,6 +81,15 @@ export class SharedFolders {
 
   #forget(path: string, opening: Promise<SharedFolder>): void {
     if (this.#held.get(path) === opening) this.#held.delete(path)
+  }
+}
+
+/** f_type. What cannot be told is of no known type: it only decides about speed. */
+async function typeOf(path: string, handle: FileHandle): Promise<number> {
+  try {
+    return (await statfs(throughDescriptors ? `/proc/self/fd/${handle.fd}` : path)).type
+  } catch {
+    return 0
   }
 }
 

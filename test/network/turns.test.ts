@@ -56,6 +56,7 @@ test('sockets with a share of one read take turns, and each brings all its bytes
     const got = Buffer.alloc(size)
     let at = 0
     let readIn = -1
+    let wantsMore = true
     const inlet = new Inlet(turns)
     const socket = connect({ port, host: '127.0.0.1', onread: inlet.onread })
     inlet.attach(socket)
@@ -67,9 +68,17 @@ test('sockets with a share of one read take turns, and each brings all its bytes
         // The first read was asked for before there was a taker.
         if (some.buffer !== got.buffer) got.set(some, at)
         at += some.byteLength
+        assert.ok(wantsMore, 'nothing comes before it is asked for')
         // Now and then it has enough, and says later that it wants more.
         if (now % 7 !== 0) return true
-        setImmediate(() => inlet.flow())
+        wantsMore = false
+        void turn()
+          .then(turn)
+          .then(turn)
+          .then(() => {
+            wantsMore = true
+            inlet.flow()
+          })
         return false
       },
     })
@@ -84,5 +93,31 @@ test('sockets with a share of one read take turns, and each brings all its bytes
     now++
   }
   for (const got of await all) assert.ok(got.equals(bytes))
+  server.close()
+})
+
+test('what comes behind a body is seen at once, though the share of the turn is spent', async () => {
+  const server = createServer((socket) => socket.write('a body and more'))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const inlet = new Inlet(new Turns({ budgetBytes: 1, smallestBytes: 1 }))
+  const { promise: whole, resolve } = Promise.withResolvers<void>()
+  const room = Buffer.alloc(6)
+  let came = 0
+  inlet.give({
+    room: () => room.subarray(came),
+    bytes: (some) => {
+      came += some.byteLength
+      assert.equal(room.toString(), 'a body')
+      inlet.close()
+      setImmediate(resolve)
+      return true
+    },
+  })
+  const socket = connect({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', onread: inlet.onread })
+  inlet.attach(socket)
+  await whole
+  assert.ok(inlet.hasExcess)
+  socket.destroy()
   server.close()
 })

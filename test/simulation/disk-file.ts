@@ -29,10 +29,11 @@ export class SimulatedFile implements File {
 
   write(bytes: Uint8Array, at: number): Promise<void> | undefined {
     this.#refuseIfLost()
+    this.#handle.requireOpen()
     if (bytes.byteLength === 0) return undefined
     // A disk is near for a while and then is not.
+    const isNear = Math.floor(this.#writes / nearFor) % 2 === 0
     this.#writes++
-    const isNear = Math.floor(this.#writes / nearFor) % 2 === 1
     const effect = (fault: Fault | undefined): void => this.#write(bytes, at, fault)
     if (isNear) return this.#handle.attemptAtOnce('file.write', effect)
     // The bytes are read at the effect and not before: they are only lent until the answer.

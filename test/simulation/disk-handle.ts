@@ -57,18 +57,17 @@ export class DiskHandle<N extends Inode | Names> {
   }
 
   /** One that does not wait, as a write to a disk that is near. A death falls around it all the same. */
-  attemptAtOnce(what: DiskCall, effect: (fault: Fault | undefined) => void): undefined {
-    this.#requireOpen()
-    this.life.callAtOnce(what, () => {
+  attemptAtOnce(what: DiskCall, effect: (fault: Fault | undefined) => void): Promise<void> | undefined {
+    this.requireOpen()
+    return this.life.callAtOnce(what, () => {
       this.#requireAlive()
       effect(this.medium.due(what))
     })
-    return undefined
   }
 
   /** It stays open until `work` has ended. @throws FileFailure after `close` */
   async use<T>(work: () => Promise<T>): Promise<T> {
-    this.#requireOpen()
+    this.requireOpen()
     this.#users++
     try {
       return await work()
@@ -84,7 +83,8 @@ export class DiskHandle<N extends Inode | Names> {
     return this.#closing
   }
 
-  #requireOpen(): void {
+  /** @throws FileFailure after `close` */
+  requireOpen(): void {
     if (this.#closing !== undefined)
       throw new FileFailure('input/output', this.path, { cause: new Error('it was closed before') })
   }

@@ -106,12 +106,12 @@ export class Life {
     return promise
   }
 
-  /** Asks what is answered in the same moment. What still runs of a life that died of it reaches nothing any more. */
-  callAtOnce(what: string, effect: () => void): void {
+  /** Asks what is answered in the same moment. A life that died of it waits for ever. */
+  callAtOnce(what: string, effect: () => void): Promise<void> | undefined {
     this.strike(what, 'before')
-    if (this.dead) return
-    effect()
+    if (!this.dead) effect()
     this.strike(what, 'after')
+    return this.dead ? new Promise(() => {}) : undefined
   }
 
   /** A moment at which a fault may end this life, beside those of its calls. */

@@ -100,11 +100,25 @@ test('a write that fails at once ends the segment like one that fails later', as
   } as unknown as PartFile
   const segment = new Segment(part, 0, undefined, new Buffers(), () => assert.fail('nothing was written'))
   const full = segment.room()!
-  assert.equal(segment.take(full), undefined)
+  assert.throws(() => segment.take(full), FileFailure)
   assert.equal(segment.room(), undefined)
   assert.throws(() => segment.take(Buffer.from('more')), FileFailure)
   await assert.rejects(segment.flush(), FileFailure)
   await segment.close()
+})
+
+test('after a write that failed at once nothing of the same bytes is written behind it, or counted', async () => {
+  const written: number[] = []
+  const part = {
+    write: (_bytes: Uint8Array, at: number) => {
+      if (written.push(at) === 1) throw new FileFailure('input/output', '/ill')
+    },
+  } as unknown as PartFile
+  const segment = new Segment(part, 0, undefined, new Buffers(), () => assert.fail('nothing was written'))
+  assert.throws(() => segment.take(Buffer.alloc(3 * mebibyte)), FileFailure)
+  await assert.rejects(segment.flush(), FileFailure)
+  await segment.close()
+  assert.deepEqual(written, [0])
 })
 
 test('the next piece of a file is laid with the memory of the one before, to its last bytes', async () => {

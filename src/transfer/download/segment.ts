@@ -63,7 +63,7 @@ export class Segment {
 
   /** `bytes` are lent until the promise settles; `undefined` = taken, and more may come. @throws FileFailure */
   take(bytes: Uint8Array): Promise<void> | undefined {
-    if (this.#failure !== undefined) throw this.#failure
+    this.#refuseIfFailed()
     for (let rest = bytes; rest.byteLength > 0;) {
       const filling = this.#buffer()
       const free = filling.byteLength - this.#filled
@@ -71,6 +71,8 @@ export class Segment {
       const fits = rest.byteLength <= free
       this.#put(filling, fits ? rest : rest.subarray(0, free))
       if (this.#filled === filling.byteLength && this.#writing === undefined) this.#write()
+      // What follows bytes that could not be written has no place.
+      this.#refuseIfFailed()
       if (fits) break
       rest = rest.subarray(free)
     }
@@ -81,11 +83,11 @@ export class Segment {
   async flush(): Promise<void> {
     const target = this.#position
     while (this.#landed < target) {
-      if (this.#failure !== undefined) throw this.#failure
+      this.#refuseIfFailed()
       if (this.#writing === undefined) this.#write()
       await this.#writing
     }
-    if (this.#failure !== undefined) throw this.#failure
+    this.#refuseIfFailed()
   }
 
   /** Gives the memory back. Nothing is taken any more, and nobody puts bytes into the room that was lent. */
@@ -96,6 +98,10 @@ export class Segment {
     this.#filling = undefined
     this.#filled = 0
     this.#buffers.leave()
+  }
+
+  #refuseIfFailed(): void {
+    if (this.#failure !== undefined) throw this.#failure
   }
 
   async #takeLater(bytes: Uint8Array): Promise<void> {
