@@ -13,7 +13,7 @@ import { patchedSource, type Patch } from './patched-source.ts'
 import { type Point, spread, tryPoints, type Tried } from './points.ts'
 import type { Extent, Row } from './row.ts'
 import type { Chapter, Phase, Story } from './story.ts'
-import { fileCalls, Strace, whyNoStrace } from './strace.ts'
+import { fileCalls, nearCalls, Strace, whyNoStrace } from './strace.ts'
 
 /** How often an app whose call was refused tries it again, and looks at a task that waits. */
 const againMs = 20
@@ -134,6 +134,7 @@ function faultControl(name: string, proves: string, at: Calls, patches: readonly
 }
 
 const files: Calls = { thread: 'pool', calls: fileCalls }
+const writes: Calls = { thread: 'main', calls: nearCalls }
 const journal: Calls = { thread: 'journal', calls: ['pwrite64', 'fsync', 'fdatasync', 'ftruncate'] }
 
 export const faultRows: readonly Row[] = [
@@ -146,6 +147,16 @@ export const faultRows: readonly Row[] = [
     error: 'ENOSPC',
     at: files,
     most: { whole: 1000, quick: 6, few: 3 },
+  }),
+  faultRow('EIO writes', 'the same for what the main thread writes itself', {
+    error: 'EIO',
+    at: writes,
+    most: { whole: 1000, quick: 4, few: 2 },
+  }),
+  faultRow('ENOSPC writes', 'and for a disk that is full for a moment', {
+    error: 'ENOSPC',
+    at: writes,
+    most: { whole: 1000, quick: 4, few: 2 },
   }),
   faultRow('EIO journal', 'a commit that fails is none: it is refused, made again, and then it lasts', {
     error: 'EIO',

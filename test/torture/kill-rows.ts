@@ -9,7 +9,7 @@ import { checkDestinations, checkRecovery } from './invariants.ts'
 import { patchedSource, type Patch } from './patched-source.ts'
 import { type Point, spread, tryPoints, type Tried } from './points.ts'
 import type { Extent, Row } from './row.ts'
-import { fileCalls, Strace, whyNoStrace } from './strace.ts'
+import { fileCalls, nearCalls, Strace, whyNoStrace } from './strace.ts'
 
 /** Tells the story to a life that ends at that point. Nothing is checked yet. */
 export async function tellUntilKilled(point: Point, thread: ThreadName, source?: string): Promise<Tried> {
@@ -96,6 +96,12 @@ export const killRows: readonly Row[] = [
     { whole: 1000, quick: 8, few: 3 },
   ),
   killRow(
+    'kill writes',
+    'bytes that the main thread writes itself count no sooner',
+    { thread: 'main', calls: nearCalls },
+    { whole: 1000, quick: 4, few: 2 },
+  ),
+  killRow(
     'kill commits',
     'a commit is there whole or not at all, and nobody was told before it was there',
     { thread: 'journal', calls: ['fsync', 'fdatasync', 'ftruncate', 'write'] },
@@ -151,7 +157,7 @@ export const killRows: readonly Row[] = [
   killControl(
     'kill: no recovery',
     'a daemon that does not take up what the life before was at is caught: it stands still',
-    { thread: 'pool', calls: ['pwrite64'] },
+    { thread: 'main', calls: ['pwrite64'] },
     {
       recoveredBy: 'the same',
       patches: [

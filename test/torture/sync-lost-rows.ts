@@ -137,8 +137,8 @@ function lose(bench: Bench, name: string, most: number, source?: string): Promis
 const syncedAgain: readonly Patch[] = [
   {
     file: 'platform/held-file.ts',
-    from: "          await (how === 'data' ? handle.datasync() : handle.sync())\n",
-    to: '          await handle.sync().catch(() => handle.sync())\n',
+    from: "          await (how === 'data' ? byPool.fdatasync(descriptor) : byPool.fsync(descriptor))\n",
+    to: '          await byPool.fsync(descriptor).catch(() => byPool.fsync(descriptor))\n',
   },
 ]
 
