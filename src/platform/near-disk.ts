@@ -23,7 +23,8 @@ const localTypes: ReadonlySet<number> = new Set([
 
 /** Of each call nothing counts up to here: to write a mebibyte takes one, and a busy machine may take the thread away for three. */
 const freeMs = 4
-const patienceMs = 20
+/** A disk that keeps up makes a writer wait for ten or twenty milliseconds now and then. */
+const patienceMs = 100
 const taken = 1 / 20
 /** A machine that slept in the middle of a call is not slow. */
 const mostMs = 3000
