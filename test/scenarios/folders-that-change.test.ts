@@ -8,6 +8,7 @@ import { lstatSync, readdirSync, readFileSync, readlinkSync, renameSync, symlink
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { setImmediate as immediately } from 'node:timers/promises'
 import { FaultServer, stallAfter } from '../../src/testing/index.ts'
 import { needs } from '../support/needs.ts'
 import { Stage, ThrownThere } from '../support/stage.ts'
@@ -32,7 +33,22 @@ async function halfWay(path: string, folder: string): Promise<string> {
   return id
 }
 
-/** As many bytes are safe, and the part is closed. */
+/** Resolves when the daemon holds nothing in `folder` open: a suspended task may still be closing its part. Linux. */
+async function letGoOf(folder: string): Promise<void> {
+  const { pid } = stage.daemon!
+  const isHeld = (): boolean =>
+    readdirSync(`/proc/${pid}/fd`).some((descriptor) => {
+      try {
+        return readlinkSync(`/proc/${pid}/fd/${descriptor}`).startsWith(folder)
+      } catch {
+        // Closed since it was listed.
+        return false
+      }
+    })
+  while (isHeld()) await immediately()
+}
+
+/** As many bytes are safe. */
 function paused(id: string): Promise<number> {
   return app.run(async ({ session }, wanted) => {
     const task = (await session.task(wanted))!
@@ -110,6 +126,7 @@ test(
     using disk = mounted('-t', 'tmpfs', '-o', 'size=4m', 'longhaul-test', folder)
     const id = await halfWay('/read-only.bin', folder)
     const had = await paused(id)
+    await letGoOf(folder)
     execFileSync('mount', ['-o', 'remount,ro', disk.path])
     await resume(id)
     const { why, kept, looksAgain } = await waiting(id)
