@@ -1,4 +1,7 @@
-/** Calls of the system on descriptors, done by a thread of the pool. By number: a `FileHandle` cannot be had of a file that this thread opened. */
+/**
+ * Calls of the system on descriptors, done by a thread of the pool. By number: a `FileHandle` cannot be had of a file that this
+ * thread opened.
+ */
 import { close, fchmod, fdatasync, fstat, fsync, ftruncate, open, read, write } from 'node:fs'
 import { promisify } from 'node:util'
 

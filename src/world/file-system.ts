@@ -80,7 +80,10 @@ export interface Folder {
 export interface File {
   /** As of the last look at it. */
   readonly identity: FileIdentity
-  /** All bytes or a failure, which may be thrown at once. `undefined` = they are written already; else they are lent until the promise settles. */
+  /**
+   * All bytes or a failure, which may be thrown at once. `undefined` = they are written already; else they are lent until the
+   * promise settles.
+   */
   write(bytes: Uint8Array, at: number): Promise<void> | undefined
   /** Bytes read; 0 at the end. */
   read(into: Uint8Array, at: number): Promise<number>
