@@ -35,7 +35,7 @@ function running(store: Store, uid: string, fence: number): TaskRow | undefined 
 
 /**
  * The task, if this attempt was its last and was paused from outside: nobody else writes to the part before the next one is
- * started, which raises the fence again. A new life raises it by two, for there is no such attempt left.
+ * started, which raises the fence again. The end of an attempt by itself, or with its life, raises it by two (`closeAttempt`).
  */
 function justPaused(store: Store, uid: string, fence: number): TaskRow | undefined {
   const task = findTask(store, uid)

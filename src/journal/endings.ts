@@ -31,7 +31,10 @@ export type Ending =
     }
   | { readonly outcome: 'failed' | 'cancelled'; readonly error: ErrorJson }
 
-/** Ends the attempt that runs; a stop reason makes its every later write bounce off. */
+/**
+ * Ends the attempt that runs, so that its every later write bounces off. One that is stopped from outside may still bring its
+ * last checkpoint, which is known by its fence; of one that has ended by itself nothing is awaited any more, hence two.
+ */
 export function closeAttempt(
   work: Work,
   task: TaskRow,
@@ -57,7 +60,7 @@ export function closeAttempt(
   return {
     running: null,
     redirects: task.redirects + (measure?.redirects ?? 0),
-    ...(end.stop !== undefined && { fence: task.fence + 1 }),
+    fence: task.fence + (end.stop === undefined ? 2 : 1),
   }
 }
 

@@ -64,8 +64,6 @@ export function openLife(work: Work, input: CommandInput<'openLife'>): CommandOu
       task,
       {
         ...closeAttempt(work, task, at, { cause: interruptedError(task) }),
-        // By two: not even a last checkpoint may come from a life that is over.
-        fence: task.fence + 2,
         ...(isParked && { wait: 'backoff', wait_until: at.steadyMs + crashes.parkedMs, server_asked: 0, parked: 1 }),
       },
       at,

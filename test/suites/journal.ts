@@ -484,6 +484,17 @@ export function journalSuite(form: string, open: OpenJournal): void {
       )
     }
 
+    check('an attempt that ended cannot write any more after the next one has ended, either', async (s) => {
+      const owner = await s.owned()
+      const id = await s.addOne(owner.session)
+      const first = await s.startWithBytes(id)
+      await s.end(first, { kind: 'stopped' })
+      const second = await s.startWithBytes(id)
+      await s.end(second, { kind: 'stopped' })
+      await assertFenced(s, first, owner)
+      await assertFenced(s, second, owner)
+    })
+
     check('an attempt that ended cannot write any more, nor can one with another fence', async (s) => {
       const owner = await s.owned()
       const id = await s.addOne(owner.session)
