@@ -17,7 +17,7 @@ import { currentBoot, identityIn, owe, owePart, partOf, partRow, pathKey, reclai
 import { settle, type TaskChanges } from './lanes.ts'
 import { publish, type StoredDelivered } from './outbox.ts'
 import { type Taken, takeName, takePath } from './places.ts'
-import { findTask, maybe, parse, textOf, type TaskOptions } from './records.ts'
+import { findTask, json, maybe, parse, textOf, type TaskOptions } from './records.ts'
 import type { TaskRow } from './rows.ts'
 import { configurationOf, sessionRow } from './sessions.ts'
 import type { Store } from './store.ts'
@@ -310,6 +310,7 @@ export function finish(work: Work, input: CommandInput<'finish'>): Recorded {
   const part = partRow(store, task.id)
   const published = intentOf(task, currentBoot(store))
   const file = input.delivered
+  let delivered: string | null = null
   if (file !== undefined) {
     const representation = maybe<StoredDelivered['representation']>(part?.representation ?? null)
     const before = deliveredBefore(store, task, options, currentBoot(store))?.representation
@@ -319,10 +320,14 @@ export function finish(work: Work, input: CommandInput<'finish'>): Recorded {
       ...((representation ?? before) !== undefined && { representation: representation ?? before! }),
       ...(result.digest !== undefined && { digest: result.digest }),
     }
-    store.run('update task_text set delivered = ? where task = ?', JSON.stringify(stored), task.id)
+    delivered = JSON.stringify(stored)
   }
-  if (input.response !== undefined)
-    store.run('update task_text set response = ? where task = ?', JSON.stringify(input.response), task.id)
+  store.run(
+    'update task_text set delivered = coalesce(?, delivered), response = coalesce(?, response) where task = ?',
+    delivered,
+    json(input.response),
+    task.id,
+  )
   // Published by its own name, the part is the file; else (skipped, not modified, copied) it is spent and owed. One without a
   // checkpoint has no identity but that of the intent.
   if (part !== undefined && published !== undefined && (part.identity === null || sameInode(part.identity, published)))

@@ -1,7 +1,10 @@
 /**
- * Many commands, one commit. Each command runs in a savepoint of its own, so that a refused one leaves the others; nobody is
- * answered before the commit has returned. A crash before it leaves nothing of the group, and nobody was told otherwise; a
- * crash after it leaves all of it.
+ * Many commands, one commit. A refused one leaves the others; nobody is answered before the commit has returned. A crash before
+ * it leaves nothing of the group, and nobody was told otherwise; a crash after it leaves all of it.
+ *
+ * Refusals are rare and savepoints are not free (SQLite copies each page that is changed in one), so a group runs without them
+ * first. Where a command is refused all of it is rolled back and runs again, each command in a savepoint of its own: what a
+ * command does follows from the journal and its input alone.
  *
  * When the disk is full SQLite may roll back the whole transaction inside a statement, and the savepoints with it. So after
  * every failure the transaction is looked at, and a group that lost its transaction fails as a whole.
@@ -42,24 +45,10 @@ export function runGroup(store: Store, group: readonly Request[]): Outcome {
   const { database } = store
   try {
     const before = changesOf(store)
-    database.exec('begin')
-    const answers: Answer[] = []
-    const consequences: Consequences[] = []
-    for (const request of group) {
-      database.exec('savepoint command')
-      const ran = attempt(store, request)
-      if ('refused' in ran) {
-        database.exec('rollback to command; release command')
-        answers.push({ error: ran.refused })
-        continue
-      }
-      database.exec('release command')
-      if (ran.consequences !== undefined) consequences.push(ran.consequences)
-      answers.push(ran.output instanceof GoOn ? { goOn: ran.output.input } : { ok: ran.output })
-    }
+    const ran = runTogether(store, group) ?? runApart(store, group)
     database.exec('commit')
     const wrote = changesOf(store) !== before
-    return { answers, consequences: joinConsequences(consequences), problem: undefined, wrote }
+    return { answers: ran.answers, consequences: ran.consequences, problem: undefined, wrote }
   } catch (error) {
     if (database.isTransaction) database.exec('rollback')
     const failed = journalError(error)
@@ -69,6 +58,53 @@ export function runGroup(store: Store, group: readonly Request[]): Outcome {
       problem: failed.message,
       wrote: false,
     }
+  }
+}
+
+type Ran = Pick<Outcome, 'answers' | 'consequences'>
+
+/** Undefined: one was refused, and nothing of the group is left. */
+function runTogether(store: Store, group: readonly Request[]): Ran | undefined {
+  store.exec('begin')
+  const ran = new Answers()
+  for (const request of group) {
+    const one = attempt(store, request)
+    if ('refused' in one) {
+      store.exec('rollback')
+      return undefined
+    }
+    ran.add(one)
+  }
+  return ran
+}
+
+function runApart(store: Store, group: readonly Request[]): Ran {
+  store.exec('begin')
+  const ran = new Answers()
+  for (const request of group) {
+    store.exec('savepoint command')
+    const one = attempt(store, request)
+    store.exec('refused' in one ? 'rollback to command; release command' : 'release command')
+    ran.add(one)
+  }
+  return ran
+}
+
+class Answers implements Ran {
+  readonly answers: Answer[] = []
+  readonly #consequences: Consequences[] = []
+
+  add(one: ReturnType<typeof attempt>): void {
+    if ('refused' in one) {
+      this.answers.push({ error: one.refused })
+      return
+    }
+    if (one.consequences !== undefined) this.#consequences.push(one.consequences)
+    this.answers.push(one.output instanceof GoOn ? { goOn: one.output.input } : { ok: one.output })
+  }
+
+  get consequences(): Consequences | undefined {
+    return joinConsequences(this.#consequences)
   }
 }
 

@@ -4,11 +4,13 @@
  */
 import type { Delivered, Representation } from '../contract/bytes.ts'
 import type { DurableBodies, DurableEventJson } from '../contract/events.ts'
+import type { TaskRecord } from '../contract/task.ts'
 import type { DurableKind } from '../contract/words.ts'
 import type { CommandInput, CommandOutput, Moment, SessionId } from './journal.ts'
 import { owe } from './files.ts'
-import { parse, recordColumns, recordOf, recordTables, type RecordRow } from './records.ts'
+import { findRecord, parse } from './records.ts'
 import type { SessionRow } from './rows.ts'
+import type { Store } from './store.ts'
 import type { Work } from './work.ts'
 
 /** What one answer of `takeEvents` may weigh (characters of JSON), beside its first event. */
@@ -95,32 +97,41 @@ export function takeEvents(work: Work, input: CommandInput<'takeEvents'>): Comma
     input.after,
     input.limit,
   )
+  const recordOfTask = rememberRecords(store)
   const events: DurableEventJson[] = []
   let text = 0
   for (const row of rows) {
     text += row.body.length
     if (events.length > 0 && text > mostText) break
-    events.push(eventOf(work, row))
-    store.run(
-      'update event set deliveries = deliveries + 1 where session = ? and sequence = ?',
-      input.session,
-      row.sequence,
-    )
+    events.push(eventOf(row, row.task === null ? undefined : recordOfTask(row.task)))
   }
+  const last = events.at(-1)
+  if (last !== undefined)
+    store.run(
+      'update event set deliveries = deliveries + 1 where session = ? and sequence > ? and sequence <= ?',
+      input.session,
+      input.after,
+      last.sequence,
+    )
   return { found: 'taken', events }
 }
 
-function eventOf(work: Work, row: EventRow): DurableEventJson {
-  const task =
-    row.task === null
-      ? undefined
-      : work.store.get<RecordRow>(`select ${recordColumns} from ${recordTables} where t.id = ?`, row.task)
+/** The events of a task come one behind the other: its record is read once for them. */
+function rememberRecords(store: Store): (task: number) => TaskRecord | undefined {
+  const known = new Map<number, TaskRecord | undefined>()
+  return (task) => {
+    if (!known.has(task)) known.set(task, findRecord(store, 't.id = ?', task))
+    return known.get(task)
+  }
+}
+
+function eventOf(row: EventRow, task: TaskRecord | undefined): DurableEventJson {
   return {
     kind: row.kind,
     sequence: row.sequence,
     redelivered: row.deliveries > 0,
     timeMs: row.time,
-    ...(task !== undefined && { task: recordOf(task) }),
+    ...(task !== undefined && { task }),
     body: parse<never>(row.body),
   }
 }
