@@ -3,7 +3,7 @@
  * neither writes nor syncs any more: the kernel may have marked the lost pages clean, and a second sync would then report a
  * success that is none (fsyncgate). May touch: its own descriptor.
  */
-import { fchmodSync, fstatSync, writeSync } from 'node:fs'
+import { closeSync, fchmodSync, fstatSync, writeSync } from 'node:fs'
 import { type File, FileFailure, type FileIdentity } from '../world/file-system.ts'
 import { byPool } from './by-pool.ts'
 import { fileFailure } from './file-failures.ts'
@@ -11,6 +11,9 @@ import { HeldHandle } from './held-handle.ts'
 import { identityOf } from './identity.ts'
 import type { NearDisk } from './near-disk.ts'
 import type { SyncGate } from './sync-gate.ts'
+
+/** The last close of a file that has no name any more frees what it has on the disk, which takes a while for a large one only. */
+const soonFreed = 1 << 20
 
 /** fstat. */
 export async function identityOfOpen(descriptor: number, disk: NearDisk): Promise<FileIdentity> {
@@ -34,12 +37,15 @@ export class HeldFile implements File {
   readonly #gate: SyncGate
   readonly #disk: NearDisk
   #identity: FileIdentity
+  /** No byte was written from here on. */
+  #end: number
   #syncFailed: unknown
 
   constructor(descriptor: number, path: string, identity: FileIdentity, { gate, disk }: HeldFileParts) {
     this.path = path
-    this.#handle = new HeldHandle(descriptor, path, () => byPool.close(descriptor))
+    this.#handle = new HeldHandle(descriptor, path, () => this.#letGo(descriptor))
     this.#identity = identity
+    this.#end = identity.size
     this.#gate = gate
     this.#disk = disk
   }
@@ -50,6 +56,7 @@ export class HeldFile implements File {
 
   write(bytes: Uint8Array, at: number): Promise<void> | undefined {
     this.#refuseIfLost()
+    this.#end = Math.max(this.#end, at + bytes.length)
     // Not `call`: who is told that it is done need not wait for a promise.
     if (!this.#disk.isNear) return this.#writeElsewhere(bytes, at)
     this.#writeHere(bytes, at)
@@ -83,6 +90,7 @@ export class HeldFile implements File {
 
   async resize(size: number): Promise<void> {
     this.#refuseIfLost()
+    this.#end = Math.max(this.#end, size)
     await this.#use((descriptor) => byPool.ftruncate(descriptor, size))
   }
 
@@ -104,6 +112,11 @@ export class HeldFile implements File {
   /** Lends the descriptor to another thread; it stays open until `work` has ended, also if `close` is called. */
   lend<T>(work: (descriptor: number) => Promise<T>): Promise<T> {
     return this.#handle.use(work)
+  }
+
+  async #letGo(descriptor: number): Promise<void> {
+    const byOthers = (): Promise<void> => byPool.close(descriptor)
+    await (this.#end > soonFreed ? byOthers() : this.#disk.call(() => closeSync(descriptor), byOthers))
   }
 
   // The system may take less than it was given (a signal, a disk that fills up); the rest is offered again.
