@@ -489,6 +489,8 @@ export interface Commands {
       readonly lanesPerSession: number
       /** How many may be active; where more of them are free than lanes are open, those behind the heads are shown as well. */
       readonly places?: { readonly total: number; readonly perOrigin: number }
+      /** Active tasks whose bytes are all there: shown as if they published already. @default none */
+      readonly fetched?: readonly TaskId[]
     }
     output: ScheduleView
   }

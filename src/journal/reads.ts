@@ -32,6 +32,7 @@ const mostText = 512 * 1024
 
 export function schedule(work: Work, input: CommandInput<'schedule'>): CommandOutput<'schedule'> {
   const { store } = work
+  const fetched: ReadonlySet<TaskId> = new Set(input.fetched)
   const sessions = store.all<SessionRow>(
     `select * from session where identifier is not null and exists
        (select 1 from lane where lane.session = session.id and ready > 0) order by held, last_start limit ?`,
@@ -44,7 +45,7 @@ export function schedule(work: Work, input: CommandInput<'schedule'>): CommandOu
     .map(({ uid, session, running, origin }): ActiveTask => ({
       task: uid,
       session,
-      ...(running !== 'publishing' && { origin }),
+      ...(running !== 'publishing' && !fetched.has(uid) && { origin }),
     }))
   const open = sessions.map((session) => heads(store, session.id, input, 'open'))
   const openLanes = open.reduce((sum, lanes) => sum + lanes.length, 0)

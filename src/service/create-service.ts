@@ -94,6 +94,7 @@ class Composition implements Service {
         // A task that is ready already could not start while its attempt closed.
         this.#loop.nudge()
       },
+      fetched: () => this.#loop.nudge(),
       leaves: (folder, name) => this.#housekeeping.leaves(folder, name),
     })
     this.#housekeeping = new Housekeeping({
@@ -110,6 +111,7 @@ class Composition implements Service {
       log,
       limits,
       start: (task) => this.#transfers.start(task),
+      fetched: () => this.#transfers.fetched(),
       bandwidth: (at) => this.#bandwidth.look(at),
       turned: (state) => this.#housekeeping.turned(state),
     })

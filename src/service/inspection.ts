@@ -35,11 +35,11 @@ export function inspectionVerbs(inside: Inside): Verbs<InspectionVerb> {
 }
 
 async function explainTask(inside: Inside, id: string): Promise<ExplanationJson> {
-  const { world, journal, delivery, progress, limits } = inside
+  const { world, journal, delivery, progress, limits, transfers } = inside
   const at = now(world.clock)
   const [facts, schedule] = await Promise.all([
     journal.explainFacts({ id }),
-    journal.schedule({ at, lanesPerSession: 1 }),
+    journal.schedule({ at, lanesPerSession: 1, fetched: transfers.fetched() }),
   ])
   if (facts === undefined)
     throw new LonghaulError(

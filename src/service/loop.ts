@@ -26,8 +26,10 @@ export interface LoopParts {
   readonly journal: Journal
   readonly log: Log
   readonly limits: Limits
-  /** True once the attempt is under way. */
+  /** True once the attempt is under way. Gives its command to the journal at once, so that each later look sees it. */
   start(task: TaskId): Promise<boolean>
+  /** Active tasks that need no connection any more, also where the journal does not know it yet. */
+  fetched(): readonly TaskId[]
   /** Tells the engine the bandwidth limit of this moment. Answers the steady ms at which the timetable gives another. */
   bandwidth(at: Moment): number | undefined
   /** After each turn, and each minute while `busy`: something runs or is due by itself. `runs`: an attempt does. */
@@ -44,6 +46,10 @@ export class Loop {
   #timer: { readonly atMs: number; readonly timer: Timer } | undefined
   /** Set while the journal is in trouble: nudges begin no turn then, the next try's timer does. */
   #trouble: string | undefined
+  /** Starts that are not committed yet. The next look is asked for without them: the journal answers in order. */
+  readonly #starting = new Set<Promise<unknown>>()
+  /** Why a start was not committed; the next turn fails with it. */
+  #refused: { readonly why: unknown } | undefined
   #stopped = false
 
   constructor(parts: LoopParts) {
@@ -67,11 +73,12 @@ export class Loop {
     if (this.#trouble === undefined) this.#turning ??= this.#turn()
   }
 
-  /** Resolves when the turn that may be under way has ended. */
+  /** Resolves when the turn that may be under way has ended, and all that it started is committed. */
   async stop(): Promise<void> {
     this.#stopped = true
     this.#disarm()
     await this.#turning
+    await Promise.all(this.#starting)
   }
 
   async #turn(): Promise<void> {
@@ -90,29 +97,29 @@ export class Loop {
 
   async #once(): Promise<void> {
     const { journal, clock, limits } = this.#parts
+    const starting = [...this.#starting]
     // Only a write shows whether it can be written again.
     if (journal.problem !== undefined) await journal.saveClock({ at: now(clock), cleanEnd: false })
     const places = { total: limits.maximumActiveTasks, perOrigin: limits.maximumConnectionsPerOrigin }
     const looked = { lanesPerSession: 2 * places.total, places }
     let at = now(clock)
-    let schedule = await journal.schedule({ at, ...looked })
+    let schedule = await journal.schedule({ at, ...looked, fetched: this.#parts.fetched() })
     let stuck = false
     while (!stuck && schedule.wakeAtMs !== undefined && schedule.wakeAtMs <= at.steadyMs) {
       stuck = (await journal.wakeDue({ at })).woken === 0
       at = now(clock)
-      schedule = await journal.schedule({ at, ...looked })
+      schedule = await journal.schedule({ at, ...looked, fetched: this.#parts.fetched() })
     }
+    // They were answered before this look was, and only have to come to their ends.
+    await Promise.all(starting)
+    const refused = this.#refused
+    this.#refused = undefined
+    if (refused !== undefined) throw refused.why
     if (this.#stopped) return
 
     const bandwidthAtMs = this.#parts.bandwidth(at)
     const { start, more, wakeAtMs } = plan({ nowMs: at.steadyMs, limits, ...schedule })
-    const started = await Promise.allSettled(start.map((task) => this.#parts.start(task)))
-    const refused = started.find((each) => each.status === 'rejected')
-    if (refused !== undefined) throw refused.reason
-    // Whoever comes behind those that were shown is seen only now; so is who may take the place of one that did not start. Where
-    // none did, each of them nudges when it is let go of (`Transfers`).
-    const begun = started.filter((each) => each.status === 'fulfilled' && each.value).length
-    if (begun > 0 && (more || schedule.isCut || begun < start.length)) this.#wanted = true
+    if (start.length > 0) this.#start(start, more || schedule.isCut)
 
     const runs = schedule.active.length > 0 || start.length > 0
     const busy = wakeAtMs !== undefined || runs
@@ -123,6 +130,20 @@ export class Loop {
     else this.#disarm()
     this.#runs = runs
     this.#parts.turned({ busy, runs })
+  }
+
+  /** @param isMore there are others that could start as well, if these do */
+  #start(tasks: readonly TaskId[], isMore: boolean): void {
+    const starting = Promise.allSettled(tasks.map((task) => this.#parts.start(task))).then((started) => {
+      this.#starting.delete(starting)
+      const refused = started.find((each) => each.status === 'rejected')
+      if (refused !== undefined) this.#refused = { why: refused.reason }
+      // Whoever comes behind those that were shown is seen only now; so is who may take the place of one that did not start.
+      // Where none did, each of them nudges when it is let go of (`Transfers`).
+      const begun = started.filter((each) => each.status === 'fulfilled' && each.value).length
+      if (refused !== undefined || (begun > 0 && (isMore || begun < tasks.length))) this.nudge()
+    })
+    this.#starting.add(starting)
   }
 
   #failed(error: unknown): void {

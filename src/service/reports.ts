@@ -20,9 +20,7 @@ export interface ReportParts {
   safe(bytes: number): void
   /** One more connection, as `Report.more`. */
   more(giveUp: () => void): (() => void) | undefined
-  /** Its file is about to get its name: it needs no connection any more. */
-  publishes(): void
-  /** That was lost, and it is fetched once more. */
+  /** What was fetched is given up, and it is fetched once more. */
   fetchesAnew(): void
   /** This path is the attempt's from now on. Resolves when nobody is about to unlink what stands there. */
   writes(part: { readonly folder: string; readonly name: string }): Promise<void>
@@ -67,7 +65,6 @@ export function createReport(parts: ReportParts): Report {
     },
     intent: async (intent) => {
       const answer = await recording.record(() => journal.intent({ ...own(), intent }))
-      if (answer?.found === 'recorded') parts.publishes()
       return answer?.found === 'busy' ? { busyWith: answer.by } : (answer?.found ?? 'fenced')
     },
     more: (giveUp) => parts.more(giveUp),

@@ -34,6 +34,8 @@ export interface TransferParts {
   readonly spool: string
   /** An attempt has ended and closed its files. */
   released(): void
+  /** An attempt needs its connection no more. */
+  fetched(): void
   /** Resolves when nothing is about to be unlinked at this path, which an attempt has just named as its own. */
   leaves(folder: string, name: string): Promise<void>
 }
@@ -44,6 +46,8 @@ interface Run {
   settled: Promise<void>
   /** The most bytes that it recorded as safe. */
   safeBytes: number
+  /** All its bytes are there: it needs no connection any more. */
+  fetched: boolean
   /** The file it writes, once it has named it. */
   part?: { readonly folder: string; readonly name: string }
 }
@@ -67,6 +71,13 @@ export class Transfers {
     return this.#runs.size
   }
 
+  /** Tasks of running attempts that need no connection any more. */
+  fetched(): readonly TaskId[] {
+    const fetched: TaskId[] = []
+    for (const [task, run] of this.#runs) if (run.fetched) fetched.push(task)
+    return fetched
+  }
+
   /** Whether a running attempt has named this file as its own. */
   writes(folder: string, name: string): boolean {
     for (const { part } of this.#runs.values()) if (part?.folder === folder && part.name === name) return true
@@ -84,6 +95,7 @@ export class Transfers {
       stopping: new AbortController(),
       settled: Promise.resolve(),
       safeBytes: 0,
+      fetched: false,
     }
     // Known before the commit is: a cancel in the same commit finds it.
     this.#runs.set(task, run)
@@ -149,6 +161,14 @@ export class Transfers {
     }
   }
 
+  /** The next task of the origin may have its connection while it is hashed, synced and put in its place. */
+  #fetched(run: Run, holder: Holder): void {
+    if (run.fetched) return
+    run.fetched = true
+    this.#parts.connections.end(holder)
+    this.#parts.fetched()
+  }
+
   async #attempt(started: StartedAttempt, assignment: Assignment, run: Run, holder: Holder): Promise<Outcome> {
     const { world, journal, recording, progress, engine, connections, accounts } = this.#parts
     if (run.stopping.signal.aborted) return { kind: 'stopped', measure: nothingMeasured }
@@ -158,13 +178,18 @@ export class Transfers {
       recording,
       started,
       assignment,
-      progress: (facts) => progress.report(started.task, started.fence, facts),
+      progress: (facts) => {
+        progress.report(started.task, started.fence, facts)
+        if (facts.phase === 'verifying' || facts.phase === 'delivering') this.#fetched(run, holder)
+      },
       safe: (bytes) => {
         run.safeBytes = Math.max(run.safeBytes, bytes)
       },
       more: (giveUp) => connections.further(holder, giveUp),
-      publishes: () => connections.end(holder),
-      fetchesAnew: () => connections.begin(holder),
+      fetchesAnew: () => {
+        run.fetched = false
+        connections.begin(holder)
+      },
       writes: (part) => {
         run.part = part
         return this.#parts.leaves(part.folder, part.name)

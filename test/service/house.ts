@@ -96,6 +96,18 @@ export class Attempt {
     })
   }
 
+  /** All its bytes are there. */
+  async verify(): Promise<void> {
+    this.report.progress({ phase: 'verifying', received: 1000, total: 1000 })
+    await settle()
+  }
+
+  /** What it has is given up. */
+  async restart(why: string): Promise<void> {
+    await this.report.restart(why, 'bytes changed')
+    await settle()
+  }
+
   /** Records what is to be put in its place. */
   async publish(): Promise<void> {
     await this.report.intent({

@@ -366,6 +366,44 @@ test('one that only puts its file in its place leaves its connection to the next
   assert.deepEqual(running(), [second, third])
 })
 
+test('one whose bytes are all there leaves its connection while it is hashed and synced, and needs it again to fetch anew', async () => {
+  const it = await open({ limits: { maximumActiveTasks: 3, maximumConnectionsPerOrigin: 1 } })
+  const [first, second, third] = [await it.add(), await it.add(), await it.add()]
+  const running = (): readonly TaskId[] => it.engine.running.map(({ task }) => task)
+  await it.engine.of(first).verify()
+  assert.deepEqual(running(), [first, second])
+  assert.deepEqual(await it.blockers(third), ['hostLimit'])
+  await it.engine.of(second).verify()
+  assert.deepEqual(running(), [first, second, third])
+  await it.engine.of(second).restart('what arrived did not have the digest that was expected')
+  await it.engine.of(third).finish()
+  const fourth = await it.add()
+  assert.deepEqual(await it.blockers(fourth), ['hostLimit'])
+})
+
+test('the journal is looked at again while starts are still being committed', async () => {
+  const blocked = Promise.withResolvers<void>()
+  let looks = 0
+  const it = await open({
+    wrap: (journal) =>
+      new Proxy(journal, {
+        get: (real, name: keyof Journal) => {
+          if (name === 'schedule') looks++
+          if (name !== 'startAttempt') return real[name]
+          return (input: CommandInput<'startAttempt'>) =>
+            Promise.all([real.startAttempt(input), blocked.promise]).then(([started]) => started)
+        },
+      }),
+  })
+  const before = looks
+  const id = await it.add()
+  assert.equal(looks, before + 2)
+  assert.ok(!it.engine.isRunning(id))
+  blocked.resolve()
+  await settle()
+  assert.ok(it.engine.isRunning(id))
+})
+
 test('priorities decide inside a session', async () => {
   const it = await open({ limits: { maximumActiveTasks: 1, maximumConnectionsPerOrigin: 8 } })
   const running = await it.add()
