@@ -1,5 +1,5 @@
 /** Many small files: what each one costs beside its bytes. */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Longhaul } from '../longhaul.ts'
 import type { Sample } from '../measure.ts'
@@ -115,7 +115,10 @@ interface Way {
   readonly run: (folder: string, list: string, round: number) => Promise<Sample>
 }
 
-/** Each round gets a new folder. */
+/**
+ * Each round gets a new folder, and they stay until the end: for each file that is made ext4 looks through those that were removed
+ * in the last minutes (`recently_deleted`), which would cost a contender up to a millisecond a file for what others have left.
+ */
 function contender({ stage, payloads }: Many, { name, command, prepare, run }: Way): Contender {
   const place = (round: number): string => join(stage.folder, `${name.replaceAll(/\W+/g, '-')}-${round}`)
   return {
@@ -129,7 +132,6 @@ function contender({ stage, payloads }: Many, { name, command, prepare, run }: W
     },
     check: async (round) => {
       for (const payload of payloads) await stage.check(join(place(round), payload.name), payload)
-      rmSync(place(round), { recursive: true })
     },
   }
 }

@@ -131,18 +131,19 @@ export class HeldFolder implements Folder {
     work: (place: string) => Promise<T>,
     special?: Readonly<Record<string, FileFailureCause>>,
   ): Promise<T> {
-    const path = join(this.path, name)
     if (!isName(name))
-      throw new FileFailure('not supported', path, { cause: new Error(`'${name}' is not the name of a file`) })
+      throw new FileFailure('not supported', join(this.path, name), {
+        cause: new Error(`'${name}' is not the name of a file`),
+      })
     try {
       return await this.#handle.use(async (descriptor) => {
         if (throughDescriptors) return work(`/proc/self/fd/${descriptor}/${name}`)
         if (!(await this.isStillThere()))
           throw new FileFailure('not found', this.path, { cause: new Error('another folder is in its place') })
-        return work(path)
+        return work(join(this.path, name))
       })
     } catch (error) {
-      throw fileFailure(error, path, special)
+      throw fileFailure(error, join(this.path, name), special)
     }
   }
 
