@@ -297,7 +297,7 @@ export function intent(work: Work, input: CommandInput<'intent'>): CommandOutput
 function endCancelled(work: Work, task: TaskRow, at: Moment, changes: TaskChanges = {}): void {
   const error = cancelledError(task)
   const closed = closeAttempt(work, task, at, { cause: error })
-  endTask(work, task, { ...changes, ...closed, fence: task.fence + 1 }, at, { outcome: 'cancelled', error })
+  endTask(work, task, { ...changes, ...closed }, at, { outcome: 'cancelled', error })
 }
 
 /** The file is in its place and its folder synced. A crash before this commit: the intent is found and finished again. */

@@ -207,7 +207,7 @@ export interface LaneHead {
 export interface ActiveTask {
   readonly task: TaskId
   readonly session: SessionId
-  /** Absent while it publishes: it needs no connection any more. */
+  /** Absent when its bytes are all there: it needs no connection any more. */
   readonly origin?: string
 }
 
@@ -270,7 +270,7 @@ export interface Recovery {
 // ---------------------------------------------------------------- the commands
 
 export interface Commands {
-  /** First of a life: ends attempts of the last one (fence + 1, ready at once), repairs derived rows after an unclean end. */
+  /** First of a life: ends attempts of the last one (ready at once), repairs derived rows after an unclean end. */
   openLife: { input: { readonly at: Moment; readonly bootId: string; readonly pid: number }; output: Recovery }
   /**
    * Saves `steady()` so that the next life goes on from it. Called each minute while attempts run, each ten while tasks wait for
@@ -489,7 +489,7 @@ export interface Commands {
       readonly lanesPerSession: number
       /** How many may be active; where more of them are free than lanes are open, those behind the heads are shown as well. */
       readonly places?: { readonly total: number; readonly perOrigin: number }
-      /** Active tasks whose bytes are all there: shown as if they published already. @default none */
+      /** Active tasks whose bytes are all there, which the journal learns only from the intent. @default none */
       readonly fetched?: readonly TaskId[]
     }
     output: ScheduleView

@@ -2,7 +2,7 @@
  * Folders that are held open, each once however many use it: attempts that write into one folder share its descriptor and its
  * syncs. Who comes later is given the one that is held, if the path still leads to it. May touch: descriptors of folders.
  */
-import { constants, existsSync, statSync } from 'node:fs'
+import { constants, existsSync } from 'node:fs'
 import { open, stat, statfs, type FileHandle } from 'node:fs/promises'
 import { FileFailure, type FileIdentity } from '../world/file-system.ts'
 import { fileFailure } from './file-failures.ts'
@@ -155,11 +155,8 @@ export class SharedFolder {
   /** Whether the path still leads to this very folder. */
   async isStillThere(): Promise<boolean> {
     try {
-      const stats = this.disk.call(
-        () => statSync(this.path, { bigint: true }),
-        () => stat(this.path, { bigint: true }),
-      )
-      const found = identityOf(await stats)
+      // Always by the pool: the path is walked to find out whether it leads elsewhere by now, and there may be a disk that hangs.
+      const found = identityOf(await stat(this.path, { bigint: true }))
       return found.kind === 'folder' && found.inode === this.identity.inode && found.device === this.identity.device
     } catch (error) {
       const { reason } = fileFailure(error, this.path)

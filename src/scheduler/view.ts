@@ -25,7 +25,7 @@ export interface SessionShare {
 /** A task that holds a place, and a connection to its origin until its bytes are there. */
 export interface ActiveTask {
   readonly session: number
-  /** Absent: it only puts its file in its place, and needs no connection any more. */
+  /** Absent: it only hashes its file, syncs it and puts it in its place, and needs no connection any more. */
   readonly origin?: string
 }
 

@@ -111,7 +111,7 @@ class Composition implements Service {
       log,
       limits,
       start: (task) => this.#transfers.start(task),
-      fetched: () => this.#transfers.fetched(),
+      withoutConnection: () => this.#transfers.withoutConnection(),
       bandwidth: (at) => this.#bandwidth.look(at),
       turned: (state) => this.#housekeeping.turned(state),
     })

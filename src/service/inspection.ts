@@ -39,7 +39,7 @@ async function explainTask(inside: Inside, id: string): Promise<ExplanationJson>
   const at = now(world.clock)
   const [facts, schedule] = await Promise.all([
     journal.explainFacts({ id }),
-    journal.schedule({ at, lanesPerSession: 1, fetched: transfers.fetched() }),
+    journal.schedule({ at, lanesPerSession: 1, fetched: transfers.withoutConnection() }),
   ])
   if (facts === undefined)
     throw new LonghaulError(

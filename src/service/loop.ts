@@ -29,7 +29,7 @@ export interface LoopParts {
   /** True once the attempt is under way. Gives its command to the journal at once, so that each later look sees it. */
   start(task: TaskId): Promise<boolean>
   /** Active tasks that need no connection any more, also where the journal does not know it yet. */
-  fetched(): readonly TaskId[]
+  withoutConnection(): readonly TaskId[]
   /** Tells the engine the bandwidth limit of this moment. Answers the steady ms at which the timetable gives another. */
   bandwidth(at: Moment): number | undefined
   /** After each turn, and each minute while `busy`: something runs or is due by itself. `runs`: an attempt does. */
@@ -46,7 +46,7 @@ export class Loop {
   #timer: { readonly atMs: number; readonly timer: Timer } | undefined
   /** Set while the journal is in trouble: nudges begin no turn then, the next try's timer does. */
   #trouble: string | undefined
-  /** Starts that are not committed yet. The next look is asked for without them: the journal answers in order. */
+  /** Starts that are not committed yet. The next look is asked for without waiting for them: the journal answers in order. */
   readonly #starting = new Set<Promise<unknown>>()
   /** Why a start was not committed; the next turn fails with it. */
   #refused: { readonly why: unknown } | undefined
@@ -86,6 +86,8 @@ export class Loop {
       while (this.#wanted && !this.#stopped) {
         this.#wanted = false
         await this.#once()
+        // In trouble only starts that were committed show that it is over.
+        if (this.#trouble !== undefined) await this.#started()
         this.#trouble = undefined
       }
     } catch (error) {
@@ -97,24 +99,25 @@ export class Loop {
 
   async #once(): Promise<void> {
     const { journal, clock, limits } = this.#parts
-    const starting = [...this.#starting]
+    if (this.#trouble !== undefined) {
+      // Whatever was refused before it, or in it, was told.
+      await Promise.all(this.#starting)
+      this.#refused = undefined
+    }
     // Only a write shows whether it can be written again.
     if (journal.problem !== undefined) await journal.saveClock({ at: now(clock), cleanEnd: false })
     const places = { total: limits.maximumActiveTasks, perOrigin: limits.maximumConnectionsPerOrigin }
     const looked = { lanesPerSession: 2 * places.total, places }
     let at = now(clock)
-    let schedule = await journal.schedule({ at, ...looked, fetched: this.#parts.fetched() })
+    let schedule = await journal.schedule({ at, ...looked, fetched: this.#parts.withoutConnection() })
     let stuck = false
     while (!stuck && schedule.wakeAtMs !== undefined && schedule.wakeAtMs <= at.steadyMs) {
       stuck = (await journal.wakeDue({ at })).woken === 0
       at = now(clock)
-      schedule = await journal.schedule({ at, ...looked, fetched: this.#parts.fetched() })
+      schedule = await journal.schedule({ at, ...looked, fetched: this.#parts.withoutConnection() })
     }
-    // They were answered before this look was, and only have to come to their ends.
-    await Promise.all(starting)
-    const refused = this.#refused
-    this.#refused = undefined
-    if (refused !== undefined) throw refused.why
+    // Those before this look were answered before it, and only have to come to their ends.
+    await this.#started()
     if (this.#stopped) return
 
     const bandwidthAtMs = this.#parts.bandwidth(at)
@@ -139,11 +142,19 @@ export class Loop {
       const refused = started.find((each) => each.status === 'rejected')
       if (refused !== undefined) this.#refused = { why: refused.reason }
       // Whoever comes behind those that were shown is seen only now; so is who may take the place of one that did not start.
-      // Where none did, each of them nudges when it is let go of (`Transfers`).
+      // Where none did, or one was refused, each of them nudges when it is let go of (`Transfers`).
       const begun = started.filter((each) => each.status === 'fulfilled' && each.value).length
-      if (refused !== undefined || (begun > 0 && (isMore || begun < tasks.length))) this.nudge()
+      if (begun > 0 && (isMore || begun < tasks.length)) this.nudge()
     })
     this.#starting.add(starting)
+  }
+
+  /** Resolves when nothing is being started. @throws why a start was not committed, once */
+  async #started(): Promise<void> {
+    await Promise.all(this.#starting)
+    const refused = this.#refused
+    this.#refused = undefined
+    if (refused !== undefined) throw refused.why
   }
 
   #failed(error: unknown): void {

@@ -20,8 +20,8 @@ export interface ReportParts {
   safe(bytes: number): void
   /** One more connection, as `Report.more`. */
   more(giveUp: () => void): (() => void) | undefined
-  /** What was fetched is given up, and it is fetched once more. */
-  fetchesAnew(): void
+  /** It needs no connection any more. */
+  fetched(): void
   /** This path is the attempt's from now on. Resolves when nobody is about to unlink what stands there. */
   writes(part: { readonly folder: string; readonly name: string }): Promise<void>
 }
@@ -60,7 +60,6 @@ export function createReport(parts: ReportParts): Report {
     },
     restart: async (why, because) => {
       const answer = await recording.record(() => journal.restart({ ...own(), why, because }))
-      if (answer?.found === 'recorded') parts.fetchesAnew()
       return answer?.found ?? 'fenced'
     },
     intent: async (intent) => {
@@ -68,6 +67,7 @@ export function createReport(parts: ReportParts): Report {
       return answer?.found === 'busy' ? { busyWith: answer.by } : (answer?.found ?? 'fenced')
     },
     more: (giveUp) => parts.more(giveUp),
+    fetched: () => parts.fetched(),
     progress: (facts) => parts.progress(facts),
   }
 }

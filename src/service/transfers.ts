@@ -72,7 +72,7 @@ export class Transfers {
   }
 
   /** Tasks of running attempts that need no connection any more. */
-  fetched(): readonly TaskId[] {
+  withoutConnection(): readonly TaskId[] {
     const fetched: TaskId[] = []
     for (const [task, run] of this.#runs) if (run.fetched) fetched.push(task)
     return fetched
@@ -163,7 +163,6 @@ export class Transfers {
 
   /** The next task of the origin may have its connection while it is hashed, synced and put in its place. */
   #fetched(run: Run, holder: Holder): void {
-    if (run.fetched) return
     run.fetched = true
     this.#parts.connections.end(holder)
     this.#parts.fetched()
@@ -178,18 +177,12 @@ export class Transfers {
       recording,
       started,
       assignment,
-      progress: (facts) => {
-        progress.report(started.task, started.fence, facts)
-        if (facts.phase === 'verifying' || facts.phase === 'delivering') this.#fetched(run, holder)
-      },
+      progress: (facts) => progress.report(started.task, started.fence, facts),
       safe: (bytes) => {
         run.safeBytes = Math.max(run.safeBytes, bytes)
       },
       more: (giveUp) => connections.further(holder, giveUp),
-      fetchesAnew: () => {
-        run.fetched = false
-        connections.begin(holder)
-      },
+      fetched: () => this.#fetched(run, holder),
       writes: (part) => {
         run.part = part
         return this.#parts.leaves(part.folder, part.name)

@@ -97,6 +97,8 @@ export interface Report {
    * `undefined`: there is none to be had now. `giveUp` is called when another task needs it; it is closed and given back then.
    */
   more(giveUp: () => void): (() => void) | undefined
+  /** All bytes are there and every answer is closed: the attempt needs no connection any more, whatever comes. */
+  fetched(): void
   intent(intent: PublishIntent): Promise<'recorded' | 'cancelled' | { readonly busyWith: TaskId } | Fenced>
   progress(facts: {
     readonly phase: 'connecting' | 'transferring' | 'verifying' | 'delivering'

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
 import { isLonghaulError, LonghaulError } from '../../src/contract/errors.ts'
-import type { Journal } from '../../src/journal/journal.ts'
+import type { CommandInput, Journal } from '../../src/journal/journal.ts'
 import { settle } from '../support/virtual-clock.ts'
 import { House, type HouseOptions, measured } from './house.ts'
 
@@ -103,6 +103,70 @@ test('a journal that refuses starts only is not hammered by every commit that su
   assert.equal(starts, 1)
   await it.clock.advance(1000)
   assert.equal(starts, 17)
+})
+
+test('a journal that refuses starts only is told of once, and starts begin with the first try after it is well', async () => {
+  let refuses = true
+  const wrap = (journal: Journal): Journal =>
+    new Proxy(journal, {
+      get: (target, name: keyof Journal) =>
+        name === 'startAttempt' && refuses
+          ? () => Promise.reject(new LonghaulError('DISK_FULL', 'the journal could not be written'))
+          : target[name],
+    })
+  const it = await open({ wrap })
+  const id = await it.add()
+  await it.clock.advance(10_500)
+  assert.equal(it.logged.filter((message) => message.startsWith('nothing new is started')).length, 1)
+  refuses = false
+  await it.clock.advance(500)
+  assert.ok(it.engine.isRunning(id))
+})
+
+test('a disk that is full for a moment costs one try, whichever command found it', async () => {
+  const disk = fillable()
+  let armed = true
+  const it = await open({
+    wrap: (journal) => {
+      const wrapped = disk.wrap(journal)
+      return new Proxy(wrapped, {
+        get: (target, name: keyof Journal) => {
+          if (name === 'startAttempt' && armed) {
+            armed = false
+            disk.full = true
+          }
+          return target[name]
+        },
+      })
+    },
+  })
+  const id = await it.add()
+  await it.clock.advance(500)
+  disk.full = false
+  await it.clock.advance(500)
+  assert.ok(it.engine.isRunning(id))
+})
+
+test('a daemon that stops while a start is being committed leaves no attempt behind', async () => {
+  const blocked = Promise.withResolvers<void>()
+  const it = await open({
+    wrap: (journal) =>
+      new Proxy(journal, {
+        get: (real, name: keyof Journal) =>
+          name === 'startAttempt'
+            ? (input: CommandInput<'startAttempt'>) => blocked.promise.then(() => real.startAttempt(input))
+            : real[name],
+      }),
+  })
+  const id = await it.add()
+  let isStopped = false
+  const stopped = it.life.service.stop().then(() => (isStopped = true))
+  await it.clock.advance(1000)
+  assert.ok(!isStopped)
+  blocked.resolve()
+  await it.clock.advance(0)
+  await stopped
+  assert.equal((await it.life.journal.explainFacts({ id }))?.gate, 'ready')
 })
 
 test('a start that the journal could not record is tried again each second', async () => {

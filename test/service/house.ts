@@ -98,13 +98,8 @@ export class Attempt {
 
   /** All its bytes are there. */
   async verify(): Promise<void> {
+    this.report.fetched()
     this.report.progress({ phase: 'verifying', received: 1000, total: 1000 })
-    await settle()
-  }
-
-  /** What it has is given up. */
-  async restart(why: string): Promise<void> {
-    await this.report.restart(why, 'bytes changed')
     await settle()
   }
 
@@ -227,6 +222,9 @@ export class House {
   life!: Life
   #ids = 0
 
+  /** Errors in the log. */
+  readonly logged: string[] = []
+
   constructor(options: HouseOptions = {}) {
     this.#options = options
   }
@@ -281,7 +279,7 @@ export class House {
       },
       hasher: { follow: unused },
       vault: openVault,
-      log: silentLog,
+      log: { ...silentLog, error: (message) => void this.logged.push(message) },
     }
     let stops = 0
     const service = createService(world, journal, {

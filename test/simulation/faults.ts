@@ -185,8 +185,8 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     replace: [`    database.exec('commit')\n`, ''],
     also: [
       [
-        `    database.exec('begin')\n`,
-        `    if (database.isTransaction) database.exec('commit')\n    database.exec('begin')\n`,
+        `    const ran = runTogether(store, group)`,
+        `    if (database.isTransaction) database.exec('commit')\n    const ran = runTogether(store, group)`,
       ],
     ],
   },
@@ -194,7 +194,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     name: 'refused-command-kept',
     says: 'What a command wrote before it was refused stays.',
     file: 'src/journal/group.ts',
-    replace: [`database.exec('rollback to command; release command')`, `database.exec('release command')`],
+    replace: [`'refused' in one ? 'rollback to command; release command' : 'release command'`, `'release command'`],
   },
   {
     name: 'event-in-its-own-transaction',
@@ -431,7 +431,12 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     says: 'What an attempt writes after its task was cancelled or suspended still counts.',
     file: endings,
     replace: ['    running: null,\n', '    ...(end.stop === undefined && { running: null }),\n'],
-    also: [['    ...(end.stop !== undefined && { fence: task.fence + 1 }),\n', '']],
+    also: [
+      [
+        '    fence: task.fence + (end.stop === undefined ? 2 : 1),\n',
+        '    ...(end.stop === undefined && { fence: task.fence + 2 }),\n',
+      ],
+    ],
   },
 
   // ---------------------------------------------------------------- going on from kept bytes

@@ -64,6 +64,7 @@ async function liveUntil(
     restart: (why, because) => mortal('restart', (given: string) => paper.restart(given, because))(why),
     intent: mortal('intent', (facts: Facts<'intent'>) => paper.intent(facts)),
     more: () => undefined,
+    fetched: () => {},
     progress: () => {},
   }
   await bench.run(url, wishes, { world: { files }, report })

@@ -39,6 +39,17 @@ function watched(bench: Bench, happens: (when: 'before' | 'after', operation: Fi
   return { world: { files: watchedFiles(bench.world.files, watcher) } }
 }
 
+test('a file that is hashed in the place gives up no connection, one whose bytes have come does', async () => {
+  const { bench, url, right, wishes } = await made()
+  await using _ = bench
+  writeFileSync(bench.path(), right)
+  expectKind(await bench.run(url, wishes), 'finished')
+  assert.equal(bench.fetched, 0)
+  unlinkSync(bench.path())
+  expectKind(await bench.run(url, wishes), 'finished')
+  assert.equal(bench.fetched, 1)
+})
+
 test('a wrong file that appears while the right one is fetched does not cost its bytes', async () => {
   const { bench, url, right, wishes } = await made()
   await using _ = bench

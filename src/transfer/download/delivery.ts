@@ -38,8 +38,9 @@ const worthKeeping = 16 * 1024 * 1024
 const vanishedLimit = 5
 
 export async function deliver(begun: Attempt, whole: Whole): Promise<Finished> {
-  const { folder, progress } = begun
+  const { folder, progress, report } = begun
   const { part, bytes, name } = whole
+  report.fetched()
   progress.phase('verifying')
   await part.trim(bytes)
   whole.verification.advance(bytes)

@@ -40,6 +40,8 @@ export class Bench {
   /** Names of the reports in order, without progress. */
   readonly said: string[] = []
   readonly restarts: string[] = []
+  /** So often it was said that all bytes are there. */
+  fetched = 0
   /** Of each restart. */
   readonly restartCauses: RestartCause[] = []
   readonly progress: Parameters<Report['progress']>[0][] = []
@@ -174,6 +176,9 @@ export class Bench {
         this.part = undefined
         this.intent = undefined
         return 'recorded'
+      },
+      fetched: () => {
+        this.fetched++
       },
       intent: async (intent) => {
         note('intent')
