@@ -60,7 +60,11 @@ export const downloadFlags: readonly Flag[] = [
     value: 'N',
     help: "connections on one file where the server can, 1 to 64 (default: the session's, 4)",
   },
-  { name: 'max-attempts', value: 'N', help: 'at most N tries (default: until the deadline)' },
+  {
+    name: 'max-attempts',
+    value: 'N',
+    help: 'at most N tries that fail; waiting for a disk or a folder is none (default: until the deadline)',
+  },
   { name: 'limit-rate', value: 'RATE', help: 'at most so many bytes a second: 2MB/s, 500k; none for no limit' },
   { name: 'force', help: 'replace an existing file even where the server names it' },
   { name: 'keep-both', help: 'keep an existing file; the new one gets (1) before its extension' },

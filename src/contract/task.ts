@@ -225,6 +225,8 @@ export interface TaskRecord {
   readonly createdAtMs: number
   readonly completedAtMs?: number
   readonly retryOf?: TaskId
+  /** The newest task that was made to try this one again. */
+  readonly retriedBy?: TaskId
 }
 
 /** Tasks in one of these groups; `queued` is ready behind our own limits, `waiting` any other reason. */

@@ -32,10 +32,11 @@ export interface TaskOptions {
 export interface RecordRow extends TaskRow, TextRow {
   readonly identifier: string
   readonly retried: TaskId | null
+  readonly retried_by: TaskId | null
 }
 
 export const recordColumns =
-  't.*, x.request, x.current_request, x.options, x.response, x.error, x.result, x.delivered, s.identifier, r.uid as retried'
+  't.*, x.request, x.current_request, x.options, x.response, x.error, x.result, x.delivered, s.identifier, r.uid as retried, (select n.uid from task n where n.retry_of = t.id order by n.id desc limit 1) as retried_by'
 /** The inner joins of {@link recordColumns}: tasks of a session that is gone are not found. */
 export const recordTables = `task t join task_text x on x.task = t.id join session s on s.id = t.session and s.identifier is not null
   left join task r on r.id = t.retry_of`
@@ -89,6 +90,7 @@ export function recordOf(row: RecordRow): TaskRecord {
     createdAtMs: row.created_at,
     ...(row.completed_at !== null && { completedAtMs: row.completed_at }),
     ...(row.retried !== null && { retryOf: row.retried }),
+    ...(row.retried_by !== null && { retriedBy: row.retried_by }),
   }
 }
 

@@ -8,7 +8,7 @@
 import type { Store } from './store.ts'
 
 /** Major: an older program must not open the file. Minor: it may. */
-export const schemaVersion: { readonly major: number; readonly minor: number } = { major: 1, minor: 2 }
+export const schemaVersion: { readonly major: number; readonly minor: number } = { major: 1, minor: 3 }
 
 const tables = `
 create table meta(name text primary key, value integer not null) without rowid;
@@ -100,6 +100,8 @@ const additions: readonly string[] = [
   `create table if not exists secret(
      session integer not null, kind text not null, name text not null, sealed text not null,
      primary key(session, kind, name)) without rowid;`,
+  // Who came after a task that was tried again.
+  'create index if not exists task_retry on task(retry_of) where retry_of is not null;',
 ]
 
 /** Brings an empty or older file of this major to {@link schemaVersion}. Call inside a transaction. */

@@ -202,6 +202,7 @@ function insertTask(batch: Batch, task: NewTask, earlier: Earlier | undefined): 
     delivered: null,
     identifier: session.identifier,
     retried: null,
+    retried_by: null,
   }
   return () => recordOf(record)
 }
@@ -286,7 +287,9 @@ export function retryTask(work: Work, input: CommandInput<'retryTask'>): Command
     start: true,
     ...(row.give_up_after !== null && { giveUpAfterMs: row.give_up_after }),
   }
-  const record = insertTask(batch, task, { row, revalidates: false })()
+  // What was delivered to this place, and nobody touched, is not in the way: the server is asked whether it is still the newest.
+  const revalidates = row.outcome === 'succeeded' && input.destination === undefined && input.url === undefined
+  const record = insertTask(batch, task, { row, revalidates })()
   store.run('update session set next_number = ? where id = ?', batch.nextNumber, session.id)
   return { task: record, isNew: true }
 }

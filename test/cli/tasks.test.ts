@@ -72,6 +72,30 @@ test('cancel ends a task, and retry starts a new one in its place', async () => 
   assert.ok(newCode !== undefined, again.stdout + again.stderr)
 })
 
+test('retry --failed leaves alone what was tried again already, so that failures do not double', async () => {
+  await using own = await CommandLine.open()
+  const url = server.answers('/gone-for-good.bin', status(404))
+  await own.run(['get', '-q', url])
+  for (let round = 0; round < 3; round++) {
+    assert.match((await own.run(['retry', '--failed'])).stdout, /^Trying again: 1 task\. /)
+    await own.run(['wait', '@last'])
+  }
+  const works = server.answers('/works-later.bin', status(503), status(404))
+  await own.run(['get', '-q', works, '--max-attempts', '1'])
+  server.file('/works-later.bin', { size: 1000, etag: '"1"' })
+  assert.equal((await own.run(['get', '-q', works])).code, 0)
+  assert.match((await own.run(['retry', '--failed'])).stdout, /^Trying again: 1 task\. /)
+})
+
+test('retry of what has succeeded asks whether it is still the newest, and the next get finds it as it was', async () => {
+  await using own = await CommandLine.open()
+  const url = server.file('/fine.bin', { size: 1000, etag: '"1"' })
+  await own.run(['get', '-q', url])
+  const { stdout } = await own.run(['retry', 'fine.bin'])
+  assert.equal((await own.run(['wait', stdout.trim().split(' ').at(-1)!])).code, 0)
+  assert.equal((await own.run(['get', '-q', url])).code, 0)
+})
+
 test('retry with a fresh address fetches the same file from there', async () => {
   const code = await add(server.answers('/expired.bin', status(403)))
   assert.equal((await cli.run(['wait', code])).code, 4)

@@ -81,7 +81,7 @@ async function placeOf(input: Input, cwd: string): Promise<{ readonly destinatio
   return { destination: await resolveDestination(output, { cwd }) }
 }
 
-/** Of a filter only what can be tried again: what succeeded is left alone unless somebody names it. */
+/** Of a filter only what can be tried again: what succeeded, or was tried again already, is left alone unless somebody names it. */
 async function tasksOf(link: Link, input: Input): Promise<readonly TaskRecord[]> {
   if (input.words.length > 0) return findTasks(link, input.words)
   const found: TaskRecord[] = []
@@ -90,7 +90,8 @@ async function tasksOf(link: Link, input: Input): Promise<readonly TaskRecord[]>
   if (selection.filter.outcome === undefined)
     for await (const task of allTasks(link, selection, false)) if (task.phase === 'waiting') found.push(task)
   if (selection.filter.group === undefined || selection.filter.group === 'completed')
-    for await (const task of allTasks(link, selection, true)) if (task.error !== undefined) found.push(task)
+    for await (const task of allTasks(link, selection, true))
+      if (task.error !== undefined && task.retriedBy === undefined) found.push(task)
   return found
 }
 
