@@ -45,6 +45,7 @@ export function runGroup(store: Store, group: readonly Request[]): Outcome {
   const { database } = store
   try {
     const before = changesOf(store)
+    database.exec('begin')
     const ran = runTogether(store, group) ?? runApart(store, group)
     database.exec('commit')
     const wrote = changesOf(store) !== before
@@ -63,14 +64,13 @@ export function runGroup(store: Store, group: readonly Request[]): Outcome {
 
 type Ran = Pick<Outcome, 'answers' | 'consequences'>
 
-/** Undefined: one was refused, and nothing of the group is left. */
+/** Undefined: one was refused; nothing of the group is left, and the transaction has begun anew. */
 function runTogether(store: Store, group: readonly Request[]): Ran | undefined {
-  store.exec('begin')
   const ran = new Answers()
   for (const request of group) {
     const one = attempt(store, request)
     if ('refused' in one) {
-      store.exec('rollback')
+      store.exec('rollback; begin')
       return undefined
     }
     ran.add(one)
@@ -79,7 +79,6 @@ function runTogether(store: Store, group: readonly Request[]): Ran | undefined {
 }
 
 function runApart(store: Store, group: readonly Request[]): Ran {
-  store.exec('begin')
   const ran = new Answers()
   for (const request of group) {
     store.exec('savepoint command')

@@ -185,8 +185,8 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     replace: [`    database.exec('commit')\n`, ''],
     also: [
       [
-        `    const ran = runTogether(store, group)`,
-        `    if (database.isTransaction) database.exec('commit')\n    const ran = runTogether(store, group)`,
+        `    database.exec('begin')\n`,
+        `    if (database.isTransaction) database.exec('commit')\n    database.exec('begin')\n`,
       ],
     ],
   },
