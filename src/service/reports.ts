@@ -58,10 +58,8 @@ export function createReport(parts: ReportParts): Report {
       if (answer?.found === 'recorded') parts.safe(facts.ranges.reduce((sum, [from, to]) => sum + to - from, 0))
       return answer?.found ?? 'fenced'
     },
-    restart: async (why, because) => {
-      const answer = await recording.record(() => journal.restart({ ...own(), why, because }))
-      return answer?.found ?? 'fenced'
-    },
+    restart: async (why, because) =>
+      (await recording.record(() => journal.restart({ ...own(), why, because })))?.found ?? 'fenced',
     intent: async (intent) => {
       const answer = await recording.record(() => journal.intent({ ...own(), intent }))
       return answer?.found === 'busy' ? { busyWith: answer.by } : (answer?.found ?? 'fenced')

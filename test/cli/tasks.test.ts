@@ -96,6 +96,15 @@ test('retry of what has succeeded asks whether it is still the newest, and the n
   assert.equal((await own.run(['get', '-q', url])).code, 0)
 })
 
+test('retry of what has succeeded with another place puts a file there', async () => {
+  await using own = await CommandLine.open()
+  const url = server.file('/twice.bin', { size: 1000, etag: '"1"' })
+  await own.run(['get', '-q', url])
+  const { stdout } = await own.run(['retry', 'twice.bin', '-o', 'copy.bin'])
+  assert.equal((await own.run(['wait', stdout.trim().split(' ').at(-1)!])).code, 0)
+  assert.deepEqual(readFileSync(join(own.folder, 'copy.bin')), server.bytes('/twice.bin'))
+})
+
 test('retry with a fresh address fetches the same file from there', async () => {
   const code = await add(server.answers('/expired.bin', status(403)))
   assert.equal((await cli.run(['wait', code])).code, 4)

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
 import { isLonghaulError, LonghaulError } from '../../src/contract/errors.ts'
-import type { CommandInput, Journal } from '../../src/journal/journal.ts'
+import type { Journal } from '../../src/journal/journal.ts'
 import { settle } from '../support/virtual-clock.ts'
-import { House, type HouseOptions, measured } from './house.ts'
+import { House, type HouseOptions, measured, startsBy } from './house.ts'
 
 let house: House | undefined
 const open = async (options: HouseOptions = {}): Promise<House> => {
@@ -107,13 +107,8 @@ test('a journal that refuses starts only is not hammered by every commit that su
 
 test('a journal that refuses starts only is told of once, and starts begin with the first try after it is well', async () => {
   let refuses = true
-  const wrap = (journal: Journal): Journal =>
-    new Proxy(journal, {
-      get: (target, name: keyof Journal) =>
-        name === 'startAttempt' && refuses
-          ? () => Promise.reject(new LonghaulError('DISK_FULL', 'the journal could not be written'))
-          : target[name],
-    })
+  const full = new LonghaulError('DISK_FULL', 'the journal could not be written')
+  const wrap = startsBy((real, input) => (refuses ? Promise.reject(full) : real.startAttempt(input)))
   const it = await open({ wrap })
   const id = await it.add()
   await it.clock.advance(10_500)
@@ -149,15 +144,8 @@ test('a disk that is full for a moment costs one try, whichever command found it
 
 test('a daemon that stops while a start is being committed leaves no attempt behind', async () => {
   const blocked = Promise.withResolvers<void>()
-  const it = await open({
-    wrap: (journal) =>
-      new Proxy(journal, {
-        get: (real, name: keyof Journal) =>
-          name === 'startAttempt'
-            ? (input: CommandInput<'startAttempt'>) => blocked.promise.then(() => real.startAttempt(input))
-            : real[name],
-      }),
-  })
+  const wrap = startsBy((real, input) => blocked.promise.then(() => real.startAttempt(input)))
+  const it = await open({ wrap })
   const id = await it.add()
   let isStopped = false
   const stopped = it.life.service.stop().then(() => (isStopped = true))

@@ -9,7 +9,7 @@ import type { Notes, Params, Result, Verb } from '../../src/contract/verbs.ts'
 import { makeTaskId, type TaskId } from '../../src/contract/words.ts'
 import { createDelivery } from '../../src/delivery/create-delivery.ts'
 import { createJournal } from '../../src/journal/in-thread.ts'
-import type { Journal } from '../../src/journal/journal.ts'
+import type { CommandInput, Journal } from '../../src/journal/journal.ts'
 import { openStore } from '../../src/journal/open.ts'
 import { createFileSystem } from '../../src/platform/files.ts'
 import type { Limits } from '../../src/scheduler/view.ts'
@@ -146,6 +146,17 @@ export class Attempt {
     this.outcome.resolve(outcome)
     await settle()
   }
+}
+
+/** A journal that starts attempts in the test's own way. */
+export function startsBy(
+  start: (real: Journal, input: CommandInput<'startAttempt'>) => ReturnType<Journal['startAttempt']>,
+): (journal: Journal) => Journal {
+  return (real) =>
+    new Proxy(real, {
+      get: (target, name: keyof Journal) =>
+        name === 'startAttempt' ? (input: CommandInput<'startAttempt'>) => start(target, input) : target[name],
+    })
 }
 
 export const lost: LonghaulError = new LonghaulError('NETWORK_CONNECTION_LOST', 'cut')

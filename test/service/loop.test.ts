@@ -5,7 +5,7 @@ import { LonghaulError } from '../../src/contract/errors.ts'
 import type { TaskId } from '../../src/contract/words.ts'
 import type { CommandInput, Journal } from '../../src/journal/journal.ts'
 import { settle } from '../support/virtual-clock.ts'
-import { House, type HouseOptions, lost } from './house.ts'
+import { House, type HouseOptions, lost, startsBy } from './house.ts'
 
 let house: House | undefined
 const open = async (options: HouseOptions = {}): Promise<House> => {
@@ -444,18 +444,8 @@ test('holding a session stops its attempts at a checkpoint, and no other session
 
 test('a start that was decided before its session was held, and committed after it, is stopped', async () => {
   const blocked = Promise.withResolvers<void>()
-  const it = await open({
-    wrap: (journal) =>
-      new Proxy(journal, {
-        get: (target, name: keyof Journal) =>
-          name === 'startAttempt'
-            ? async (input: CommandInput<'startAttempt'>) => {
-                await blocked.promise
-                return target.startAttempt(input)
-              }
-            : target[name],
-      }),
-  })
+  const wrap = startsBy((real, input) => blocked.promise.then(() => real.startAttempt(input)))
+  const it = await open({ wrap })
   const id = await it.add()
   await it.call('session.hold', { identifier: 'com.example', held: true })
   blocked.resolve()
