@@ -76,6 +76,31 @@ export function aria2Gets(
   )
 }
 
+/**
+ * Not a peer but a floor: Node without anything of ours.
+ * @param threads that read and write
+ */
+export function bareLoop(file: OneFile, options: { readonly verified?: boolean; readonly threads: 1 | 2 }): Contender {
+  const { server, payload, stage } = file
+  const { verified = false, threads } = options
+  return contender(file, {
+    name: `bare loop, ${threads === 1 ? 'one thread' : 'two threads'}`,
+    command: `node bare-loop.ts, four connections, one fdatasync${verified ? ', hashed by one thread more' : ''}`,
+    run: (to) => {
+      const parameter = {
+        url: server.url(payload.name),
+        to,
+        bytes: payload.size,
+        authority: server.authority,
+        connections: 4,
+        threads,
+        ...(verified && { sha256: payload.sha256 }),
+      }
+      return runs(file, [process.execPath, stage.published.program('bare-loop.ts'), JSON.stringify(parameter)])
+    },
+  })
+}
+
 interface Way {
   readonly name: string
   readonly command: string

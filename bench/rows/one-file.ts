@@ -1,7 +1,7 @@
 /** One big file: plain, over TLS, with one connection and with four, verified. */
-import { aria2Gets, curlGets, curlVerifies, longhaulGets, type OneFile } from '../one-file.ts'
+import { aria2Gets, bareLoop, curlGets, curlVerifies, longhaulGets, type OneFile } from '../one-file.ts'
 import { Longhaul, warmUp } from '../longhaul.ts'
-import { race } from '../race.ts'
+import { type Comparison, type Contender, race } from '../race.ts'
 import type { Bound, Result, Row } from '../row.ts'
 import type { Stage } from '../stage.ts'
 
@@ -63,12 +63,14 @@ async function runBig(stage: Stage, { name, kind, bytes, segments, wall, cpu }: 
         curlGets(file),
         ...(wall.aria2 === undefined ? [] : [aria2Gets(file)]),
         longhaulGets(file, { longhaul: control, name: 'longhaul without syncs', flags }),
+        ...(kind === 'tls' ? floors(file, false) : []),
       ],
       comparisons: [
         { of: 'wall', against: 'curl', bound: wall.curl },
         ...(wall.aria2 === undefined ? [] : [{ of: 'wall', against: 'aria2 -x4', bound: wall.aria2 } as const]),
         { of: 'cpu', against: 'curl', ...(cpu !== undefined && { bound: cpu }) },
         { of: 'wall', against: 'longhaul without syncs' },
+        ...(kind === 'tls' ? besideFloors('curl') : []),
       ],
       notes: [`${stage.fileSystem}; only Longhaul syncs what it wrote`],
     },
@@ -95,17 +97,33 @@ async function runVerified(stage: Stage, kind: 'http' | 'tls'): Promise<Result> 
         curlVerifies(file),
         aria2Gets(file, { verified: 'sha-256', place: 'memory' }),
         { ...longhaulGets(file, { longhaul: control, name: 'longhaul without syncs', flags }), ...shown },
+        ...(kind === 'tls' ? floors(file, true) : []),
       ],
       comparisons: [
         { of: 'wall', against: 'curl; openssl; sync', bound: { must: 0.6, aim: 0.45 } },
         { of: 'wall', against: 'aria2 -x4 --checksum', bound: { must: 0.7, aim: 0.5 } },
         { of: 'cpu', against: 'curl; openssl; sync' },
         { of: 'wall', against: 'longhaul without syncs' },
+        ...(kind === 'tls' ? besideFloors('curl; openssl; sync') : []),
       ],
       notes: [`${stage.fileSystem}; aria2 --checksum on tmpfs, not durable`],
     },
     stage,
   )
+}
+
+/** What is left for us to win over TLS. */
+function floors(file: OneFile, verified: boolean): readonly Contender[] {
+  return [bareLoop(file, { verified, threads: 1 }), bareLoop(file, { verified, threads: 2 })]
+}
+
+function besideFloors(peer: string): readonly Comparison[] {
+  const [one, two] = ['bare loop, one thread', 'bare loop, two threads'] as const
+  return [
+    { of: 'wall', against: one },
+    { of: 'wall', name: one, against: peer },
+    { of: 'wall', name: two, against: peer },
+  ]
 }
 
 async function serveOne(stage: Stage, kind: 'http' | 'tls', bytes: number, name: string): Promise<OneFile> {
