@@ -85,7 +85,7 @@ export function bareLoop(file: OneFile, options: { readonly verified?: boolean; 
   const { verified = false, threads } = options
   return contender(file, {
     name: `bare loop, ${threads === 1 ? 'one thread' : 'two threads'}`,
-    command: `node bare-loop.ts, four connections, one fdatasync${verified ? ', hashed by one thread more' : ''}`,
+    command: `node bare-loop.ts, four connections, fdatasync each 64 MiB${verified ? ', hashed by one thread more' : ''}`,
     run: (to) => {
       const parameter = {
         url: server.url(payload.name),

@@ -1,11 +1,12 @@
-// What Node can do with nothing around it: ranges of one file over a few connections, laid where they belong, synced once, and
-// hashed by a thread behind them where that is asked for. No daemon, no journal, no proofs, no errors. It says how much of a row
+// What Node can do with nothing around it: ranges of one file over a few connections, laid where they belong, synced as they
+// come, and hashed by a thread behind them where that is asked for. No daemon, no journal, no proofs, no errors. It says how much of a row
 // is Node's and the machine's; two threads say what a second one would bring.
 // Parameter: Parameter. Ends with 1 where the digest is another.
 import { createHash } from 'node:crypto'
-import { closeSync, constants, fdatasyncSync, openSync, readFileSync, readSync, writeSync } from 'node:fs'
+import { closeSync, constants, fdatasync, openSync, readFileSync, readSync, writeSync } from 'node:fs'
 import { connect, type OnReadOpts, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
+import { promisify } from 'node:util'
 import { isMainThread, Worker, workerData } from 'node:worker_threads'
 
 interface Parameter {
@@ -28,8 +29,12 @@ interface Shared extends Parameter {
   readonly next: Int32Array<SharedArrayBuffer>
 }
 
+const sync = promisify(fdatasync)
+
 const mebibyte = 2 ** 20
 const pieceBytes = 16 * mebibyte
+/** Written since the last sync began; what is left to sync at the end keeps nobody waiting. */
+const syncEach = 64 * mebibyte
 
 if (isMainThread) await lead(JSON.parse(process.argv[2]!) as Parameter)
 else if ((workerData as Shared).role === 'hash') hash(workerData as Shared)
@@ -46,7 +51,7 @@ async function lead(parameter: Parameter): Promise<void> {
   const others = Array.from({ length: parameter.threads - 1 }, () => ended({ ...shared, role: 'fetch' }))
   await fetchSome({ ...shared, role: 'fetch' })
   await Promise.all(others)
-  fdatasyncSync(file)
+  await sync(file)
   closeSync(file)
   await hashed
 }
@@ -63,12 +68,22 @@ function ended(shared: Shared): Promise<void> {
 async function fetchSome(shared: Shared): Promise<void> {
   const file = openSync(shared.to, constants.O_WRONLY)
   const count = shared.connections / shared.threads
-  await Promise.all(Array.from({ length: count }, () => fetchPieces(shared, file)))
+  let unsynced = 0
+  let syncing: Promise<void> | undefined
+  const wrote = (bytes: number): void => {
+    unsynced += bytes
+    if (unsynced < syncEach || syncing !== undefined) return
+    unsynced = 0
+    syncing = sync(file).finally(() => (syncing = undefined))
+  }
+  await Promise.all(Array.from({ length: count }, () => fetchPieces(shared, file, wrote)))
+  await syncing
   closeSync(file)
 }
 
 /** One connection: a piece after the other, in memory that is filled and written, and filled again. */
-function fetchPieces({ url, bytes, authority, landed, next }: Shared, file: number): Promise<void> {
+function fetchPieces(shared: Shared, file: number, wrote: (bytes: number) => void): Promise<void> {
+  const { url, bytes, authority, landed, next } = shared
   const { protocol, hostname, port, pathname } = new URL(url)
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const room = Buffer.allocUnsafeSlow(mebibyte)
@@ -82,6 +97,7 @@ function fetchPieces({ url, bytes, authority, landed, next }: Shared, file: numb
   const write = (): void => {
     writeSync(file, room, 0, filled, position)
     Atomics.add(landed, piece, filled)
+    wrote(filled)
     position += filled
     filled = 0
   }

@@ -65,7 +65,10 @@ const en: Sentences = {
       `The folder ${of ?? 'of the destination'} cannot be used: it is gone, or may not be written to. It goes on by itself when it can.`,
     quota: () => 'The quota of the session is used up by other transfers.',
     activeLimit: ({ ahead }) => `As many transfers as are allowed are running${aheadEn(ahead)}.`,
-    hostLimit: ({ of, ahead }) => `As many connections as are allowed go to ${of ?? 'its server'}${aheadEn(ahead)}.`,
+    hostLimit: ({ of, ahead, until }) =>
+      until === undefined
+        ? `As many connections as are allowed go to ${of ?? 'its server'}${aheadEn(ahead)}.`
+        : `As many connections as ${of ?? 'its server'} takes go to it${aheadEn(ahead)}. One more is tried at ${until}.`,
     bandwidth: ({ of, rate, until }) =>
       `Bytes are arriving, slowed down to ${rate ?? 'its part'} by ${limitEn(of)}${until === undefined ? '' : `, until ${until}`}.`,
     network: () => 'There is no network; it goes on by itself when there is one.',
@@ -121,7 +124,10 @@ const zh: Sentences = {
     destination: ({ of }) => `目标文件夹${of === undefined ? '' : ` ${of} `}不存在或不可写，恢复后自动继续。`,
     quota: () => '会话配额已被其他传输用完。',
     activeLimit: ({ ahead }) => `同时传输数已达上限${aheadZh(ahead)}。`,
-    hostLimit: ({ of, ahead }) => `到${of === undefined ? '该服务器' : ` ${of} `}的连接数已达上限${aheadZh(ahead)}。`,
+    hostLimit: ({ of, ahead, until }) =>
+      until === undefined
+        ? `到${of === undefined ? '该服务器' : ` ${of} `}的连接数已达上限${aheadZh(ahead)}。`
+        : `到${of === undefined ? '该服务器' : ` ${of} `}的连接数已达其所能接受${aheadZh(ahead)}，${until} 再多试一个。`,
     bandwidth: ({ of, rate, until }) =>
       `正在接收数据，受${limitZh(of)}限速${rate === undefined ? '' : `（${rate}）`}${until === undefined ? '' : `，到 ${until} 为止`}。`,
     network: () => '没有网络，恢复后自动继续。',

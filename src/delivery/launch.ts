@@ -145,7 +145,8 @@ export class Launch {
 
   completed(member: Member): void {
     member.completed = true
-    this.#touch()
+    // Of an earlier life's app that is no sign yet that it takes its events.
+    if (!this.adopted || member.opened) this.#touch()
     this.#look()
   }
 
@@ -203,7 +204,8 @@ export class Launch {
   #look(): void {
     const members = [...this.members.values()]
     if (members.some((member) => member.attached)) return
-    const settled = members.every((member) => member.left || member.completed)
+    // It may say that it is done before it opens its session; that it then opens as the one that was launched.
+    const settled = members.every((member) => member.left || (member.completed && member.opened))
     const over =
       this.#foreground || this.#exit !== undefined || (this.adopted && (this.#overdue || (settled && !this.isLeft)))
     if (over) this.#finish()

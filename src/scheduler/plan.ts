@@ -2,13 +2,15 @@
 import type { TaskId } from '../contract/words.ts'
 import { mayStart } from './rules.ts'
 import { compareHeads, nextSession } from './share.ts'
-import { type ActiveTask, type LaneHead, type Limits, type SessionShare, viewOf } from './view.ts'
+import { type ActiveTask, type CrowdedAt, type LaneHead, type Limits, type SessionShare, viewOf } from './view.ts'
 
 /** A moment of the journal, as `plan` is given it. */
 export interface Schedule {
   /** Steady ms. */
   readonly nowMs: number
   readonly limits: Limits
+  /** @default no origin is */
+  readonly crowded?: CrowdedAt
   readonly sessions: readonly SessionShare[]
   readonly lanes: readonly LaneHead[]
   readonly active: readonly ActiveTask[]
@@ -46,7 +48,8 @@ export function plan(schedule: Schedule): Plan {
       served.set(next.session, (served.get(next.session) ?? 0) + 1)
     }
   }
-  const wakeAtMs = earliest([schedule.wakeAtMs, ...schedule.lanes.map((lane) => lane.closedUntilMs)], schedule.nowMs)
+  const opening = schedule.lanes.flatMap(({ origin, closedUntilMs }) => [closedUntilMs, view.crowded(origin)?.untilMs])
+  const wakeAtMs = earliest([schedule.wakeAtMs, ...opening], schedule.nowMs)
   const more = started.some((head) => hasMore(head, started, schedule.lanes) && mayStart(head, view))
   return { start: started.map(({ task }) => task), more, ...(wakeAtMs !== undefined && { wakeAtMs }) }
 }

@@ -51,10 +51,14 @@ const activeLimit: Rule = (task, view) => {
 const hostLimit: Rule = (task, view) => {
   if (!isReady(task)) return undefined
   const share = view.sessions.get(task.session)
+  const open = view.load.ofOrigin(task.origin)
   const full =
-    view.load.ofOrigin(task.origin) >= view.limits.maximumConnectionsPerOrigin ||
+    open >= view.limits.maximumConnectionsPerOrigin ||
     (share !== undefined && view.load.ofLane(task.session, task.origin) >= share.maximumConnectionsPerHost)
-  return full ? { code: 'hostLimit', of: task.origin } : undefined
+  if (full) return { code: 'hostLimit', of: task.origin }
+  const crowded = view.crowded(task.origin)
+  if (crowded === undefined || open < crowded.most) return undefined
+  return { code: 'hostLimit', untilMs: crowded.untilMs, of: task.origin }
 }
 
 /** In the order in which a person should read them. */

@@ -13,6 +13,16 @@ export interface Limits {
 
 export const daemonLimits: Limits = { maximumActiveTasks: 32, maximumConnectionsPerOrigin: 8 }
 
+/** An origin that takes fewer connections than it may have. */
+export interface Crowded {
+  readonly most: number
+  /** Steady ms: then one more is tried. */
+  readonly untilMs: number
+}
+
+/** Undefined: the origin takes as many as it may have. */
+export type CrowdedAt = (origin: string) => Crowded | undefined
+
 export interface SessionShare {
   readonly session: number
   readonly maximumActiveTasks: number
@@ -110,6 +120,7 @@ export interface View {
   /** Steady ms. */
   readonly nowMs: number
   readonly limits: Limits
+  readonly crowded: CrowdedAt
   readonly sessions: ReadonlyMap<number, SessionShare>
   readonly load: Load
 }
@@ -117,13 +128,16 @@ export interface View {
 export function viewOf(facts: {
   readonly nowMs: number
   readonly limits: Limits
+  /** @default none is */
+  readonly crowded?: CrowdedAt
   readonly sessions: readonly SessionShare[]
   readonly active: readonly ActiveTask[]
 }): View {
-  const { nowMs, limits, active } = facts
+  const { nowMs, limits, active, crowded = () => undefined } = facts
   return {
     nowMs,
     limits,
+    crowded,
     sessions: new Map(facts.sessions.map((share) => [share.session, share])),
     load: new Load(active),
   }

@@ -12,9 +12,10 @@ import { daemonLimits, type Limits } from '../scheduler/view.ts'
 import type { Engine } from '../transfer/assignment.ts'
 import type { World } from '../world/world.ts'
 import { Accounts } from './accounts.ts'
-import { FurtherConnections } from './further-connections.ts'
 import { Bandwidth } from './bandwidth.ts'
+import { Crowding } from './crowding.ts'
 import { daemonVerbs } from './daemon.ts'
+import { FurtherConnections } from './further-connections.ts'
 import { Housekeeping } from './housekeeping.ts'
 import type { Asking, Inside, Verbs } from './inside.ts'
 import { inspectionVerbs } from './inspection.ts'
@@ -35,6 +36,8 @@ export interface ServiceParts {
   readonly facts: DaemonFacts
   /** @default the daemon's */
   readonly limits?: Limits
+  /** For whoever wants to look at it. @default a new one */
+  readonly crowding?: Crowding
 }
 
 /** @param journal is its own argument because its life is longer: whoever made it closes it, after {@link Service.stop} */
@@ -64,6 +67,8 @@ class Composition implements Service {
     const { clock, log } = world
     const { delivery, facts, engine } = parts
     const limits = parts.limits ?? daemonLimits
+    const { maximumConnectionsPerOrigin } = limits
+    const crowding = parts.crowding ?? new Crowding(maximumConnectionsPerOrigin)
     this.#world = world
     this.#journal = journal
     this.#delivery = delivery
@@ -87,7 +92,10 @@ class Composition implements Service {
       progress: this.#progress,
       recording: this.#recording,
       accounts: this.#accounts,
-      connections: new FurtherConnections(limits.maximumConnectionsPerOrigin),
+      connections: new FurtherConnections(
+        (origin) => crowding.at(origin, clock.steady())?.most ?? maximumConnectionsPerOrigin,
+      ),
+      crowding,
       spool: facts.spool,
       released: () => {
         this.#housekeeping.released()
@@ -111,6 +119,7 @@ class Composition implements Service {
       log,
       limits,
       start: (task) => this.#transfers.start(task),
+      crowded: (origin, nowMs) => crowding.at(origin, nowMs),
       withoutConnection: () => this.#transfers.withoutConnection(),
       bandwidth: (at) => this.#bandwidth.look(at),
       turned: (state) => this.#housekeeping.turned(state),
@@ -121,6 +130,7 @@ class Composition implements Service {
       delivery,
       facts,
       limits,
+      crowding,
       bandwidth: this.#bandwidth,
       engine,
       loop: this.#loop,

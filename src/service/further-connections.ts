@@ -19,20 +19,28 @@ interface Held {
 }
 
 export class FurtherConnections {
-  readonly #maximumPerOrigin: number
+  readonly #mostOf: (origin: string) => number
   readonly #first = new Set<Holder>()
   /** The oldest first. */
   readonly #further = new Set<Held>()
 
-  /** @param maximumPerOrigin of the whole daemon */
-  constructor(maximumPerOrigin: number) {
-    this.#maximumPerOrigin = maximumPerOrigin
+  /** @param mostOf an origin, of the whole daemon, now */
+  constructor(mostOf: (origin: string) => number) {
+    this.#mostOf = mostOf
+  }
+
+  /** To its origin, of all sessions. */
+  open(origin: string): number {
+    return this.#count((each) => each.origin === origin)
   }
 
   /** An attempt begins; it has a connection whatever runs, since the scheduler started it. Others make room. */
   begin(holder: Holder): void {
     this.#first.add(holder)
-    while (this.#of(holder) > this.#maximumPerOrigin && this.#reclaim((each) => each.origin === holder.origin));
+    while (
+      this.open(holder.origin) > this.#mostOf(holder.origin) &&
+      this.#reclaim((each) => each.origin === holder.origin)
+    );
     while (this.#ofLane(holder) > holder.maximumPerHost && this.#reclaim((each) => isSameLane(each, holder)));
   }
 
@@ -44,7 +52,8 @@ export class FurtherConnections {
   /** One more, and how to give it back; `undefined` where there is no room. `giveUp` is called at most once. */
   further(holder: Holder, giveUp: () => void): (() => void) | undefined {
     if (!this.#first.has(holder)) return undefined
-    if (this.#of(holder) >= this.#maximumPerOrigin || this.#ofLane(holder) >= holder.maximumPerHost) return undefined
+    if (this.open(holder.origin) >= this.#mostOf(holder.origin) || this.#ofLane(holder) >= holder.maximumPerHost)
+      return undefined
     const held: Held = { holder, giveUp }
     this.#further.add(held)
     return () => this.#further.delete(held)
@@ -57,10 +66,6 @@ export class FurtherConnections {
     this.#further.delete(held)
     held.giveUp()
     return true
-  }
-
-  #of({ origin }: Holder): number {
-    return this.#count((each) => each.origin === origin)
   }
 
   #ofLane(holder: Holder): number {

@@ -9,6 +9,7 @@ import type { World } from '../world/world.ts'
 import type { Engine } from '../transfer/assignment.ts'
 import type { Bandwidth } from './bandwidth.ts'
 import type { Accounts } from './accounts.ts'
+import type { Crowding } from './crowding.ts'
 import type { Housekeeping } from './housekeeping.ts'
 import type { Loop } from './loop.ts'
 import type { Progress } from './progress.ts'
@@ -23,6 +24,7 @@ export interface Inside {
   readonly delivery: Delivery
   readonly facts: DaemonFacts
   readonly limits: Limits
+  readonly crowding: Crowding
   readonly bandwidth: Bandwidth
   readonly engine: Engine
   readonly loop: Loop

@@ -35,7 +35,7 @@ export function inspectionVerbs(inside: Inside): Verbs<InspectionVerb> {
 }
 
 async function explainTask(inside: Inside, id: string): Promise<ExplanationJson> {
-  const { world, journal, delivery, progress, limits, transfers } = inside
+  const { world, journal, delivery, progress, limits, crowding, transfers } = inside
   const at = now(world.clock)
   const [facts, schedule] = await Promise.all([
     journal.explainFacts({ id }),
@@ -50,6 +50,7 @@ async function explainTask(inside: Inside, id: string): Promise<ExplanationJson>
   const view = viewOf({
     nowMs: at.steadyMs,
     limits,
+    crowded: (origin) => crowding.at(origin, at.steadyMs),
     active: schedule.active,
     sessions: [{ session: session.id, lastStart: 0, held: session.held, ...session.configuration }],
   })
@@ -95,16 +96,17 @@ async function explainTask(inside: Inside, id: string): Promise<ExplanationJson>
       ...(validator !== undefined && { validator }),
     },
     attempts: facts.attempts,
-    ...learntOf(inside, facts.origin),
+    ...learntOf(inside, facts.origin, at),
     ...(cause !== undefined && { cause }),
   }
 }
 
-function learntOf({ engine }: Inside, origin: string): Pick<ExplanationJson, 'server'> {
-  const learnt = engine.learnt(origin)
-  if (learnt === undefined) return {}
-  const { untilMs: _forgotten, ...server } = learnt
-  return { server: { origin, ...server } }
+/** Of one file over several connections the engine learns, of tasks the service. */
+function learntOf({ engine, crowding }: Inside, origin: string, at: Moment): Pick<ExplanationJson, 'server'> {
+  const { untilMs: _forgotten, ...learnt } = engine.learnt(origin) ?? { untilMs: 0 }
+  const refusals = [learnt.refusedAbove, crowding.at(origin, at.steadyMs)?.most].filter((most) => most !== undefined)
+  const server = { ...learnt, ...(refusals.length > 0 && { refusedAbove: Math.min(...refusals) }) }
+  return Object.keys(server).length === 0 ? {} : { server: { origin, ...server } }
 }
 
 /** It transfers, and would do so faster without a limit. */

@@ -9,7 +9,7 @@
 import type { TaskId } from '../contract/words.ts'
 import type { Journal, Moment } from '../journal/journal.ts'
 import { plan } from '../scheduler/plan.ts'
-import type { Limits } from '../scheduler/view.ts'
+import type { Crowded, Limits } from '../scheduler/view.ts'
 import type { Clock, Timer } from '../world/clock.ts'
 import type { Log } from '../world/log.ts'
 import { now, toSteady } from './moment.ts'
@@ -28,6 +28,8 @@ export interface LoopParts {
   readonly limits: Limits
   /** True once the attempt is under way. Gives its command to the journal at once, so that each later look sees it. */
   start(task: TaskId): Promise<boolean>
+  /** An origin that takes fewer connections than it may have. */
+  crowded(origin: string, nowMs: number): Crowded | undefined
   /** Active tasks that need no connection any more, also where the journal does not know it yet. */
   withoutConnection(): readonly TaskId[]
   /** Tells the engine the bandwidth limit of this moment. Answers the steady ms at which the timetable gives another. */
@@ -121,7 +123,12 @@ export class Loop {
     if (this.#stopped) return
 
     const bandwidthAtMs = this.#parts.bandwidth(at)
-    const { start, more, wakeAtMs } = plan({ nowMs: at.steadyMs, limits, ...schedule })
+    const { start, more, wakeAtMs } = plan({
+      nowMs: at.steadyMs,
+      limits,
+      crowded: (origin) => this.#parts.crowded(origin, at.steadyMs),
+      ...schedule,
+    })
     if (start.length > 0) this.#start(start, more || schedule.isCut)
 
     const runs = schedule.active.length > 0 || start.length > 0

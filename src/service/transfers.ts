@@ -13,6 +13,7 @@ import { nextAttempt } from '../scheduler/retry.ts'
 import type { Assignment, Engine, Measure, Outcome } from '../transfer/assignment.ts'
 import type { World } from '../world/world.ts'
 import type { Accounts } from './accounts.ts'
+import type { Crowding } from './crowding.ts'
 import { assignmentOf } from './assignment-of.ts'
 import type { FurtherConnections, Holder } from './further-connections.ts'
 import { now, toWall } from './moment.ts'
@@ -29,6 +30,7 @@ export interface TransferParts {
   readonly progress: Progress
   readonly recording: Recording
   readonly connections: FurtherConnections
+  readonly crowding: Crowding
   readonly accounts: Accounts
   /** Folder of files that have no destination. */
   readonly spool: string
@@ -249,6 +251,11 @@ export class Transfers {
     // progress, or it would be asked for all of them again each second.
     const progressed = outcome.progressed && run.safeBytes > past.bestBytes
     const at = now(world.clock)
+    // Told again by the same task, it may be the task: an address that always answers 503.
+    if (isCrowdSign(error) && past.failures === 0) {
+      const { origin } = holderOf(started)
+      this.#parts.crowding.refused(origin, this.#parts.connections.open(origin), at.steadyMs)
+    }
     const next = nextAttempt(
       {
         ...past,
@@ -298,6 +305,11 @@ export class Transfers {
 function holderOf({ session, request, configuration }: StartedAttempt): Holder {
   const origin = URL.parse(request.url)?.origin ?? ''
   return { session, origin, maximumPerHost: configuration.maximumConnectionsPerHost }
+}
+
+/** The server is asked too much, by us or by others. */
+function isCrowdSign(error: LonghaulError): boolean {
+  return isLonghaulError(error, 'HTTP_STATUS') && (error.status === 429 || error.status === 503)
 }
 
 function stackOf(error: unknown): string {

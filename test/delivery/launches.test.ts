@@ -481,6 +481,34 @@ test('a launched app that took everything and has not ended is waited for after 
   )
 })
 
+test('an app of the former daemon that says that it is done before it opens its session is the same launch still', async () => {
+  const stage = new Stage()
+  const session = await stage.session('com.example.app', { launch: appCommand })
+  await stage.ended(session)
+  const app = stage.launcher.apps[0]!
+  await stage.restart()
+  await stage.delivery.launchCompleted(session, app.ticket.token)
+  const { caller, fence } = await stage.own(session, app.pid, { launchToken: app.ticket.token, finishSeen: true })
+  await stage.delivery.close(caller, session, fence)
+  await stage.wait(minute - 1)
+  assert.equal(stage.launcher.apps.length, 1, 'it took nothing, so that the next one waits')
+  await stage.wait(1)
+  assert.equal(stage.launcher.apps.length, 2)
+})
+
+test('an app of the former daemon that only says that it is done is waited for no longer than one that says nothing', async () => {
+  const stage = new Stage()
+  const session = await stage.session('com.example.app', { launch: appCommand })
+  await stage.ended(session)
+  await stage.restart()
+  await stage.delivery.launchCompleted(session, stage.launcher.apps[0]!.ticket.token)
+  await stage.wait(30_000)
+  await stage.wait(minute - 1)
+  assert.equal(stage.launcher.apps.length, 1)
+  await stage.wait(1)
+  assert.equal(stage.launcher.apps.length, 2)
+})
+
 test('an app of the former daemon that does not come back is launched again', async () => {
   const stage = new Stage()
   const session = await stage.session('com.example.app', { launch: appCommand })

@@ -48,6 +48,7 @@ export class SimulatedExchange implements Exchange {
   #isInRoom = false
   #outcome: Outcome | undefined
   #settled = false
+  #isOver = false
 
   constructor(options: ExchangeOptions) {
     this.#options = options
@@ -157,15 +158,23 @@ export class SimulatedExchange implements Exchange {
     if (this.#settled || this.#options.life.dead) return
     this.#waiting = undefined
     if (this.#outcome === undefined || 'end' in this.#outcome) this.#outcome = { error }
+    // The connection is cut at once, also where what the sink has is not back yet.
+    this.#over('gone')
     this.#advance()
   }
 
   #settle(outcome: Outcome): void {
     if (this.#settled) return
     this.#settled = true
-    this.#options.over('end' in outcome && outcome.end.proof !== 'close' ? 'usable' : 'gone')
+    this.#over('end' in outcome && outcome.end.proof !== 'close' ? 'usable' : 'gone')
     if ('end' in outcome) this.#ended.resolve(outcome.end)
     else this.#ended.reject(outcome.error)
+  }
+
+  #over(connection: 'usable' | 'gone'): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#options.over(connection)
   }
 
   #failure(reason: NetworkFailureCause, what: string): NetworkFailure {

@@ -100,6 +100,21 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     from: 1080,
   },
 
+  {
+    name: 'connection-given-away-too-early',
+    says: 'The next task gets the connection of one whose bytes still come.',
+    file: 'src/service/transfers.ts',
+    replace: ['if (run.fetched) fetched.push(task)', 'fetched.push(task)'],
+    by: 'no more connections than an origin may have',
+  },
+  {
+    name: 'ceiling-of-an-origin-forgotten',
+    says: 'Further connections of one file are lent whatever the origin may have.',
+    file: 'src/service/further-connections.ts',
+    replace: ['this.open(holder.origin) >= this.#mostOf(holder.origin) || ', ''],
+    by: 'no more connections than an origin may have',
+  },
+
   // ---------------------------------------------------------------- publishing
   {
     name: 'rename-before-intent',
@@ -437,6 +452,14 @@ export const deliberateFaults: readonly DeliberateFault[] = [
         '    ...(end.stop === undefined && { fence: task.fence + 2 }),\n',
       ],
     ],
+  },
+
+  {
+    name: 'crowd-never-over',
+    says: 'Nobody looks when one more may be tried of an origin that refused some.',
+    file: 'src/scheduler/plan.ts',
+    replace: ['[closedUntilMs, view.crowded(origin)?.untilMs]', '[closedUntilMs]'],
+    by: 'every task has a reason and a next wake-up',
   },
 
   // ---------------------------------------------------------------- going on from kept bytes

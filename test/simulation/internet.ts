@@ -56,8 +56,8 @@ export class Internet {
   readonly #servers = new Map<string, Server>()
   readonly #log: RequestRecord[] = []
   readonly #running = new Set<SimulatedExchange>()
-  /** Requests that are not over, and who answers them. */
-  readonly #open = new Map<object, Server>()
+  /** Requests that are not over, where they went, and who answers them. */
+  readonly #open = new Map<object, { readonly origin: string; readonly isPlace: boolean; readonly server: Server }>()
 
   constructor(options: InternetOptions) {
     this.#options = options
@@ -106,6 +106,17 @@ export class Internet {
 
   get requests(): number {
     return this.#log.length
+  }
+
+  /**
+   * By origin of an address: how many requests are not over, as its server sees it. Not of the places that it may lead to: while the
+   * first of them is asked for the rest, what another gives is not let go of.
+   */
+  crowds(): ReadonlyMap<string, number> {
+    const counts = new Map<string, number>()
+    for (const { origin, isPlace } of this.#open.values())
+      if (!isPlace) counts.set(origin, (counts.get(origin) ?? 0) + 1)
+    return counts
   }
 
   get log(): readonly RequestRecord[] {
@@ -229,8 +240,8 @@ export class Internet {
       const { server, number } = place
       const [leads, query] = number === undefined ? server.lead() : [0, '']
       if (leads > 0) return this.#redirect(elsewhere(bare, leads) + query)
-      const open = [...this.#open.values()].filter((each) => each === server).length
-      this.#open.set(asking, server)
+      const open = [...this.#open.values()].filter((each) => each.server === server).length
+      this.#open.set(asking, { origin: url.origin, isPlace: number !== undefined, server })
       return server.ask(request, { open, ...(number !== undefined && { place: number }) })
     }
     const isKnown = [...this.#places.keys()].some((known) => new URL(known).host === url.host)

@@ -48,6 +48,7 @@ export function simulatedJournal(options: JournalOptions): Journal {
   const { store, life } = options
   let sent: Waiting[] = []
   let waiting: Waiting[] = []
+  let arrived: Promise<void> = Promise.resolve()
   let running = false
   let problem: string | undefined
   let watcher: ((consequences: Consequences) => void) | undefined
@@ -61,12 +62,12 @@ export function simulatedJournal(options: JournalOptions): Journal {
       queueMicrotask(() => {
         const calls = sent
         sent = []
-        void life
-          .call('journal.send', () => calls, { effect: hop, answer: [0, 0] })
-          .then((arrived) => {
-            waiting.push(...arrived)
-            run()
-          })
+        const sending = life.call('journal.send', () => calls, { effect: hop, answer: [0, 0] })
+        // No message overtakes another.
+        arrived = Promise.all([arrived, sending]).then(() => {
+          waiting.push(...calls)
+          run()
+        })
       })
     })
 

@@ -194,4 +194,190 @@ export const regressions: readonly Regression[] = [
       breaks: [],
     },
   },
+  {
+    found:
+      'an app that the former daemon launched said that it was done before it opened its session, and a second copy was launched beside it',
+    plan: {
+      seed: 960722512,
+      limits: {
+        maximumActiveTasks: 32,
+        maximumConnectionsPerOrigin: 8,
+      },
+      servers: [
+        {
+          url: 'https://one.test/file-0',
+          server: {
+            size: 0,
+            ageMs: 0,
+            versions: [],
+            nature: {
+              validators: 'strong etag',
+              ranges: true,
+              length: 'content-length',
+              ifRange: 'honours',
+              digestHeader: false,
+              redirects: 0,
+              bytesPerSecond: 1,
+            },
+            weather: [],
+            afterwards: 'honest',
+          },
+        },
+        {
+          url: 'https://one.test/file-2',
+          server: {
+            size: 1,
+            ageMs: 0,
+            versions: [],
+            nature: {
+              validators: 'last-modified',
+              ranges: true,
+              length: 'content-length',
+              ifRange: 'honours',
+              digestHeader: false,
+              redirects: 0,
+              bytesPerSecond: 1,
+            },
+            weather: [],
+            afterwards: 'honest',
+          },
+        },
+      ],
+      folders: [],
+      files: [],
+      apps: [
+        {
+          session: 'test.app-0',
+          configuration: {
+            maximumActiveTasks: 1,
+            launchTimeLimit: 1,
+          },
+          tasks: [
+            {
+              atMs: 0,
+              url: 'https://one.test/file-0',
+              to: '/data/a/test.app-0-0',
+              key: 'task 0',
+              start: true,
+              begins: 2966,
+              awaited: false,
+            },
+            {
+              atMs: 0,
+              url: 'https://one.test/file-0',
+              to: '/data/a/test.app-0-2',
+              ifExists: 'replace',
+              key: 'task 2',
+              start: true,
+              digest: true,
+              begins: 50893,
+              awaited: false,
+            },
+          ],
+          delegate: {
+            concurrency: 1,
+            without: [],
+            takesMs: 0,
+            troubles: [],
+          },
+          launched: ['completes first'],
+          whenInUse: 'takes over',
+          ignoresTerm: false,
+          acts: [],
+          command: '/apps/0',
+          startsAtMs: [9],
+        },
+        {
+          session: 'test.app-1',
+          configuration: {
+            maximumActiveTasks: 1,
+            timeoutIntervalForRequest: 6409,
+            launchTimeLimit: 1,
+          },
+          launchWhen: {
+            atLeast: 1,
+            after: 0,
+          },
+          tasks: [
+            {
+              atMs: 0,
+              url: 'https://one.test/file-2',
+              to: '/data/b/',
+              key: 'task 0',
+              start: false,
+              awaited: true,
+            },
+          ],
+          delegate: {
+            concurrency: 1,
+            without: [],
+            takesMs: 0,
+            troubles: [],
+          },
+          launched: [],
+          whenInUse: 'is a controller',
+          ignoresTerm: false,
+          acts: [
+            {
+              atMs: 500,
+              task: 0,
+              act: 'resume',
+            },
+            {
+              atMs: 1181,
+              task: 0,
+              act: 'new headers',
+            },
+            {
+              atMs: 1402,
+              act: 'release all',
+            },
+          ],
+          command: '/apps/1',
+          startsAtMs: [90],
+        },
+      ],
+      calmAtMs: 444861,
+      faults: [
+        {
+          kind: 'users act',
+          act: 'close',
+          call: 'commit of reserve',
+          nth: 2,
+        },
+        {
+          kind: 'daemon dies',
+          call: 'any',
+          nth: 256,
+          moment: 'after',
+        },
+        {
+          kind: 'daemon dies',
+          call: 'launcher.start',
+          nth: 1,
+          moment: 'after',
+        },
+      ],
+      diskFaults: [],
+      journalFailures: [],
+      slow: [],
+      breaks: [
+        {
+          connection: 1,
+          frame: 1,
+          delivered: false,
+        },
+        {
+          connection: 0,
+          frame: 4,
+          delivered: true,
+        },
+        {
+          connection: 3,
+          frame: 1,
+          delivered: true,
+        },
+      ],
+    },
+  },
 ]

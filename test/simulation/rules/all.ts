@@ -2,6 +2,7 @@
 import { acknowledgement } from './acknowledgement.ts'
 import { attempts } from './attempts.ts'
 import { bytes } from './bytes.ts'
+import { crowds } from './crowds.ts'
 import { deadlines } from './deadlines.ts'
 import { endings } from './endings.ts'
 import { faultless } from './faultless.ts'
@@ -40,6 +41,7 @@ export const rules: readonly Rule[] = [
   waking,
   deadlines,
   patience,
+  crowds,
   attempts,
   kept,
   faultless,

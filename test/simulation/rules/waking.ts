@@ -2,7 +2,7 @@
 // task or a moment; and that moment is one at which the daemon will look. Held at every commit and after every step, for a
 // wake-up that was lost is most often made up for by the next one, and seen only where there is none.
 import type { ResolvedConfiguration } from '../../../src/contract/session.ts'
-import type { Limits } from '../../../src/scheduler/view.ts'
+import type { CrowdedAt, Limits } from '../../../src/scheduler/view.ts'
 import type { Store } from '../../../src/journal/store.ts'
 import type { DaemonSight } from '../daemon.ts'
 import type { Rule } from './rule.ts'
@@ -131,7 +131,10 @@ export const waking: Rule = {
       tasks = rows.map((row) => {
         const isFull = (): boolean =>
           load.isFullFor(row, configurationOf(row.configuration)) || (row.head !== row.uid && isClosing(row.head ?? ''))
-        const reason = reasonOf(row, sight.steadyMs, isFull)
+        const reason = reasonOf(row, sight.steadyMs, {
+          isFull,
+          crowdedUntil: () => load.crowdedUntil(row, sight.crowded),
+        })
         const wrong = whatIsWrong(row, reason, store)
         if (wrong !== undefined) broken(`${row.uid} ${wrong}`)
         if (row.running !== null && !attempts.has(row.uid))
@@ -254,13 +257,23 @@ class Load {
     )
   }
 
+  /** Steady ms at which one more may be tried of an origin that refused more than run. */
+  crowdedUntil({ origin }: Row, crowded: CrowdedAt): number | undefined {
+    const known = crowded(origin)
+    return known === undefined || this.#of(origin) < known.most ? undefined : known.untilMs
+  }
+
   #of(key: string): number {
     return this.#counts.get(key) ?? 0
   }
 }
 
 /** From what happened to it, not from what the journal derives of that. */
-function reasonOf(row: Row, steadyMs: number, isFull: () => boolean): Reason {
+function reasonOf(
+  row: Row,
+  steadyMs: number,
+  others: { readonly isFull: () => boolean; readonly crowdedUntil: () => number | undefined },
+): Reason {
   const { running, intent, wait, wait_until, deadline_at, reopen_at } = row
   if (running === 'active' && deadline_at !== null) return { is: 'moment', atMs: deadline_at }
   if (running !== null) return { is: 'runs' }
@@ -272,7 +285,9 @@ function reasonOf(row: Row, steadyMs: number, isFull: () => boolean): Reason {
   } else if (wait !== null) return { is: 'moment', atMs: wait_until ?? Infinity }
   if (row.session_held !== 0) return { is: 'person' }
   if (reopen_at !== null && reopen_at > steadyMs) return { is: 'moment', atMs: reopen_at }
-  return { is: isFull() ? 'full' : 'none' }
+  if (others.isFull()) return { is: 'full' }
+  const crowdedUntil = others.crowdedUntil()
+  return crowdedUntil === undefined ? { is: 'none' } : { is: 'moment', atMs: crowdedUntil }
 }
 
 const gates: Readonly<Record<Reason['is'], readonly string[]>> = {
