@@ -1,11 +1,11 @@
-// What Node can do with nothing around it: ranges of one file over a few connections, laid where they belong, synced as they
+// What Node can do with nothing around it: ranges of one file over a few TLS connections, laid where they belong, synced as they
 // come, and hashed by a thread behind them where that is asked for. No daemon, no journal, no proofs, no errors. It says how much of a row
 // is Node's and the machine's; two threads say what a second one would bring.
 // Parameter: Parameter. Ends with 1 where the digest is another.
 import { createHash } from 'node:crypto'
 import { closeSync, constants, fdatasync, openSync, readFileSync, readSync, writeSync } from 'node:fs'
-import { connect, type OnReadOpts, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import type { OnReadOpts } from 'node:net'
+import { connect } from 'node:tls'
 import { promisify } from 'node:util'
 import { isMainThread, Worker, workerData } from 'node:worker_threads'
 
@@ -84,7 +84,7 @@ async function fetchSome(shared: Shared): Promise<void> {
 /** One connection: a piece after the other, in memory that is filled and written, and filled again. */
 function fetchPieces(shared: Shared, file: number, wrote: (bytes: number) => void): Promise<void> {
   const { url, bytes, authority, landed, next } = shared
-  const { protocol, hostname, port, pathname } = new URL(url)
+  const { hostname, port, pathname } = new URL(url)
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const room = Buffer.allocUnsafeSlow(mebibyte)
   const scratch = Buffer.allocUnsafeSlow(64 * 1024)
@@ -136,10 +136,7 @@ function fetchPieces(shared: Shared, file: number, wrote: (bytes: number) => voi
     socket.write(`GET ${pathname} HTTP/1.1\r\nHost: ${hostname}:${port}\r\nRange: bytes=${position}-${last}\r\n\r\n`)
   }
   const options = { host: hostname, port: Number(port), onread }
-  const socket: Socket =
-    protocol === 'https:'
-      ? connectTls({ ...options, ca: readFileSync(authority) }, ask)
-      : connect({ ...options, noDelay: true }, ask)
+  const socket = connect({ ...options, ca: readFileSync(authority) }, ask)
   socket.once('error', reject)
   return promise
 }
@@ -153,7 +150,7 @@ function hash({ to, bytes, landed, sha256 }: Shared): void {
   for (let at = 0; at < bytes;) {
     const piece = Math.floor(at / pieceBytes)
     const there = piece * pieceBytes + Atomics.load(landed, piece) - at
-    const wanted = Math.min(mebibyte, bytes - at)
+    const wanted = Math.min(mebibyte, bytes - at, (piece + 1) * pieceBytes - at)
     if (there < wanted) Atomics.wait(never, 0, 0, 3)
     else {
       const count = readSync(file, buffer, 0, wanted, at)

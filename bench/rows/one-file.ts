@@ -72,7 +72,7 @@ async function runBig(stage: Stage, { name, kind, bytes, segments, wall, cpu }: 
         { of: 'wall', against: 'longhaul without syncs' },
         ...(kind === 'tls' ? besideFloors('curl') : []),
       ],
-      notes: [`${stage.fileSystem}; only Longhaul syncs what it wrote`],
+      notes: [`${stage.fileSystem}; of the tools only Longhaul syncs what it wrote`],
     },
     stage,
   )

@@ -17,6 +17,8 @@
  * hold         a person's pause, apart from the app's suspend()
  * launch       the daemon starting the app because its session needs it
  * spool        the daemon's own folder for partial and undelivered files
+ * lane         a session's tasks of one origin
+ * crowded      of an origin: it takes fewer connections than it may have
  * gate         the one stored answer to "may this task run, and if not, why"
  */
 

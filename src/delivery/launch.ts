@@ -204,7 +204,8 @@ export class Launch {
   #look(): void {
     const members = [...this.members.values()]
     if (members.some((member) => member.attached)) return
-    // It may say that it is done before it opens its session; that it then opens as the one that was launched.
+    // An app may say that it is done before it opens its session. Over by that word alone, it would not be recognised when it opens, and
+    // a second copy would start.
     const settled = members.every((member) => member.left || (member.completed && member.opened))
     const over =
       this.#foreground || this.#exit !== undefined || (this.adopted && (this.#overdue || (settled && !this.isLeft)))

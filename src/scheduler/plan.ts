@@ -1,16 +1,24 @@
 /** What to start now, and when to look again. */
 import type { TaskId } from '../contract/words.ts'
-import { mayStart } from './rules.ts'
+import { mayStart, reasonsToWait } from './rules.ts'
 import { compareHeads, nextSession } from './share.ts'
-import { type ActiveTask, type CrowdedAt, type LaneHead, type Limits, type SessionShare, viewOf } from './view.ts'
+import {
+  type ActiveTask,
+  type Crowded,
+  type LaneHead,
+  type Limits,
+  type SessionShare,
+  type View,
+  viewOf,
+} from './view.ts'
 
 /** A moment of the journal, as `plan` is given it. */
 export interface Schedule {
   /** Steady ms. */
   readonly nowMs: number
   readonly limits: Limits
-  /** @default no origin is */
-  readonly crowded?: CrowdedAt
+  /** By origin. @default none is */
+  readonly crowded?: ReadonlyMap<string, Crowded>
   readonly sessions: readonly SessionShare[]
   readonly lanes: readonly LaneHead[]
   readonly active: readonly ActiveTask[]
@@ -48,7 +56,7 @@ export function plan(schedule: Schedule): Plan {
       served.set(next.session, (served.get(next.session) ?? 0) + 1)
     }
   }
-  const opening = schedule.lanes.flatMap(({ origin, closedUntilMs }) => [closedUntilMs, view.crowded(origin)?.untilMs])
+  const opening = schedule.lanes.flatMap((lane) => [lane.closedUntilMs, thinnedOutMs(lane, view)])
   const wakeAtMs = earliest([schedule.wakeAtMs, ...opening], schedule.nowMs)
   const more = started.some((head) => hasMore(head, started, schedule.lanes) && mayStart(head, view))
   return { start: started.map(({ task }) => task), more, ...(wakeAtMs !== undefined && { wakeAtMs }) }
@@ -59,6 +67,14 @@ function hasMore(head: LaneHead, started: readonly LaneHead[], shown: readonly L
   const ofLane = ({ session, origin }: LaneHead): boolean => session === head.session && origin === head.origin
   const count = started.filter(ofLane).length
   return count < head.ready && count === shown.filter(ofLane).length
+}
+
+/** Steady ms at which one more of a crowded origin is tried, if nothing else holds it back: who gives back a place tells of it. */
+function thinnedOutMs(head: LaneHead, view: View): number | undefined {
+  if (!view.crowded.has(head.origin)) return undefined
+  const ends = reasonsToWait(head, view).map(({ untilMs }) => untilMs ?? Infinity)
+  const last = Math.max(...ends)
+  return Number.isFinite(last) ? last : undefined
 }
 
 /** A row that is overdue counts; a lane that has opened again does not. */

@@ -56,9 +56,9 @@ const hostLimit: Rule = (task, view) => {
     open >= view.limits.maximumConnectionsPerOrigin ||
     (share !== undefined && view.load.ofLane(task.session, task.origin) >= share.maximumConnectionsPerHost)
   if (full) return { code: 'hostLimit', of: task.origin }
-  const crowded = view.crowded(task.origin)
-  if (crowded === undefined || open < crowded.most) return undefined
-  return { code: 'hostLimit', untilMs: crowded.untilMs, of: task.origin }
+  const crowded = view.crowded.get(task.origin)
+  if (crowded === undefined || open < crowded.most || originClosed(task, view) !== undefined) return undefined
+  return { code: 'hostLimit', ...until(crowded.untilMs), of: task.origin }
 }
 
 /** In the order in which a person should read them. */

@@ -15,13 +15,11 @@ export const daemonLimits: Limits = { maximumActiveTasks: 32, maximumConnections
 
 /** An origin that takes fewer connections than it may have. */
 export interface Crowded {
+  /** That may be open now. */
   readonly most: number
-  /** Steady ms: then one more is tried. */
-  readonly untilMs: number
+  /** Steady ms: then one more is tried. Absent: one is being tried. */
+  readonly untilMs?: number
 }
-
-/** Undefined: the origin takes as many as it may have. */
-export type CrowdedAt = (origin: string) => Crowded | undefined
 
 export interface SessionShare {
   readonly session: number
@@ -120,7 +118,8 @@ export interface View {
   /** Steady ms. */
   readonly nowMs: number
   readonly limits: Limits
-  readonly crowded: CrowdedAt
+  /** By origin. */
+  readonly crowded: ReadonlyMap<string, Crowded>
   readonly sessions: ReadonlyMap<number, SessionShare>
   readonly load: Load
 }
@@ -129,11 +128,11 @@ export function viewOf(facts: {
   readonly nowMs: number
   readonly limits: Limits
   /** @default none is */
-  readonly crowded?: CrowdedAt
+  readonly crowded?: ReadonlyMap<string, Crowded>
   readonly sessions: readonly SessionShare[]
   readonly active: readonly ActiveTask[]
 }): View {
-  const { nowMs, limits, active, crowded = () => undefined } = facts
+  const { nowMs, limits, active, crowded = new Map() } = facts
   return {
     nowMs,
     limits,

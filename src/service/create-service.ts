@@ -36,7 +36,7 @@ export interface ServiceParts {
   readonly facts: DaemonFacts
   /** @default the daemon's */
   readonly limits?: Limits
-  /** For whoever wants to look at it. @default a new one */
+  /** For the simulator, whose rules look at it. @default a new one */
   readonly crowding?: Crowding
 }
 
@@ -67,8 +67,7 @@ class Composition implements Service {
     const { clock, log } = world
     const { delivery, facts, engine } = parts
     const limits = parts.limits ?? daemonLimits
-    const { maximumConnectionsPerOrigin } = limits
-    const crowding = parts.crowding ?? new Crowding(maximumConnectionsPerOrigin)
+    const crowding = parts.crowding ?? new Crowding(limits.maximumConnectionsPerOrigin)
     this.#world = world
     this.#journal = journal
     this.#delivery = delivery
@@ -92,9 +91,7 @@ class Composition implements Service {
       progress: this.#progress,
       recording: this.#recording,
       accounts: this.#accounts,
-      connections: new FurtherConnections(
-        (origin) => crowding.at(origin, clock.steady())?.most ?? maximumConnectionsPerOrigin,
-      ),
+      connections: new FurtherConnections((origin) => crowding.takes(origin)),
       crowding,
       spool: facts.spool,
       released: () => {
@@ -102,7 +99,7 @@ class Composition implements Service {
         // A task that is ready already could not start while its attempt closed.
         this.#loop.nudge()
       },
-      fetched: () => this.#loop.nudge(),
+      roomier: () => this.#loop.nudge(),
       leaves: (folder, name) => this.#housekeeping.leaves(folder, name),
     })
     this.#housekeeping = new Housekeeping({
@@ -119,7 +116,7 @@ class Composition implements Service {
       log,
       limits,
       start: (task) => this.#transfers.start(task),
-      crowded: (origin, nowMs) => crowding.at(origin, nowMs),
+      crowded: (nowMs) => crowding.crowded(nowMs),
       withoutConnection: () => this.#transfers.withoutConnection(),
       bandwidth: (at) => this.#bandwidth.look(at),
       turned: (state) => this.#housekeeping.turned(state),

@@ -1,26 +1,50 @@
 /**
- * How many connections an origin takes, where that is fewer than it may have. One that answers 429 or 503 has too many of us; so
- * tasks that wait stay in their queue until others have ended, instead of finding it out for themselves, each with a wait that grows.
+ * How many connections an origin takes, where that is fewer than it may have. One that answers 429 or 503 while several are open has
+ * too many of us: tasks that wait stay in their queue until others have ended, instead of finding it out for themselves, each with
+ * a wait that grows.
  *
- * After a while one more is tried, and another one if that went well. Where it did not, the next try is twice as far away. It
- * lives in memory: a daemon that begins anew finds out anew, at the cost of a few questions.
+ * After a while one attempt more is tried. Where it is served, the next one is tried at once; where it is refused, the next try is
+ * twice as far away. One that refuses also whoever comes alone by 503 is not crowded, whatever else is the matter with it.
+ *
+ * It lives in memory, a day at most: a daemon that begins anew finds out anew, at the cost of a few questions.
  */
 import type { Crowded } from '../scheduler/view.ts'
 
 const firstTryMs = 10_000
 const longestTryMs = 600_000
+/** So long an origin that is not crowded is not taken for one again. */
+const doubtedMs = 600_000
+const keptMs = 86_400_000
+const mostOrigins = 1000
 
 interface Known {
-  /** That it took when it last refused one. */
-  readonly most: number
-  /** Steady ms. */
-  readonly refusedAtMs: number
-  /** From one try to the next. */
+  /** Connections that it takes; of one that is not crowded, as many as it may have. */
+  readonly takes: number
+  /** Steady ms; before, no more than that are opened. */
+  readonly tryAtMs: number
   readonly stepMs: number
+  /** An attempt more than it takes is under way, and nobody knows yet how it goes. */
+  readonly isTrying: boolean
+  /** Steady ms. */
+  readonly untilMs: number
 }
+
+export interface Refusal {
+  /** To the origin, when it came; the refused one included. */
+  readonly open: number
+  /** 429, or 503. */
+  readonly status: number
+  /** It was the attempt more that was tried. */
+  readonly isTry: boolean
+  /** The task was not told so the last time: else it may be the task, an address that always answers 503. */
+  readonly isNews: boolean
+}
+
+const nobody: ReadonlyMap<string, Crowded> = new Map()
 
 export class Crowding {
   readonly #maximum: number
+  /** The one that refused last stands last. */
   readonly #known = new Map<string, Known>()
 
   /** @param maximumPerOrigin of the whole daemon */
@@ -28,39 +52,76 @@ export class Crowding {
     this.#maximum = maximumPerOrigin
   }
 
-  /** Origins that take fewer than they may have, and perhaps some that do no more. */
   get size(): number {
     return this.#known.size
   }
 
-  /**
-   * It refused one of those that it was asked over.
-   * @param open that one included
-   * @param nowMs steady
-   */
-  refused(origin: string, open: number, nowMs: number): void {
-    // There was no crowd.
-    if (open < 2) return
-    const most = Math.min(open, this.at(origin, nowMs)?.most ?? this.#maximum)
-    const known = this.#known.get(origin)
-    let stepMs = firstTryMs
-    if (known === undefined || this.at(origin, nowMs) === undefined) this.#forgetOthers(nowMs)
-    // The one more that was tried was one too many.
-    else stepMs = most > known.most ? Math.min(2 * known.stepMs, longestTryMs) : known.stepMs
-    this.#known.set(origin, { most: Math.max(1, most - 1), refusedAtMs: nowMs, stepMs })
+  /** Connections that the origin takes. */
+  takes(origin: string): number {
+    return this.#known.get(origin)?.takes ?? this.#maximum
   }
 
-  /** Undefined: as many as it may have. @param nowMs steady */
-  at(origin: string, nowMs: number): Crowded | undefined {
-    const known = this.#known.get(origin)
-    if (known === undefined) return undefined
-    const { refusedAtMs, stepMs } = known
-    const steps = Math.floor((nowMs - refusedAtMs) / stepMs)
-    const most = known.most + steps
-    return most < this.#maximum ? { most, untilMs: refusedAtMs + (steps + 1) * stepMs } : undefined
+  /** All that take fewer than they may have. @param nowMs steady */
+  crowded(nowMs: number): ReadonlyMap<string, Crowded> {
+    if (this.#known.size === 0) return nobody
+    const crowded = new Map<string, Crowded>()
+    for (const [origin, { takes, tryAtMs, isTrying, untilMs }] of this.#known) {
+      if (takes >= this.#maximum || untilMs <= nowMs) continue
+      const mayTry = isTrying || tryAtMs <= nowMs
+      crowded.set(origin, mayTry ? { most: takes + 1 } : { most: takes, untilMs: tryAtMs })
+    }
+    return crowded
   }
 
-  #forgetOthers(nowMs: number): void {
-    for (const origin of this.#known.keys()) if (this.at(origin, nowMs) === undefined) this.#known.delete(origin)
+  /** An attempt begins. True: it is one more than the origin takes, and what becomes of it will be told. @param open it included */
+  began(origin: string, open: number): boolean {
+    const known = this.#known.get(origin)
+    if (known === undefined || known.isTrying || open <= known.takes) return false
+    this.#known.set(origin, { ...known, isTrying: true })
+    return true
+  }
+
+  /** The one more was served: another may be tried at once. */
+  served(origin: string): void {
+    const known = this.#known.get(origin)
+    if (known === undefined) return
+    const takes = known.takes + 1
+    if (takes >= this.#maximum) this.#known.delete(origin)
+    else this.#known.set(origin, { ...known, takes, stepMs: firstTryMs, isTrying: false })
+  }
+
+  /** The one more ended otherwise: another one may be tried. */
+  undecided(origin: string): void {
+    const known = this.#known.get(origin)
+    if (known !== undefined) this.#known.set(origin, { ...known, isTrying: false })
+  }
+
+  /** @param nowMs steady */
+  refused(origin: string, { open, status, isTry, isNews }: Refusal, nowMs: number): void {
+    const found = this.#known.get(origin)
+    const known = found !== undefined && found.untilMs > nowMs ? found : undefined
+    if (isTry && known !== undefined) {
+      // Of a task that was told so before it says little; by then that one waits for itself, and another is tried.
+      const stepMs = isNews ? Math.min(2 * known.stepMs, longestTryMs) : known.stepMs
+      const tryAtMs = nowMs + (isNews ? stepMs : firstTryMs)
+      this.#remember(origin, { ...known, tryAtMs, stepMs, isTrying: false, untilMs: nowMs + keptMs })
+      return
+    }
+    const isDoubted = known !== undefined && known.takes >= this.#maximum
+    if (!isNews || isDoubted) return
+    if (open > 1) {
+      const { stepMs = firstTryMs, isTrying = false } = known ?? {}
+      const takes = Math.max(1, Math.min(open, this.takes(origin)) - 1)
+      this.#remember(origin, { takes, tryAtMs: nowMs + stepMs, stepMs, isTrying, untilMs: nowMs + keptMs })
+    } else if (status === 503 && known !== undefined) {
+      const more = { takes: this.#maximum, tryAtMs: nowMs, stepMs: firstTryMs, isTrying: false }
+      this.#remember(origin, { ...more, untilMs: nowMs + doubtedMs })
+    }
+  }
+
+  #remember(origin: string, known: Known): void {
+    this.#known.delete(origin)
+    this.#known.set(origin, known)
+    if (this.#known.size > mostOrigins) this.#known.delete(this.#known.keys().next().value!)
   }
 }

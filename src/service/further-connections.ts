@@ -24,21 +24,21 @@ export class FurtherConnections {
   /** The oldest first. */
   readonly #further = new Set<Held>()
 
-  /** @param mostOf an origin, of the whole daemon, now */
+  /** @param mostOf how many an origin takes now, of the whole daemon */
   constructor(mostOf: (origin: string) => number) {
     this.#mostOf = mostOf
   }
 
-  /** To its origin, of all sessions. */
-  open(origin: string): number {
-    return this.#count((each) => each.origin === origin)
+  /** All that are open to this origin. */
+  count(origin: string): number {
+    return this.#countThose((each) => each.origin === origin)
   }
 
   /** An attempt begins; it has a connection whatever runs, since the scheduler started it. Others make room. */
   begin(holder: Holder): void {
     this.#first.add(holder)
     while (
-      this.open(holder.origin) > this.#mostOf(holder.origin) &&
+      this.count(holder.origin) > this.#mostOf(holder.origin) &&
       this.#reclaim((each) => each.origin === holder.origin)
     );
     while (this.#ofLane(holder) > holder.maximumPerHost && this.#reclaim((each) => isSameLane(each, holder)));
@@ -52,7 +52,7 @@ export class FurtherConnections {
   /** One more, and how to give it back; `undefined` where there is no room. `giveUp` is called at most once. */
   further(holder: Holder, giveUp: () => void): (() => void) | undefined {
     if (!this.#first.has(holder)) return undefined
-    if (this.open(holder.origin) >= this.#mostOf(holder.origin) || this.#ofLane(holder) >= holder.maximumPerHost)
+    if (this.count(holder.origin) >= this.#mostOf(holder.origin) || this.#ofLane(holder) >= holder.maximumPerHost)
       return undefined
     const held: Held = { holder, giveUp }
     this.#further.add(held)
@@ -69,10 +69,10 @@ export class FurtherConnections {
   }
 
   #ofLane(holder: Holder): number {
-    return this.#count((each) => isSameLane(each, holder))
+    return this.#countThose((each) => isSameLane(each, holder))
   }
 
-  #count(fits: (holder: Holder) => boolean): number {
+  #countThose(fits: (holder: Holder) => boolean): number {
     let count = 0
     for (const holder of this.#first) if (fits(holder)) count++
     for (const { holder } of this.#further) if (fits(holder)) count++

@@ -50,7 +50,7 @@ async function explainTask(inside: Inside, id: string): Promise<ExplanationJson>
   const view = viewOf({
     nowMs: at.steadyMs,
     limits,
-    crowded: (origin) => crowding.at(origin, at.steadyMs),
+    crowded: crowding.crowded(at.steadyMs),
     active: schedule.active,
     sessions: [{ session: session.id, lastStart: 0, held: session.held, ...session.configuration }],
   })
@@ -96,17 +96,16 @@ async function explainTask(inside: Inside, id: string): Promise<ExplanationJson>
       ...(validator !== undefined && { validator }),
     },
     attempts: facts.attempts,
-    ...learntOf(inside, facts.origin, at),
+    ...learntOf(inside, facts.origin),
     ...(cause !== undefined && { cause }),
   }
 }
 
-/** Of one file over several connections the engine learns, of tasks the service. */
-function learntOf({ engine, crowding }: Inside, origin: string, at: Moment): Pick<ExplanationJson, 'server'> {
-  const { untilMs: _forgotten, ...learnt } = engine.learnt(origin) ?? { untilMs: 0 }
-  const refusals = [learnt.refusedAbove, crowding.at(origin, at.steadyMs)?.most].filter((most) => most !== undefined)
-  const server = { ...learnt, ...(refusals.length > 0 && { refusedAbove: Math.min(...refusals) }) }
-  return Object.keys(server).length === 0 ? {} : { server: { origin, ...server } }
+function learntOf({ engine }: Inside, origin: string): Pick<ExplanationJson, 'server'> {
+  const learnt = engine.learnt(origin)
+  if (learnt === undefined) return {}
+  const { untilMs: _forgotten, ...server } = learnt
+  return { server: { origin, ...server } }
 }
 
 /** It transfers, and would do so faster without a limit. */

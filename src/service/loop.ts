@@ -28,8 +28,8 @@ export interface LoopParts {
   readonly limits: Limits
   /** True once the attempt is under way. Gives its command to the journal at once, so that each later look sees it. */
   start(task: TaskId): Promise<boolean>
-  /** An origin that takes fewer connections than it may have. */
-  crowded(origin: string, nowMs: number): Crowded | undefined
+  /** Origins that take fewer connections than they may have. */
+  crowded(nowMs: number): ReadonlyMap<string, Crowded>
   /** Active tasks that need no connection any more, also where the journal does not know it yet. */
   withoutConnection(): readonly TaskId[]
   /** Tells the engine the bandwidth limit of this moment. Answers the steady ms at which the timetable gives another. */
@@ -123,12 +123,8 @@ export class Loop {
     if (this.#stopped) return
 
     const bandwidthAtMs = this.#parts.bandwidth(at)
-    const { start, more, wakeAtMs } = plan({
-      nowMs: at.steadyMs,
-      limits,
-      crowded: (origin) => this.#parts.crowded(origin, at.steadyMs),
-      ...schedule,
-    })
+    const crowded = this.#parts.crowded(at.steadyMs)
+    const { start, more, wakeAtMs } = plan({ nowMs: at.steadyMs, limits, crowded, ...schedule })
     if (start.length > 0) this.#start(start, more || schedule.isCut)
 
     const runs = schedule.active.length > 0 || start.length > 0

@@ -8,7 +8,7 @@
 import { asLonghaulError, isLonghaulError, LonghaulError } from '../contract/errors.ts'
 import type { TaskId } from '../contract/words.ts'
 import type { Delivery } from '../delivery/delivery.ts'
-import type { AttemptEnd, Journal, SessionId, StartedAttempt, StopReason } from '../journal/journal.ts'
+import type { AttemptEnd, Journal, Moment, SessionId, StartedAttempt, StopReason } from '../journal/journal.ts'
 import { nextAttempt } from '../scheduler/retry.ts'
 import type { Assignment, Engine, Measure, Outcome } from '../transfer/assignment.ts'
 import type { World } from '../world/world.ts'
@@ -36,8 +36,8 @@ export interface TransferParts {
   readonly spool: string
   /** An attempt has ended and closed its files. */
   released(): void
-  /** An attempt needs its connection no more. */
-  fetched(): void
+  /** There may be room for another connection. */
+  roomier(): void
   /** Resolves when nothing is about to be unlinked at this path, which an attempt has just named as its own. */
   leaves(folder: string, name: string): Promise<void>
 }
@@ -50,6 +50,8 @@ interface Run {
   safeBytes: number
   /** All its bytes are there: it needs no connection any more. */
   fetched: boolean
+  /** It is one more than its origin takes, and nobody knows yet how it goes. */
+  isTry: boolean
   /** The file it writes, once it has named it. */
   part?: { readonly folder: string; readonly name: string }
 }
@@ -98,6 +100,7 @@ export class Transfers {
       settled: Promise.resolve(),
       safeBytes: 0,
       fetched: false,
+      isTry: false,
     }
     // Known before the commit is: a cancel in the same commit finds it.
     this.#runs.set(task, run)
@@ -144,11 +147,12 @@ export class Transfers {
   }
 
   async #run(started: StartedAttempt, run: Run): Promise<void> {
-    const { world, progress, connections } = this.#parts
+    const { world, progress, connections, crowding } = this.#parts
     const { task, fence } = started
     const assignment = assignmentOf(started, this.#parts.spool)
     const holder = holderOf(started)
     connections.begin(holder)
+    run.isTry = crowding.began(holder.origin, connections.count(holder.origin))
     progress.begin(started, assignment.policy.stallMs)
     try {
       const outcome = await this.#attempt(started, assignment, run, holder)
@@ -159,15 +163,35 @@ export class Transfers {
       world.log.error('the end of an attempt could not be recorded', { task, error: String(error) })
     } finally {
       connections.end(holder)
+      if (run.isTry) crowding.undecided(holder.origin)
       progress.end(task, fence)
     }
+  }
+
+  /** It is answered with what it asked for. */
+  #served(run: Run, holder: Holder): void {
+    if (!run.isTry) return
+    run.isTry = false
+    this.#parts.crowding.served(holder.origin)
+    this.#parts.roomier()
+  }
+
+  /** Its origin, or whom that led to, answered 429 or 503. */
+  #crowded(started: StartedAttempt, error: LonghaulError, run: Run, at: Moment): void {
+    const { connections, crowding } = this.#parts
+    const { origin } = holderOf(started)
+    const { isTry } = run
+    run.isTry = false
+    const isNews = started.past.lastCode !== 'HTTP_STATUS'
+    const status = error.status ?? 503
+    crowding.refused(origin, { open: connections.count(origin), status, isTry, isNews }, at.steadyMs)
   }
 
   /** The next task of the origin may have its connection while it is hashed, synced and put in its place. */
   #fetched(run: Run, holder: Holder): void {
     run.fetched = true
     this.#parts.connections.end(holder)
-    this.#parts.fetched()
+    this.#parts.roomier()
   }
 
   async #attempt(started: StartedAttempt, assignment: Assignment, run: Run, holder: Holder): Promise<Outcome> {
@@ -186,6 +210,7 @@ export class Transfers {
       more: (giveUp) => connections.further(holder, giveUp),
       fetched: () => this.#fetched(run, holder),
       writes: (part) => {
+        this.#served(run, holder)
         run.part = part
         return this.#parts.leaves(part.folder, part.name)
       },
@@ -251,11 +276,7 @@ export class Transfers {
     // progress, or it would be asked for all of them again each second.
     const progressed = outcome.progressed && run.safeBytes > past.bestBytes
     const at = now(world.clock)
-    // Told again by the same task, it may be the task: an address that always answers 503.
-    if (isCrowdSign(error) && past.failures === 0) {
-      const { origin } = holderOf(started)
-      this.#parts.crowding.refused(origin, this.#parts.connections.open(origin), at.steadyMs)
-    }
+    if (failure.kind === 'network' && failure.originWide === true) this.#crowded(started, error, run, at)
     const next = nextAttempt(
       {
         ...past,
@@ -305,11 +326,6 @@ export class Transfers {
 function holderOf({ session, request, configuration }: StartedAttempt): Holder {
   const origin = URL.parse(request.url)?.origin ?? ''
   return { session, origin, maximumPerHost: configuration.maximumConnectionsPerHost }
-}
-
-/** The server is asked too much, by us or by others. */
-function isCrowdSign(error: LonghaulError): boolean {
-  return isLonghaulError(error, 'HTTP_STATUS') && (error.status === 429 || error.status === 503)
 }
 
 function stackOf(error: unknown): string {

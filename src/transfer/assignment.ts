@@ -134,6 +134,7 @@ export type Failure =
   | {
       readonly kind: 'network'
       /** Steady-free: ms to wait that the server asked for. */ readonly retryAfterMs?: number
+      /** It speaks of the whole origin, and what the server asked for holds for all tasks there. */
       readonly originWide?: boolean
     }
   /** Broken HTTP: tried a second time, then final. */

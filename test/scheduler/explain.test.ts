@@ -91,3 +91,19 @@ test('a task that was active in several unclean ends says so', () => {
 test('a completed task waits for nothing and has no remedies of a waiting one', () => {
   assert.deepEqual(explain(facts({ gate: 'done' }), idle), { phase: 'completed', reasons: [], remedies: [] })
 })
+
+test('a crowded origin holds a task back until one more is tried, and not while it is closed anyway', () => {
+  const view = viewOf({
+    nowMs: 1000,
+    limits: daemonLimits,
+    crowded: new Map([[origin, { most: 1, untilMs: 11_000 }]]),
+    sessions: [{ ...share, maximumConnectionsPerHost: 2 }],
+    active: [{ session: 1, origin }],
+  })
+  const waits = explain(facts({ gate: 'ready' }), view)
+  assert.deepEqual(waits.reasons, [{ code: 'hostLimit', untilMs: 11_000, of: origin }])
+  assert.equal(waits.nextWakeUpMs, 11_000)
+  const closed = explain(facts({ gate: 'ready', closedUntilMs: 60_000 }), view)
+  assert.deepEqual(closed.reasons, [{ code: 'serverAskedToWait', untilMs: 60_000, of: origin }])
+  assert.deepEqual(explain(facts({ gate: 'ready', origin: 'https://b.test' }), view).reasons, [])
+})

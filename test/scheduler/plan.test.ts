@@ -211,3 +211,30 @@ test('a full origin does not hold back tasks of another', () => {
 test('without anything to do a plan asks for no wake-up', () => {
   assert.deepEqual(plan(schedule({ sessions: [share(1)] })), { start: [], more: false })
 })
+
+test('of a crowded origin no more start than it takes, and it is looked at again when one more may be tried', () => {
+  const [a, b] = origins as [string, string]
+  const crowded = new Map([[a, { most: 2, untilMs: 11_000 }]])
+  const facts = {
+    sessions: [share(1)],
+    lanes: [head(1, a, { ready: 3 }), head(1, a, { task: 'next', ready: 3 }), head(1, b)],
+    active: [{ session: 1, origin: a }],
+    crowded,
+  }
+  assert.deepEqual(plan(schedule(facts)), { start: [`1-${a}`, `1-${b}`], more: false, wakeAtMs: 11_000 })
+  assert.equal(
+    plan(schedule({ ...facts, crowded: new Map([[a, { most: 2 }]]) })).wakeAtMs,
+    undefined,
+    'one is being tried',
+  )
+})
+
+test('nobody is woken for a crowd that is not all that holds a task back', () => {
+  const [a] = origins as [string]
+  const crowded = new Map([[a, { most: 1, untilMs: 11_000 }]])
+  const facts = { sessions: [share(1)], lanes: [head(1, a)], active: [{ session: 1, origin: a }], crowded }
+  assert.equal(plan(schedule(facts)).wakeAtMs, 11_000)
+  assert.equal(plan(schedule({ ...facts, sessions: [share(1, { held: true })] })).wakeAtMs, undefined)
+  const closed = [head(1, a, { closedUntilMs: 30_000 })]
+  assert.equal(plan(schedule({ ...facts, lanes: closed })).wakeAtMs, 30_000)
+})

@@ -2,101 +2,212 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { LonghaulError } from '../../src/contract/errors.ts'
 import { explanationFromJson } from '../../src/client/explain.ts'
-import { Crowding } from '../../src/service/crowding.ts'
+import { Crowding, type Refusal } from '../../src/service/crowding.ts'
+import { settle } from '../support/virtual-clock.ts'
 import { House } from './house.ts'
 
 const origin = 'https://a.test'
-const tooMany = new LonghaulError('HTTP_STATUS', 'answered with status 503', { status: 503 })
+const seconds = 1000
+const minute = 60 * seconds
 
-test('each refusal takes one away, down to one; after a while one more is tried', () => {
-  const crowding = new Crowding(8)
-  assert.equal(crowding.at(origin, 0), undefined)
-  for (let refusals = 0; refusals < 4; refusals++) crowding.refused(origin, 8, 1000)
-  assert.deepEqual(crowding.at(origin, 1000), { most: 4, untilMs: 11_000 })
-  assert.deepEqual(crowding.at(origin, 11_000), { most: 5, untilMs: 21_000 })
-  for (let refusals = 0; refusals < 9; refusals++) crowding.refused(origin, 5, 11_000)
-  assert.equal(crowding.at(origin, 11_000)?.most, 1)
-  assert.equal(crowding.at('https://b.test', 11_000), undefined)
+const one = (open: number, more: Partial<Refusal> = {}): Refusal => ({
+  open,
+  status: 503,
+  isTry: false,
+  isNews: true,
+  ...more,
 })
 
-test('a try that was refused makes the next one wait for twice as long, up to ten minutes', () => {
+/** Of eight. */
+function crowdedTo(takes: number): Crowding {
   const crowding = new Crowding(8)
-  let atMs = 0
-  crowding.refused(origin, 5, atMs)
-  const waits: number[] = []
-  for (let tries = 0; tries < 8; tries++) {
-    const { untilMs } = crowding.at(origin, atMs)!
-    waits.push((untilMs - atMs) / 1000)
-    atMs = untilMs
-    crowding.refused(origin, 5, atMs)
-    assert.equal(crowding.at(origin, atMs)?.most, 4)
+  for (let open = 8; open > takes; open--) crowding.refused(origin, one(open), 0)
+  assert.equal(crowding.takes(origin), takes)
+  return crowding
+}
+
+test('each refusal takes one away, down to one', () => {
+  const crowding = new Crowding(8)
+  assert.equal(crowding.takes(origin), 8)
+  // The others are being told as well.
+  for (let refusals = 0; refusals < 4; refusals++) crowding.refused(origin, one(8), 0)
+  assert.deepEqual(crowding.crowded(0), new Map([[origin, { most: 4, untilMs: 10 * seconds }]]))
+  for (let refusals = 0; refusals < 9; refusals++) crowding.refused(origin, one(4), 0)
+  assert.equal(crowding.takes(origin), 1)
+  assert.equal(crowding.takes('https://b.test'), 8)
+})
+
+for (const takes of [1, 4, 7])
+  test(`of a server that takes ${takes} of 8, each try that is refused makes the next wait for twice as long, up to ten minutes`, () => {
+    const crowding = crowdedTo(takes)
+    let atMs = 0
+    const waits: number[] = []
+    for (let tries = 0; tries < 8; tries++) {
+      const { most, untilMs } = crowding.crowded(atMs).get(origin)!
+      assert.equal(most, takes)
+      waits.push((untilMs! - atMs) / seconds)
+      atMs = untilMs!
+      assert.deepEqual(crowding.crowded(atMs).get(origin), { most: takes + 1 })
+      assert.equal(crowding.began(origin, takes), false)
+      assert.equal(crowding.began(origin, takes + 1), true)
+      assert.equal(crowding.began(origin, takes + 1), false, 'one at a time')
+      crowding.refused(origin, one(takes + 1, { isTry: true }), atMs)
+    }
+    assert.deepEqual(waits, [10, 20, 40, 80, 160, 320, 600, 600])
+  })
+
+test('a try that was refused before says little: soon there is another one', () => {
+  const crowding = crowdedTo(2)
+  for (const atMs of [10, 20, 30].map((each) => each * seconds)) {
+    assert.deepEqual(crowding.crowded(atMs).get(origin), { most: 3 })
+    assert.equal(crowding.began(origin, 3), true)
+    crowding.refused(origin, one(3, { isTry: true, isNews: false }), atMs)
+    assert.deepEqual(crowding.crowded(atMs).get(origin), { most: 2, untilMs: atMs + 10 * seconds })
   }
-  assert.deepEqual(waits, [10, 20, 40, 80, 160, 320, 600, 600])
 })
 
-test('one that refuses whoever comes alone has no crowd', () => {
+test('after a try that was served the next one is tried at once, until the origin takes all', () => {
+  const crowding = crowdedTo(5)
+  for (const open of [6, 7, 8]) {
+    assert.deepEqual(crowding.crowded(10 * seconds).get(origin), { most: open })
+    assert.equal(crowding.began(origin, open), true)
+    crowding.served(origin)
+  }
+  assert.equal(crowding.crowded(10 * seconds).size, 0)
+  assert.equal(crowding.size, 0)
+})
+
+test('time alone proves nothing, and a day forgets', () => {
+  const crowding = crowdedTo(2)
+  assert.deepEqual(crowding.crowded(23 * 60 * minute).get(origin), { most: 3 })
+  assert.equal(crowding.crowded(24 * 60 * minute).size, 0)
+})
+
+test('a try that ended without an answer leaves its place to another one', () => {
+  const crowding = crowdedTo(2)
+  assert.equal(crowding.began(origin, 3), true)
+  crowding.undecided(origin)
+  assert.equal(crowding.began(origin, 3), true)
+})
+
+test('one that answers 503 also to whoever comes alone is not crowded, and is not taken for it for ten minutes', () => {
+  const crowding = crowdedTo(1)
+  crowding.refused(origin, one(1), minute)
+  assert.equal(crowding.crowded(minute).size, 0)
+  crowding.refused(origin, one(8), 10 * minute)
+  assert.equal(crowding.takes(origin), 8)
+  crowding.refused(origin, one(8), 11 * minute)
+  assert.equal(crowding.takes(origin), 7)
+})
+
+test('429 to whoever comes alone means that it is too much still', () => {
+  const crowding = crowdedTo(1)
+  crowding.refused(origin, one(1, { status: 429 }), minute)
+  assert.equal(crowding.takes(origin), 1)
+})
+
+test('no more than a thousand origins are kept', () => {
   const crowding = new Crowding(8)
-  crowding.refused(origin, 1, 0)
-  assert.equal(crowding.at(origin, 0), undefined)
+  for (let n = 0; n < 1500; n++) crowding.refused(`https://${n}.test`, one(8), 0)
+  assert.equal(crowding.size, 1000)
+  assert.equal(crowding.takes('https://1499.test'), 7)
 })
 
-test('an origin that takes all again is forgotten', () => {
-  const crowding = new Crowding(8)
-  crowding.refused(origin, 6, 0)
-  assert.equal(crowding.at(origin, 29_999)?.most, 7)
-  assert.equal(crowding.at(origin, 30_000), undefined)
-  crowding.refused('https://b.test', 8, 30_000)
-  assert.equal(crowding.size, 1)
-})
+const busy = new LonghaulError('HTTP_STATUS', 'answered with status 503', { status: 503 })
+const refusal = [busy, { kind: 'network', originWide: true }] as const
 
-test('tasks of a server that takes two wait in their queue, and each first refusal is the last', async () => {
+async function crowdedHouse(tasks: number): Promise<{ readonly it: House; readonly ids: readonly string[] }> {
   const it = await House.open()
   await it.openSession('com.example', { maximumConnectionsPerHost: 8 })
-  const ids = []
-  for (let i = 0; i < 12; i++) ids.push(await it.add())
+  const ids: string[] = []
+  for (let i = 0; i < tasks; i++) ids.push(await it.add())
+  return { it, ids }
+}
+
+test('tasks of a server that takes two wait in their queue, and a try costs one attempt', async () => {
+  const { it, ids } = await crowdedHouse(12)
   assert.equal(it.engine.running.length, 8)
-  for (const attempt of it.engine.running.slice(2)) await attempt.fail(tooMany)
+  for (const attempt of it.engine.running.slice(2)) await attempt.fail(...refusal)
   assert.equal(it.engine.running.length, 2, 'the six that were refused make room for nobody')
 
-  const waiting = ids.at(-1)!
-  const { blockers, server, ...rest } = await it.call('task.explain', { id: waiting })
-  assert.deepEqual(blockers, [{ code: 'hostLimit', of: origin, untilMs: it.clock.wall() + 10_000 }])
-  assert.deepEqual(server, { origin, refusedAbove: 2 })
-  const { why } = explanationFromJson({ blockers, server, ...rest }, 'en')
-  assert.match(why, /^As many connections as https:\/\/a\.test takes go to it; \d+ tasks? .*\. One more is tried at /)
+  const explained = await it.call('task.explain', { id: ids.at(-1)! })
+  const untilMs = it.clock.wall() + 10 * seconds
+  assert.deepEqual(explained.blockers, [{ code: 'hostLimit', of: origin, untilMs }])
+  const { why } = explanationFromJson(explained, 'en')
+  assert.match(
+    why,
+    /^https:\/\/a\.test refused more connections than go to it now; .*\. One more is tried from .* on\.$/,
+  )
 
   await it.engine.running[0]!.finish()
   assert.equal(it.engine.running.length, 2)
-  await it.clock.advance(10_010)
+  await it.clock.advance(10 * seconds)
   assert.equal(it.engine.running.length, 3, 'one more is tried, though nothing else has happened')
+  await it.clock.advance(5 * seconds)
+  await it.engine.running.at(-1)!.fail(...refusal)
+  assert.equal(it.engine.running.length, 2)
+  await it.clock.advance(10 * seconds)
+  assert.equal(it.engine.running.length, 3)
+  await it.engine.running.at(-1)!.reserve()
+  await settle()
+  assert.equal(it.engine.running.length, 4, 'it was served, so the next one is tried')
+  await it.close()
+})
+
+test('behind a wait that the server asked for there is no crowd, and after it no herd', async () => {
+  const { it, ids } = await crowdedHouse(12)
+  for (const attempt of it.engine.running.slice(2))
+    await attempt.fail(busy, { kind: 'network', originWide: true, retryAfterMs: 2 * minute })
+  const { blockers } = await it.call('task.explain', { id: ids.at(-1)! })
+  assert.deepEqual(
+    blockers.map(({ code }) => code),
+    ['serverAskedToWait'],
+  )
+  await it.clock.advance(2 * minute + seconds)
+  assert.equal(it.engine.running.length, 3)
   await it.close()
 })
 
 test('an address that always answers 503 does not take the others their connections', async () => {
-  const it = await House.open()
-  await it.openSession('com.example', { maximumConnectionsPerHost: 8 })
-  const broken = await it.add()
-  await it.add()
-  for (let tries = 0; tries < 5; tries++) {
-    if (!it.engine.isRunning(broken)) await it.clock.advance(60_000)
-    await it.engine.of(broken).fail(tooMany)
+  const { it, ids } = await crowdedHouse(2)
+  const [broken] = ids
+  await it.engine.of(broken!).fail(...refusal)
+  const others: string[] = []
+  for (let i = 0; i < 6; i++) others.push(await it.add())
+  for (let looks = 0; looks < 6; looks++) {
+    await it.clock.advance(10 * seconds)
+    // Whoever is served lets the next one be tried.
+    for (const other of others) {
+      if (it.engine.isRunning(broken!)) await it.engine.of(broken!).fail(...refusal)
+      if (it.engine.isRunning(other)) await it.engine.of(other).reserve()
+      await settle()
+    }
   }
-  const others = []
-  for (let i = 0; i < 7; i++) others.push(await it.add())
-  assert.equal(others.filter((id) => it.engine.isRunning(id)).length, 7)
+  assert.ok(others.every((id) => it.engine.isRunning(id)))
   await it.close()
 })
 
-test('no further connection is lent to an origin that is crowded', async () => {
-  const it = await House.open()
-  await it.openSession('com.example', { maximumConnectionsPerHost: 8 })
-  const [first, second, third] = [await it.add(), await it.add(), await it.add()]
-  await it.engine.of(third).fail(tooMany)
-  await it.engine.of(second).finish()
-  const lent = it.engine.of(first).report.more(() => {})
-  assert.notEqual(lent, undefined, 'two it has taken')
+test('a broken line, and what a mirror says, are no crowd', async () => {
+  const { it } = await crowdedHouse(8)
+  for (const attempt of it.engine.running.slice(2)) await attempt.fail(busy, { kind: 'network' })
+  for (let i = 0; i < 6; i++) await it.add()
+  assert.equal(it.engine.running.length, 8)
+  await it.close()
+})
+
+test('no further connection is lent to an origin that takes no more', async () => {
+  const { it, ids } = await crowdedHouse(3)
+  const [first, second, third] = ids
+  await it.engine.of(third!).fail(...refusal)
+  await it.engine.of(second!).finish()
+  const { report } = it.engine.of(first!)
+  assert.notEqual(
+    report.more(() => {}),
+    undefined,
+    'two it has taken',
+  )
   assert.equal(
-    it.engine.of(first).report.more(() => {}),
+    report.more(() => {}),
     undefined,
   )
   await it.close()

@@ -7,7 +7,7 @@ import { Door } from '../../src/daemon/door.ts'
 import { Leaving, leaveAfterMs } from '../../src/daemon/leaving.ts'
 import { createDelivery } from '../../src/delivery/create-delivery.ts'
 import type { Journal } from '../../src/journal/journal.ts'
-import type { CrowdedAt, Limits } from '../../src/scheduler/view.ts'
+import type { Crowded, Limits } from '../../src/scheduler/view.ts'
 import { Crowding } from '../../src/service/crowding.ts'
 import { createService } from '../../src/service/create-service.ts'
 import type { Service } from '../../src/service/service.ts'
@@ -55,8 +55,8 @@ export interface DaemonSight {
   readonly steadyMs: number
   /** Steady ms: the next timer of the service, undefined where there is none. Those of transfers and launches are not told. */
   readonly nextTimerMs: number | undefined
-  /** An origin that takes fewer connections than it may have. */
-  readonly crowded: CrowdedAt
+  /** Origins that take fewer connections than they may have. */
+  readonly crowded: ReadonlyMap<string, Crowded>
 }
 
 /** Small, as the files here are: so that nearly every one comes over several connections. */
@@ -75,7 +75,7 @@ export class DaemonTwin {
   readonly #leaving: Leaving
   /** The service's own. */
   readonly #watched: WatchedClock
-  readonly #crowded: CrowdedAt
+  readonly #crowding: Crowding
   #state: DaemonSight['state'] = 'starting'
   #environment: EnvironmentState = { power: 'unknown', metered: 'unknown', constrained: 'unknown', networkId: 'first' }
   #environmentChanged: ((state: EnvironmentState) => void) | undefined
@@ -98,8 +98,7 @@ export class DaemonTwin {
     }
     this.#watched = life.watchedClock()
     const crowding = new Crowding(options.limits.maximumConnectionsPerOrigin)
-    // What has grown in this very moment is looked at in this very moment.
-    this.#crowded = (origin) => crowding.at(origin, clock.steady() - 1)
+    this.#crowding = crowding
     const service = createService({ ...world, clock: this.#watched.clock }, journal, {
       crowding,
       engine: createEngine(world, { sizes: pieceSizes }),
@@ -163,7 +162,8 @@ export class DaemonTwin {
       isSettled: life.underWay('journal.send') + life.underWay('journal.group') === 0,
       steadyMs: life.clock.steady(),
       nextTimerMs: this.#watched.nextTimerMs(),
-      crowded: this.#crowded,
+      // One more that may be tried in this very moment is looked for in this very moment.
+      crowded: this.#crowding.crowded(life.clock.steady() - 1),
     }
   }
 

@@ -111,7 +111,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     name: 'ceiling-of-an-origin-forgotten',
     says: 'Further connections of one file are lent whatever the origin may have.',
     file: 'src/service/further-connections.ts',
-    replace: ['this.open(holder.origin) >= this.#mostOf(holder.origin) || ', ''],
+    replace: ['this.count(holder.origin) >= this.#mostOf(holder.origin) || ', ''],
     by: 'no more connections than an origin may have',
   },
 
@@ -458,7 +458,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     name: 'crowd-never-over',
     says: 'Nobody looks when one more may be tried of an origin that refused some.',
     file: 'src/scheduler/plan.ts',
-    replace: ['[closedUntilMs, view.crowded(origin)?.untilMs]', '[closedUntilMs]'],
+    replace: ['[lane.closedUntilMs, thinnedOutMs(lane, view)]', '[lane.closedUntilMs]'],
     by: 'every task has a reason and a next wake-up',
   },
 

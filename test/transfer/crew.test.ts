@@ -21,6 +21,14 @@ test('a file begins with two connections and gets more while the rate holds, up 
   assert.equal(crew.wanted, 4)
 })
 
+test('while fewer run than are wanted, it says so at each look', () => {
+  const crew = new Crew(4, 4)
+  assert.equal(crew.took(1000, 1, 0), false)
+  assert.equal(crew.took(1000, 1, 100), true)
+  assert.equal(crew.took(1000, 1, 150), false, 'no look')
+  assert.equal(crew.took(1000, 4, 200), false)
+})
+
 test('one connection at the most means one', () => {
   const crew = new Crew(1, 6)
   run(crew, 1000, 0, 10)

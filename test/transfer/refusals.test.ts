@@ -11,7 +11,8 @@ test('a status that passes is tried again, and one that does not is final with t
     assert.equal(outcome.error.code, 'HTTP_STATUS')
     assert.equal(outcome.error.status, code)
     assert.equal(outcome.error.retryable, true)
-    assert.deepEqual(outcome.failure, { kind: 'network' })
+    const speaksOfTheServer = code === 429 || code === 503
+    assert.deepEqual(outcome.failure, { kind: 'network', ...(speaksOfTheServer && { originWide: true }) })
   }
   const url = bench.server.answers('/404', status(404, {}, 'x'.repeat(100_000)))
   const outcome = expectKind(await bench.run(url), 'failed')
@@ -30,7 +31,8 @@ test('Retry-After of 429 and 503 is for the whole server, of others for the one 
   assert.deepEqual(await ask(503, '7'), { kind: 'network', retryAfterMs: 7000, originWide: true })
   assert.deepEqual(await ask(429, '0'), { kind: 'network', retryAfterMs: 0, originWide: true })
   assert.deepEqual(await ask(500, '7'), { kind: 'network', retryAfterMs: 7000 })
-  assert.deepEqual(await ask(503, 'whenever'), { kind: 'network' })
+  assert.deepEqual(await ask(503, 'whenever'), { kind: 'network', originWide: true })
+  assert.deepEqual(await ask(500, 'whenever'), { kind: 'network' })
 })
 
 test('a 401 wants credentials and shows what the server said', async () => {

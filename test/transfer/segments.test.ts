@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
   cutAfter,
+  drip,
   ignoreRange,
   other,
   redirect,
@@ -107,6 +108,16 @@ for (const [what, lie] of [
     assert.deepEqual(bench.restarts, [])
     assert.equal(bench.further.size, 0, 'a connection was not given back')
   })
+
+test('where no further connection was to be had at first, one is taken as soon as there is room', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file('/a.bin', { size, etag: '"v1"', script: [drip(mebibyte, 20)] })
+  let asked = 0
+  const more = (): (() => void) | undefined => (asked++ === 0 ? undefined : () => {})
+  expectKind(await bench.run(url, several, { report: { more } }), 'finished')
+  assert.ok(mostAtOnce(bench) > 1, 'one connection only')
+  assert.ok((await bench.read()).equals(bench.server.bytes('/a.bin')))
+})
 
 test('while a further connection is not answered, the first goes on to the end', async () => {
   await using bench = await Bench.open()

@@ -37,7 +37,7 @@ export class Crew {
     return this.#wanted
   }
 
-  /** Bytes came over `running` connections. True: `wanted` has changed. */
+  /** Bytes came over `running` connections. True: now and then, while fewer run than are wanted; there may be room by now. */
   took(bytes: number, running: number, nowMs: number): boolean {
     this.#bytes += bytes
     this.#since ??= nowMs
@@ -74,7 +74,6 @@ export class Crew {
   }
 
   #look(rate: number, running: number, nowMs: number): boolean {
-    const before = this.#wanted
     if (rate >= this.#bestRate * inTheWay) this.#slowLooks = 0
     if (running >= this.#wanted && nowMs >= this.#growsFrom) {
       if (rate >= this.#bestRate * stillPays) this.#wanted = Math.min(this.#most, this.#wanted * 2)
@@ -86,6 +85,6 @@ export class Crew {
       }
     }
     this.#bestRate = Math.max(this.#bestRate, rate)
-    return this.#wanted !== before
+    return running < this.#wanted
   }
 }

@@ -43,9 +43,12 @@ export async function refusal(answer: Answer, wallMs: number): Promise<AttemptFa
 }
 
 function passingFailure(status: number, retryAfterMs: number | undefined): Failure {
-  if (retryAfterMs === undefined) return { kind: 'network' }
-  // "Too many requests" and "unavailable" speak of the server, not of this one address.
-  return { kind: 'network', retryAfterMs, ...((status === 429 || status === 503) && { originWide: true }) }
+  return {
+    kind: 'network',
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+    // "Too many requests" and "unavailable" speak of the server, not of this one address.
+    ...((status === 429 || status === 503) && { originWide: true }),
+  }
 }
 
 const enough = new Error('enough of the body was read')

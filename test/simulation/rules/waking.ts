@@ -2,7 +2,7 @@
 // task or a moment; and that moment is one at which the daemon will look. Held at every commit and after every step, for a
 // wake-up that was lost is most often made up for by the next one, and seen only where there is none.
 import type { ResolvedConfiguration } from '../../../src/contract/session.ts'
-import type { CrowdedAt, Limits } from '../../../src/scheduler/view.ts'
+import type { Limits } from '../../../src/scheduler/view.ts'
 import type { Store } from '../../../src/journal/store.ts'
 import type { DaemonSight } from '../daemon.ts'
 import type { Rule } from './rule.ts'
@@ -133,7 +133,7 @@ export const waking: Rule = {
           load.isFullFor(row, configurationOf(row.configuration)) || (row.head !== row.uid && isClosing(row.head ?? ''))
         const reason = reasonOf(row, sight.steadyMs, {
           isFull,
-          crowdedUntil: () => load.crowdedUntil(row, sight.crowded),
+          crowd: () => load.crowd(row, sight.crowded),
         })
         const wrong = whatIsWrong(row, reason, store)
         if (wrong !== undefined) broken(`${row.uid} ${wrong}`)
@@ -257,10 +257,11 @@ class Load {
     )
   }
 
-  /** Steady ms at which one more may be tried of an origin that refused more than run. */
-  crowdedUntil({ origin }: Row, crowded: CrowdedAt): number | undefined {
-    const known = crowded(origin)
-    return known === undefined || this.#of(origin) < known.most ? undefined : known.untilMs
+  /** Why none is tried of an origin that refused more than run. What it takes is the daemon's own word. */
+  crowd({ origin }: Row, crowded: DaemonSight['crowded']): Reason | undefined {
+    const known = crowded.get(origin)
+    if (known === undefined || this.#of(origin) < known.most) return undefined
+    return known.untilMs === undefined ? { is: 'full' } : { is: 'moment', atMs: known.untilMs }
   }
 
   #of(key: string): number {
@@ -272,7 +273,7 @@ class Load {
 function reasonOf(
   row: Row,
   steadyMs: number,
-  others: { readonly isFull: () => boolean; readonly crowdedUntil: () => number | undefined },
+  others: { readonly isFull: () => boolean; readonly crowd: () => Reason | undefined },
 ): Reason {
   const { running, intent, wait, wait_until, deadline_at, reopen_at } = row
   if (running === 'active' && deadline_at !== null) return { is: 'moment', atMs: deadline_at }
@@ -286,8 +287,7 @@ function reasonOf(
   if (row.session_held !== 0) return { is: 'person' }
   if (reopen_at !== null && reopen_at > steadyMs) return { is: 'moment', atMs: reopen_at }
   if (others.isFull()) return { is: 'full' }
-  const crowdedUntil = others.crowdedUntil()
-  return crowdedUntil === undefined ? { is: 'none' } : { is: 'moment', atMs: crowdedUntil }
+  return others.crowd() ?? { is: 'none' }
 }
 
 const gates: Readonly<Record<Reason['is'], readonly string[]>> = {
