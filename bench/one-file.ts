@@ -101,6 +101,20 @@ export function bareLoop(file: OneFile, options: { readonly verified?: boolean; 
   })
 }
 
+/** Not a peer but a floor: as many bytes put onto the disk, and synced, by a program that does nothing else. */
+export function diskAlone(file: OneFile): Contender {
+  const { stage, payload } = file
+  const to = join(stage.folder, `disk-alone-${payload.name}`)
+  const mebibytes = Math.ceil(payload.size / 2 ** 20)
+  return {
+    name: 'the disk alone',
+    command: 'dd if=/dev/zero of=FILE bs=1M count=MEBIBYTES conv=fdatasync',
+    run: () =>
+      runs(file, ['dd', 'if=/dev/zero', `of=${to}`, 'bs=1M', `count=${mebibytes}`, 'conv=fdatasync', 'status=none']),
+    check: async () => rmSync(to),
+  }
+}
+
 interface Way {
   readonly name: string
   readonly command: string
