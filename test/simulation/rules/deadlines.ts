@@ -41,12 +41,12 @@ export const deadlines: Rule = {
         if (at === undefined) continue
         const lagMs = nowMs() - at.steadyMs
         leastLagMs = Math.min(leastLagMs, lagMs)
-        if (name === 'wakeDue') stale = Math.max(stale, lagMs - leastLagMs)
+        if (name === 'wakeDue' || name === 'change') stale = Math.max(stale, lagMs - leastLagMs)
       }
       return stale
     }
-    /** @param wokenMs how long ago the moment was at which tasks that wait no more were woken */
-    const account = (wokenMs = 0): void => {
+    /** @param agoMs how long ago the moment was at which tasks that wait no more were woken, or were stopped by a person */
+    const account = (agoMs = 0): void => {
       const rows = store.all<Row>(
         `select uid, gate, intent, json_extract(options, '$.policy.timeoutIntervalForResourceMs') deadline
          from task join task_text on task_text.task = task.id
@@ -54,8 +54,8 @@ export const deadlines: Rule = {
       )
       for (const { uid, gate, intent, deadline } of rows) {
         const task = spent.get(uid) ?? { ms: 0, gate: '', sinceMs: nowMs() }
-        const woken = task.gate === 'backoff' && gate === 'ready' ? wokenMs : 0
-        if (alive && counting.has(task.gate)) task.ms += Math.max(0, nowMs() - task.sinceMs - woken)
+        const endedBefore = (task.gate === 'backoff' && gate === 'ready') || gate === 'held' || gate === 'suspended'
+        if (alive && counting.has(task.gate)) task.ms += Math.max(0, nowMs() - task.sinceMs - (endedBefore ? agoMs : 0))
         spent.set(uid, { ms: task.ms, gate, sinceMs: nowMs() })
         // Nobody works while there is no daemon, whatever the row says.
         if (!alive || gate !== 'active' || intent !== null || task.ms <= deadline! + forgottenMs) continue
