@@ -152,10 +152,12 @@ export class Transfers {
     const assignment = assignmentOf(started, this.#parts.spool)
     const holder = holderOf(started)
     connections.begin(holder)
-    run.isTry = crowding.began(holder.origin, connections.count(holder.origin))
+    // One that only publishes asks nobody.
+    run.isTry = started.intent === undefined && crowding.began(holder.origin, connections.count(holder.origin))
     progress.begin(started, assignment.policy.stallMs)
     try {
       const outcome = await this.#attempt(started, assignment, run, holder)
+      if (outcome.kind === 'finished') this.#served(run, holder)
       progress.close(task, fence)
       await this.#end(started, outcome, run)
     } catch (error) {

@@ -154,6 +154,16 @@ test('tasks of a server that takes two wait in their queue, and a try costs one 
   await it.close()
 })
 
+test('a try that ends well without a byte, as what is not modified does, was served', async () => {
+  const { it } = await crowdedHouse(12)
+  for (const attempt of it.engine.running.slice(2)) await attempt.fail(...refusal)
+  await it.clock.advance(10 * seconds)
+  assert.equal(it.engine.running.length, 3)
+  await it.engine.running.at(-1)!.finish()
+  assert.equal(it.engine.running.length, 4, 'three it takes, and one more is tried')
+  await it.close()
+})
+
 test('behind a wait that the server asked for there is no crowd, and after it no herd', async () => {
   const { it, ids } = await crowdedHouse(12)
   for (const attempt of it.engine.running.slice(2))
