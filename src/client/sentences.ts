@@ -68,7 +68,7 @@ const en: Sentences = {
     hostLimit: ({ of, ahead, until }) =>
       until === undefined
         ? `As many connections as are allowed go to ${of ?? 'its server'}${aheadEn(ahead)}.`
-        : `${of ?? 'Its server'} refused more connections than go to it now${aheadEn(ahead)}. One more is tried from ${until} on.`,
+        : `${of ?? 'Its server'} refused further connections${aheadEn(ahead)}. It starts when another one ends; from ${until} on one more is tried.`,
     bandwidth: ({ of, rate, until }) =>
       `Bytes are arriving, slowed down to ${rate ?? 'its part'} by ${limitEn(of)}${until === undefined ? '' : `, until ${until}`}.`,
     network: () => 'There is no network; it goes on by itself when there is one.',
@@ -127,7 +127,7 @@ const zh: Sentences = {
     hostLimit: ({ of, ahead, until }) =>
       until === undefined
         ? `到${of === undefined ? '该服务器' : ` ${of} `}的连接数已达上限${aheadZh(ahead)}。`
-        : `${of === undefined ? '该服务器' : `${of} `}拒绝了更多连接${aheadZh(ahead)}，${until} 起再多试一个。`,
+        : `${of === undefined ? '该服务器' : `${of} `}拒绝了更多连接${aheadZh(ahead)}。有传输结束时开始，${until} 起再多试一个。`,
     bandwidth: ({ of, rate, until }) =>
       `正在接收数据，受${limitZh(of)}限速${rate === undefined ? '' : `（${rate}）`}${until === undefined ? '' : `，到 ${until} 为止`}。`,
     network: () => '没有网络，恢复后自动继续。',

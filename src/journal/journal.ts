@@ -161,13 +161,17 @@ export type Fenced = { readonly found: 'fenced' }
 export type Recorded = { readonly found: 'recorded' } | Fenced
 
 export type AttemptEnd =
-  /** Tried again by itself: not before `wakeAtMs` (steady). `serverAsked`: a Retry-After, which a change of network does not end. */
+  /**
+   * Tried again by itself: not before `wakeAtMs` (steady). `serverAsked`: a Retry-After, which a change of network does not end.
+   * `originWide`: all tasks of the origin wait, until `reopensAtMs` (steady), by default as long as this one.
+   */
   | {
       readonly kind: 'retry'
       readonly cause: ErrorJson
       readonly wakeAtMs: number
       readonly serverAsked: boolean
       readonly originWide: boolean
+      readonly reopensAtMs?: number
       readonly progressed: boolean
     }
   /** Waits for room or for the folder; looked at again at `wakeAtMs`. */

@@ -47,8 +47,10 @@ export type NextAttempt =
       readonly wakeAtMs: number
       /** A change of network does not end this wait. */
       readonly serverAsked: boolean
-      /** All tasks of the origin wait. */
+      /** All tasks of the origin wait, until `reopensAtMs`. */
       readonly originWide: boolean
+      /** Steady ms; of an origin-wide wait: what the server asked for, without the back-off of this one task. */
+      readonly reopensAtMs?: number
     }
   /** For room or for a folder; looked at again then. */
   | { readonly kind: 'wait'; readonly gate: 'disk' | 'destination'; readonly wakeAtMs: number }
@@ -106,11 +108,14 @@ export function nextAttempt(
     return fail(tooLate(error, askedMs, history.deadlineAtMs - nowMs))
   // No sense in sleeping past the moment at which it would be given up.
   const delayMs = giveUpAfterMs === undefined ? backoffMs : Math.min(backoffMs, Math.max(0, giveUpAfterMs - silentMs))
+  const asked = askedMs !== undefined && askedMs > 0
+  const originWide = failure.kind === 'network' && asked && failure.originWide === true
   return {
     kind: 'retry',
     wakeAtMs: nowMs + Math.max(delayMs, askedMs ?? 0),
-    serverAsked: askedMs !== undefined && askedMs > 0,
-    originWide: failure.kind === 'network' && askedMs !== undefined && askedMs > 0 && failure.originWide === true,
+    serverAsked: asked,
+    originWide,
+    ...(originWide && { reopensAtMs: nowMs + askedMs }),
   }
 }
 

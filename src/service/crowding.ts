@@ -34,6 +34,8 @@ export interface Refusal {
   readonly open: number
   /** 429, or 503. */
   readonly status: number
+  /** So long the server asked everybody to wait. */
+  readonly waitMs: number
   /** It was the attempt more that was tried. */
   readonly isTry: boolean
   /** The task was not told so the last time: else it may be the task, an address that always answers 503. */
@@ -97,13 +99,15 @@ export class Crowding {
   }
 
   /** @param nowMs steady */
-  refused(origin: string, { open, status, isTry, isNews }: Refusal, nowMs: number): void {
+  refused(origin: string, { open, status, waitMs, isTry, isNews }: Refusal, nowMs: number): void {
     const found = this.#known.get(origin)
     const known = found !== undefined && found.untilMs > nowMs ? found : undefined
     if (isTry && known !== undefined) {
-      // Of a task that was told so before it says little; by then that one waits for itself, and another is tried.
-      const stepMs = isNews ? Math.min(2 * known.stepMs, longestTryMs) : known.stepMs
-      const tryAtMs = nowMs + (isNews ? stepMs : firstTryMs)
+      // Of a task that was told so before it says little, if it costs the others nothing; by then it waits for itself, and another is tried.
+      const counts = isNews || waitMs > 0
+      const stepMs = counts ? Math.min(2 * known.stepMs, longestTryMs) : known.stepMs
+      // Not in the first moments after a wait either: a try that is refused then would make everybody wait again.
+      const tryAtMs = nowMs + waitMs + (counts ? stepMs : firstTryMs)
       this.#remember(origin, { ...known, tryAtMs, stepMs, isTrying: false, untilMs: nowMs + keptMs })
       return
     }
@@ -112,7 +116,7 @@ export class Crowding {
     if (open > 1) {
       const { stepMs = firstTryMs, isTrying = false } = known ?? {}
       const takes = Math.max(1, Math.min(open, this.takes(origin)) - 1)
-      this.#remember(origin, { takes, tryAtMs: nowMs + stepMs, stepMs, isTrying, untilMs: nowMs + keptMs })
+      this.#remember(origin, { takes, tryAtMs: nowMs + waitMs + stepMs, stepMs, isTrying, untilMs: nowMs + keptMs })
     } else if (status === 503 && known !== undefined) {
       const more = { takes: this.#maximum, tryAtMs: nowMs, stepMs: firstTryMs, isTrying: false }
       this.#remember(origin, { ...more, untilMs: nowMs + doubtedMs })

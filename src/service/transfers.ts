@@ -13,7 +13,7 @@ import { nextAttempt } from '../scheduler/retry.ts'
 import type { Assignment, Engine, Measure, Outcome } from '../transfer/assignment.ts'
 import type { World } from '../world/world.ts'
 import type { Accounts } from './accounts.ts'
-import type { Crowding } from './crowding.ts'
+import type { Crowding, Refusal } from './crowding.ts'
 import { assignmentOf } from './assignment-of.ts'
 import type { FurtherConnections, Holder } from './further-connections.ts'
 import { now, toWall } from './moment.ts'
@@ -179,14 +179,13 @@ export class Transfers {
   }
 
   /** Its origin, or whom that led to, answered 429 or 503. */
-  #crowded(started: StartedAttempt, error: LonghaulError, run: Run, at: Moment): void {
+  #crowded(started: StartedAttempt, answer: Pick<Refusal, 'status' | 'waitMs'>, run: Run, at: Moment): void {
     const { connections, crowding } = this.#parts
     const { origin } = holderOf(started)
     const { isTry } = run
     run.isTry = false
     const isNews = started.past.lastCode !== 'HTTP_STATUS'
-    const status = error.status ?? 503
-    crowding.refused(origin, { open: connections.count(origin), status, isTry, isNews }, at.steadyMs)
+    crowding.refused(origin, { ...answer, open: connections.count(origin), isTry, isNews }, at.steadyMs)
   }
 
   /** The next task of the origin may have its connection while it is hashed, synced and put in its place. */
@@ -278,7 +277,8 @@ export class Transfers {
     // progress, or it would be asked for all of them again each second.
     const progressed = outcome.progressed && run.safeBytes > past.bestBytes
     const at = now(world.clock)
-    if (failure.kind === 'network' && failure.originWide === true) this.#crowded(started, error, run, at)
+    if (failure.kind === 'network' && failure.originWide === true)
+      this.#crowded(started, { status: error.status ?? 503, waitMs: failure.retryAfterMs ?? 0 }, run, at)
     const next = nextAttempt(
       {
         ...past,
@@ -302,7 +302,8 @@ export class Transfers {
         return
       case 'retry': {
         const wakeAtMs = Math.ceil(next.wakeAtMs)
-        const ended = await this.#endAttempt(started, { ...next, wakeAtMs, cause, progressed }, measure)
+        const reopens = next.reopensAtMs !== undefined && { reopensAtMs: Math.ceil(next.reopensAtMs) }
+        const ended = await this.#endAttempt(started, { ...next, ...reopens, wakeAtMs, cause, progressed }, measure)
         if (!ended) return
         delivery.pass(started.session, {
           kind: 'didRetry',

@@ -13,6 +13,7 @@ const minute = 60 * seconds
 const one = (open: number, more: Partial<Refusal> = {}): Refusal => ({
   open,
   status: 503,
+  waitMs: 0,
   isTry: false,
   isNews: true,
   ...more,
@@ -136,7 +137,7 @@ test('tasks of a server that takes two wait in their queue, and a try costs one 
   const { why } = explanationFromJson(explained, 'en')
   assert.match(
     why,
-    /^https:\/\/a\.test refused more connections than go to it now; .*\. One more is tried from .* on\.$/,
+    /^https:\/\/a\.test refused further connections; .*\. It starts when another one ends; from .* on one more is tried\.$/,
   )
 
   await it.engine.running[0]!.finish()
@@ -174,7 +175,28 @@ test('behind a wait that the server asked for there is no crowd, and after it no
     ['serverAskedToWait'],
   )
   await it.clock.advance(2 * minute + seconds)
+  assert.equal(it.engine.running.length, 2, 'as many as it takes')
+  await it.clock.advance(10 * seconds)
+  assert.equal(it.engine.running.length, 3, 'and then one more is tried')
+  await it.engine.running.at(-1)!.fail(busy, { kind: 'network', originWide: true, retryAfterMs: minute })
+  await it.clock.advance(minute + 19 * seconds)
+  assert.equal(it.engine.running.length, 2, 'whose refusal made everybody wait, so the next one is later')
+  await it.clock.advance(seconds)
   assert.equal(it.engine.running.length, 3)
+  await it.close()
+})
+
+test('what one task waits for by its own back-off keeps nobody else waiting', async () => {
+  const { it, ids } = await crowdedHouse(1)
+  const [broken] = ids
+  for (let failures = 0; failures < 8; failures++) {
+    await it.engine.of(broken!).fail(busy, { kind: 'network', originWide: true, retryAfterMs: seconds })
+    const id = await it.add()
+    await it.clock.advance(seconds + 10)
+    assert.ok(it.engine.isRunning(id), `after ${failures} failures`)
+    await it.engine.of(id).finish()
+    while (!it.engine.isRunning(broken!)) await it.clock.advance(10 * seconds)
+  }
   await it.close()
 })
 

@@ -114,5 +114,5 @@ function tell(context: Context, again: readonly string[], now: number): void {
     context.out(`${words.changed.retry(again.length)}${codes}\n`)
   }
   if (now > 0) context.out(`${words.changed.tryNow(now)}\n`)
-  if (again.length === 0 && now === 0) context.out(`${words.nothingChanged}\n`)
+  if (again.length === 0 && now === 0) context.out(`${words.nothingToTry}\n`)
 }

@@ -125,6 +125,8 @@ export const en: Words = {
     tryNow: (count) => `Trying now: ${plural(count, 'task')}.`,
   },
   nothingChanged: 'Nothing changed: it has ended, or it was so already.',
+  nothingToTry:
+    'Nothing to try now: it runs, waits for others, or its server asked to wait. `longhaul explain TASK` says which.',
   sure: (verb, count) => `longhaul ${verb}: ${plural(count, 'task')}. Go on?`,
 
   labels: {

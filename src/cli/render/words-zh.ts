@@ -126,6 +126,8 @@ export const zh: Words = {
     tryNow: (count) => `立即尝试 ${count} 个任务。`,
   },
   nothingChanged: '没有变化：任务已结束，或已经如此。',
+  nothingToTry:
+    '现在没有可重试的：任务正在运行、在等其他任务，或服务器要求等待。`longhaul explain TASK` 会说明是哪一种。',
   sure: (verb, count) => `longhaul ${verb}：${count} 个任务。继续吗？`,
 
   labels: {

@@ -106,6 +106,8 @@ export interface Words {
   readonly cancelled: (count: number) => string
   readonly changed: Readonly<Record<'hold' | 'release' | 'cancel' | 'retry' | 'tryNow', (count: number) => string>>
   readonly nothingChanged: string
+  /** Of `retry`. */
+  readonly nothingToTry: string
   readonly sure: (verb: 'hold' | 'release' | 'cancel', count: number) => string
 
   // Sheets.
