@@ -83,6 +83,8 @@ export const deadlines: Rule = {
             broken(`${task} is tried again after ${Math.round(ms / 1000)} s although it has ${deadline / 1000} s`)
         })
       },
+      // Nobody could end it meanwhile.
+      slept: () => overAt.clear(),
       powerCut: () => {
         forgottenMs += lostByPowerCutMs + sleptMs
       },

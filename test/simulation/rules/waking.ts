@@ -34,7 +34,7 @@ interface Row {
 /** Why a task does nothing. Steady ms, but for a date, which is wall ms. */
 type Reason =
   | { readonly is: 'runs' | 'person' | 'other tasks' | 'full' | 'none' }
-  | { readonly is: 'moment'; readonly atMs: number }
+  | { readonly is: 'moment'; readonly atMs: number; /** The origin is crowded until then. */ readonly crowded?: string }
   | { readonly is: 'date'; readonly atMs: number }
 
 interface Task {
@@ -147,6 +147,8 @@ export const waking: Rule = {
 
     /** Timeline ms from which it waits for nothing any more; Infinity: it waits. */
     const freeSince = ({ uid, reason, sinceMs }: Task, { steadyMs }: DaemonSight): number => {
+      // A try that has begun meanwhile is in its way, and no commit tells of that.
+      if (reason.is === 'moment' && reason.crowded !== undefined) return Infinity
       if (reason.is === 'moment') return Math.max(sinceMs, reason.atMs - steadyMs + nowMs())
       if (reason.is === 'date') return Math.max(sinceMs, jumpedAtMs, reason.atMs - wallZeroMs) + looksEveryMs
       return reason.is === 'none' ? Math.max(sinceMs, (closing.get(uid) ?? -Infinity) + closingMs) : Infinity
@@ -167,11 +169,17 @@ export const waking: Rule = {
     }
 
     /** The daemon waits for nothing but its timers, and for what is under way in attempts. */
-    const lookForTimers = ({ steadyMs, nextTimerMs = Infinity }: DaemonSight): void => {
+    const lookForTimers = ({ steadyMs, nextTimerMs = Infinity, crowded }: DaemonSight): void => {
       if (plan.journalFailures.length > 0 && nextTimerMs <= steadyMs + troubleMs) return
       for (const { uid, reason } of tasks) {
         if (reason.is === 'none' && !isClosing(uid)) broken(`${uid} could start, and the daemon does not look at it`)
         if (reason.is !== 'moment' && reason.is !== 'date') continue
+        if (
+          reason.is === 'moment' &&
+          reason.crowded !== undefined &&
+          crowded.get(reason.crowded)?.untilMs !== reason.atMs
+        )
+          continue
         // Where the wall clock has jumped, a timer that was set before is right by the clock of then.
         const untilDateMs = wallJumps ? looksEveryMs : Math.min(reason.atMs - wallMs(), looksEveryMs)
         const latestMs = reason.is === 'moment' ? reason.atMs : untilDateMs + steadyMs
@@ -261,7 +269,7 @@ class Load {
   crowd({ origin }: Row, crowded: DaemonSight['crowded']): Reason | undefined {
     const known = crowded.get(origin)
     if (known === undefined || this.#of(origin) < known.most) return undefined
-    return known.untilMs === undefined ? { is: 'full' } : { is: 'moment', atMs: known.untilMs }
+    return known.untilMs === undefined ? { is: 'full' } : { is: 'moment', atMs: known.untilMs, crowded: origin }
   }
 
   #of(key: string): number {
