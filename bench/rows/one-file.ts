@@ -1,5 +1,5 @@
 /** One big file: plain, over TLS, with one connection and with four, verified. */
-import { aria2Gets, bareLoop, curlGets, diskAlone, curlVerifies, longhaulGets, type OneFile } from '../one-file.ts'
+import { aria2Gets, bareLoop, curlGets, curlVerifies, diskAlone, longhaulGets, type OneFile } from '../one-file.ts'
 import { Longhaul, warmUp } from '../longhaul.ts'
 import { type Comparison, type Contender, race } from '../race.ts'
 import type { Bound, Result, Row } from '../row.ts'
