@@ -381,7 +381,7 @@ export function endAttempt(work: Work, input: CommandInput<'endAttempt'>): Recor
     case 'retry': {
       const closed = closeAttempt(work, task, at, { cause: end.cause, measure })
       settle(work, task, { ...closed, ...afterFailure(task, end) }, at)
-      if (end.originWide) closeOrigin(work, task, end.reopensAtMs ?? end.wakeAtMs)
+      if (end.reopensAtMs !== undefined) closeOrigin(work, task, end.reopensAtMs)
       return recorded
     }
   }

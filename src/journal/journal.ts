@@ -163,14 +163,13 @@ export type Recorded = { readonly found: 'recorded' } | Fenced
 export type AttemptEnd =
   /**
    * Tried again by itself: not before `wakeAtMs` (steady). `serverAsked`: a Retry-After, which a change of network does not end.
-   * `originWide`: all tasks of the origin wait, until `reopensAtMs` (steady), by default as long as this one.
+   * `reopensAtMs`: until then (steady) all tasks of the origin wait.
    */
   | {
       readonly kind: 'retry'
       readonly cause: ErrorJson
       readonly wakeAtMs: number
       readonly serverAsked: boolean
-      readonly originWide: boolean
       readonly reopensAtMs?: number
       readonly progressed: boolean
     }

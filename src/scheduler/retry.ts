@@ -47,9 +47,7 @@ export type NextAttempt =
       readonly wakeAtMs: number
       /** A change of network does not end this wait. */
       readonly serverAsked: boolean
-      /** All tasks of the origin wait, until `reopensAtMs`. */
-      readonly originWide: boolean
-      /** Steady ms; of an origin-wide wait: what the server asked for, without the back-off of this one task. */
+      /** Steady ms: until then all tasks of the origin wait, as the server asked; without the back-off of this one task. */
       readonly reopensAtMs?: number
     }
   /** For room or for a folder; looked at again then. */
@@ -114,7 +112,6 @@ export function nextAttempt(
     kind: 'retry',
     wakeAtMs: nowMs + Math.max(delayMs, askedMs ?? 0),
     serverAsked: asked,
-    originWide,
     ...(originWide && { reopensAtMs: nowMs + askedMs }),
   }
 }

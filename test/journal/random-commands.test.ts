@@ -282,12 +282,11 @@ class Run {
       cause: lost,
       wakeAtMs,
       serverAsked: false,
-      originWide: false,
       progressed: false,
     } as const
     const ends: readonly AttemptEnd[] = [
       retry,
-      { ...retry, serverAsked: true, originWide: true, progressed: true },
+      { ...retry, serverAsked: true, reopensAtMs: wakeAtMs, progressed: true },
       { kind: 'wait', gate: 'disk', cause: lost, wakeAtMs },
       { kind: 'wait', gate: 'destination', cause: lost, wakeAtMs },
       { kind: 'fail', error: lost },

@@ -85,14 +85,14 @@ test('what a server asked for is never shortened', () => {
       )
       assert.ok(next.kind === 'retry' && next.wakeAtMs >= nowMs + retryAfterMs)
       assert.equal(next.serverAsked, retryAfterMs > 0)
-      assert.equal(next.originWide, retryAfterMs > 0)
+      assert.equal(next.reopensAtMs, retryAfterMs > 0 ? nowMs + retryAfterMs : undefined)
     }),
   )
 })
 
 test('a server that asks for no wait at all is not asked again at once, again and again', () => {
   const next = nextAttempt(history({ failures: 5 }), { kind: 'network', retryAfterMs: 0 }, busy, nowMs, drawing(0.5))
-  assert.deepEqual(next, { kind: 'retry', wakeAtMs: nowMs + 16_000, serverAsked: false, originWide: false })
+  assert.deepEqual(next, { kind: 'retry', wakeAtMs: nowMs + 16_000, serverAsked: false })
 })
 
 test('progress starts the back-off anew', () => {
@@ -179,7 +179,7 @@ test('giving up needs several attempts and all that time without a byte', () => 
 test('a task that gives up does not sleep past the moment at which it would', () => {
   const late = history({ giveUpAfterMs: 300_000, lastProgressAtMs: nowMs - 290_000, failures: 10 })
   const next = nextAttempt(late, network, lost, nowMs, drawing(0.99))
-  assert.deepEqual(next, { kind: 'retry', wakeAtMs: nowMs + 10_000, serverAsked: false, originWide: false })
+  assert.deepEqual(next, { kind: 'retry', wakeAtMs: nowMs + 10_000, serverAsked: false })
 })
 
 test('a full disk and a missing folder are waited for, first shortly', () => {

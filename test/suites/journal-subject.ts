@@ -252,7 +252,6 @@ export class Subject {
       cause: lost,
       wakeAtMs: this.steadyMs + 10 * second,
       serverAsked: false,
-      originWide: false,
       progressed: false,
       ...more,
     })

@@ -571,7 +571,6 @@ export function journalSuite(form: string, open: OpenJournal): void {
           cause: lost,
           wakeAtMs: s.at.steadyMs,
           serverAsked: false,
-          originWide: false,
           progressed: false,
         })
         assert.equal((await s.record(id)).state, 'canceling')
@@ -767,7 +766,8 @@ export function journalSuite(form: string, open: OpenJournal): void {
         const one = await s.owned('com.example.one')
         const two = await s.owned('com.example.two')
         const [first] = await s.add(one.session, { url: 'http://slow.example/1' }, { url: 'http://slow.example/2' })
-        await s.retry(await s.start(first!), { serverAsked: true, originWide: true, wakeAtMs: s.steadyMs + minute })
+        const reopensAtMs = s.steadyMs + minute
+        await s.retry(await s.start(first!), { serverAsked: true, reopensAtMs, wakeAtMs: s.steadyMs + 5 * minute })
         const late = await s.addOne(two.session, { url: 'http://slow.example/3' })
         await s.addOne(two.session, { url: 'http://fast.example/4' })
         const seen = await s.schedule()
@@ -1368,7 +1368,7 @@ export function journalSuite(form: string, open: OpenJournal): void {
         fetchStartMs: 4,
       }
       const more = { bytes: 3, transactions: [transaction], redirects: 2 }
-      const end = { kind: 'retry', cause: lost, wakeAtMs: s.steadyMs, serverAsked: false, originWide: false } as const
+      const end = { kind: 'retry', cause: lost, wakeAtMs: s.steadyMs, serverAsked: false } as const
       const first = await s.start(id)
       await s.journal.endAttempt({
         task: id,
@@ -1607,7 +1607,7 @@ async function assertFenced(
     s.journal.restart({ task, fence, at: s.at, why: 'test', because: 'bytes changed' }),
     s.intent(attempt),
     s.finish(attempt),
-    s.retry(attempt, { originWide: true }),
+    s.retry(attempt, { reopensAtMs: s.steadyMs + minute }),
     s.end(attempt, { kind: 'fail', error: lost }),
     s.end(attempt, { kind: 'stopped' }),
   ])
