@@ -147,6 +147,8 @@ test('explain says why a task waits, until when, what was tried and what one can
   const sheet = lines.join('\n')
   assert.match(sheet, /^ {2}Why {7}\S/m)
   assert.match(sheet, /^ {2}Kept {6}0 B$/m)
+  const { stdout: refused } = await cli.run(['retry', code])
+  assert.match(refused, /^Nothing to try now: .* its server asked to wait\. `longhaul explain TASK` says which\.\n$/)
   assert.match(sheet, /^ {2}Blocked {3}the server asked to wait, ends \d\d:\d\d:\d\d \((?:9m \d+s|10m 0s)\)$/m)
   assert.match(sheet, /^ {2}Deadline {2}.*, then it fails with TIMED_OUT$/m)
   assert.match(sheet, /^ {2}Tries {7}1 {2}\d\d:\d\d:\d\d +[\d.]+ s +- {2}HTTP 503$/m)
