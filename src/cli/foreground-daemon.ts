@@ -11,6 +11,8 @@ import { daemonEntry } from '../platform/start-daemon.ts'
 import type { Context } from './command.ts'
 
 const readyWithinMs = 15_000
+/** A daemon that has stopped ends itself by SIGTERM. */
+const cleanEnd = 128 + constants.signals.SIGTERM
 
 /** @param command the program beside it and its arguments; empty: none. Resolves with its exit code, else the daemon's */
 export async function runForeground(command: readonly string[], context: Context): Promise<number> {
@@ -47,7 +49,8 @@ export async function runForeground(command: readonly string[], context: Context
 function startDaemon(tethered: boolean): Started {
   const stays = ['--leave-after-ms', String(Number.MAX_SAFE_INTEGER)]
   const args = ['--home', homeFolder(), ...stays, ...(tethered ? ['--tethered'] : [])]
-  return started(process.execPath, [...process.execArgv, daemonEntry(), ...args], { detached: true })
+  const daemon = started(process.execPath, [...process.execArgv, daemonEntry(), ...args], { detached: true })
+  return { ...daemon, ended: daemon.ended.then((code) => (code === cleanEnd ? 0 : code)) }
 }
 
 interface Started {

@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util'
 import { asLonghaulError, isLonghaulError } from '../contract/errors.ts'
 import { alreadyRunningExit } from '../platform/daemon-process.ts'
 import { type InstanceLock, takeInstanceLock } from '../platform/instance-lock.ts'
+import { endProcess } from '../platform/end-process.ts'
 import { readLock } from '../platform/lock-file.ts'
 import { createFileLog, type FileLog } from '../platform/log.ts'
 import { homeFolder, type HomePaths, prepareHome } from '../platform/paths.ts'
@@ -74,7 +75,7 @@ async function run(options: Options, paths: HomePaths, lock: InstanceLock, log: 
   const crash = (error: unknown): never => {
     log.error('the daemon ends because of a fault inside it', { error })
     process.stderr.write(`The daemon ends because of a fault inside it: ${String(error)}. Look at ${log.path}.\n`)
-    process.exit(1)
+    return endProcess('SIGKILL', 1)
   }
   process.on('uncaughtException', crash)
   // Whoever started it may have closed the other end; that is no fault of the daemon.
@@ -86,7 +87,7 @@ async function run(options: Options, paths: HomePaths, lock: InstanceLock, log: 
     stopping = true
     log.info('the daemon stops', { why })
     setTimeout(() => crash(new Error(`it did not stop within ${stopLimitMs} ms`)), stopLimitMs).unref()
-    life.stop().then(() => process.exit(0), crash)
+    life.stop().then(() => endProcess('SIGTERM', 0), crash)
   }
   const { tethered } = options
   const life = await startLife({
@@ -103,7 +104,7 @@ async function run(options: Options, paths: HomePaths, lock: InstanceLock, log: 
     process.on(signal, () => {
       if (!stopping) return stop(signal)
       log.warn('a second signal came: the daemon ends at once', { signal })
-      process.exit(1)
+      endProcess('SIGKILL', 1)
     })
   }
 }

@@ -66,7 +66,7 @@ test('a daemon whose runtime folder went away at a logout is found again, in its
   assert.deepEqual(await sessions({ daemon: { home: daemon.home, start: 'never' } }), [])
   assert.equal((await client.ask('daemon.status', {})).socket, inHome)
   assert.equal(statSync(inHome).mode & 0o777, 0o600)
-  assert.deepEqual(await daemon.stop(), { code: 0, signal: null, stderr: '' })
+  assert.deepEqual(await daemon.stop(), { code: null, signal: 'SIGTERM', stderr: '' })
   assert.equal(existsSync(inHome), false)
 })
 

