@@ -1,6 +1,6 @@
 /**
- * The inbox of an owner: which event runs when, and what the daemon is told of it. A pure function
- * `(state, input) -> (state, actions)`; `ownership` carries the actions out, for the delegate and for `for await` alike.
+ * The inbox of an owner: which event runs when, and what the daemon is told of it. Each input is answered with
+ * actions, which `ownership` carries out, for the delegate and for `for await` alike; beside its own state it touches nothing.
  *
  * An event is *waiting*, then *running* (its callback), then *settled* (told to the daemon, not yet confirmed), then gone.
  * A callback that throws makes it *failed* (it runs again after a pause, three times) and in the end *refused*: it stays
@@ -17,22 +17,13 @@
 import type { DurableEventJson, PassingEventJson } from '../contract/events.ts'
 import type { TaskId } from '../contract/words.ts'
 
-export type Entry = {
+export interface Entry {
   readonly event: DurableEventJson
   readonly state: 'waiting' | 'running' | 'settled' | 'failed' | 'refused'
   /** Times that the callback threw. */
   readonly failures: number
   /** It was told to the daemon that the callback runs long. */
   readonly slow: boolean
-}
-
-export interface Inbox {
-  readonly active: boolean
-  readonly concurrency: number
-  /** By number, ascending. */
-  readonly entries: ReadonlyMap<number, Entry>
-  /** Tasks whose `didComplete` has started, newest last; only so many are remembered. */
-  readonly completed: ReadonlySet<TaskId>
 }
 
 export type InboxInput =
@@ -62,143 +53,173 @@ export type InboxAction =
   /** Tell the daemon (and, when it begins, the developer). */
   | { readonly do: 'report'; readonly sequence: number; readonly running: boolean }
 
-export type Step = readonly [state: Inbox, actions: readonly InboxAction[]]
-
 /** Ms after which a callback that has not settled is named. */
 export const slowAfterMs = 10_000
 /** Ms of pause before each further run of a callback that threw. */
 export const pausesMs: readonly number[] = [1000, 4000, 16_000]
 const completedKept = 1000
 
-export function emptyInbox(concurrency: number): Inbox {
-  return { active: false, concurrency, entries: new Map(), completed: new Set() }
-}
+export class Inbox {
+  readonly concurrency: number
+  #active = false
+  /** By number, ascending. */
+  #entries = new Map<number, Entry>()
+  /** The highest number in it. */
+  #last = 0
+  #running = 0
+  /** Tasks whose `didComplete` has started, newest last; only so many are remembered. */
+  readonly #completed = new Set<TaskId>()
 
-export function step(state: Inbox, input: InboxInput): Step {
-  switch (input.kind) {
-    case 'arrived':
-      return arrived(state, input.event)
-    case 'passed':
-      return [state, passes(state, input.event) ? [{ do: 'pass', event: input.event }] : []]
-    case 'activated':
-      return started({ ...state, active: true }, [])
-    case 'returned':
-      return returned(state, input.sequence)
-    case 'threw':
-      return threw(state, input.sequence, input.reason)
-    case 'again':
-      return withState(state, input.sequence, 'failed', (entry) =>
-        started(put(state, { ...entry, state: 'waiting' }), []),
-      )
-    case 'long':
-      return withState(state, input.sequence, 'running', (entry) => [
-        put(state, { ...entry, slow: true }),
-        [{ do: 'report', sequence: input.sequence, running: true }],
-      ])
-    case 'acknowledged': {
-      const entries = new Map(state.entries)
-      for (const sequence of input.sequences) if (entries.get(sequence)?.state === 'settled') entries.delete(sequence)
-      return started({ ...state, entries }, [])
-    }
-    case 'attached': {
-      // What is neither running nor settled comes again, with its number and the truth about `redelivered`, unless another
-      // owner has dealt with it meanwhile. What runs goes on running. What settled is acknowledged at once: if only the answer
-      // was lost, it never comes again.
-      const kept = [...state.entries].filter(([, entry]) => entry.state === 'running' || entry.state === 'settled')
-      const sequences = kept.filter(([, entry]) => entry.state === 'settled').map(([sequence]) => sequence)
-      const next: Inbox = { ...state, entries: new Map(kept) }
-      return [next, sequences.length === 0 ? [] : [{ do: 'acknowledge', sequences }]]
+  constructor(concurrency: number) {
+    this.concurrency = concurrency
+  }
+
+  get active(): boolean {
+    return this.#active
+  }
+
+  /** By number, ascending. */
+  get entries(): ReadonlyMap<number, Entry> {
+    return this.#entries
+  }
+
+  step(input: InboxInput): readonly InboxAction[] {
+    switch (input.kind) {
+      case 'arrived':
+        return this.#arrived(input.event)
+      case 'passed':
+        return this.#passes(input.event) ? [{ do: 'pass', event: input.event }] : []
+      case 'activated':
+        this.#active = true
+        return this.#started([])
+      case 'returned':
+        return this.#returned(input.sequence)
+      case 'threw':
+        return this.#threw(input.sequence, input.reason)
+      case 'again': {
+        const entry = this.#inState(input.sequence, 'failed')
+        if (entry === undefined) return []
+        this.#put({ ...entry, state: 'waiting' })
+        return this.#started([])
+      }
+      case 'long': {
+        const entry = this.#inState(input.sequence, 'running')
+        if (entry === undefined) return []
+        this.#put({ ...entry, slow: true })
+        return [{ do: 'report', sequence: input.sequence, running: true }]
+      }
+      case 'acknowledged':
+        for (const sequence of input.sequences)
+          if (this.#inState(sequence, 'settled') !== undefined) this.#entries.delete(sequence)
+        return this.#started([])
+      case 'attached': {
+        // What is neither running nor settled comes again, with its number and the truth about `redelivered`, unless another
+        // owner has dealt with it meanwhile. What runs goes on running. What settled is acknowledged at once: if only the answer
+        // was lost, it never comes again.
+        const kept = [...this.#entries].filter(([, entry]) => entry.state === 'running' || entry.state === 'settled')
+        this.#hold(kept)
+        const sequences = kept.filter(([, entry]) => entry.state === 'settled').map(([sequence]) => sequence)
+        return sequences.length === 0 ? [] : [{ do: 'acknowledge', sequences }]
+      }
     }
   }
-}
 
-function arrived(state: Inbox, event: DurableEventJson): Step {
-  const known = state.entries.get(event.sequence)
-  // Its acknowledgement was lost with a connection: say it again.
-  if (known?.state === 'settled') return [state, [{ do: 'acknowledge', sequences: [event.sequence] }]]
-  if (known !== undefined && known.state !== 'waiting') return [state, []]
-  return started(put(state, { event, state: 'waiting', failures: 0, slow: false }), [])
-}
+  #arrived(event: DurableEventJson): readonly InboxAction[] {
+    const known = this.#entries.get(event.sequence)
+    // Its acknowledgement was lost with a connection: say it again.
+    if (known?.state === 'settled') return [{ do: 'acknowledge', sequences: [event.sequence] }]
+    if (known !== undefined && known.state !== 'waiting') return []
+    this.#put({ event, state: 'waiting', failures: 0, slow: false })
+    return this.#started([])
+  }
 
-function returned(state: Inbox, sequence: number): Step {
-  return withState(state, sequence, 'running', (entry) => {
+  #returned(sequence: number): readonly InboxAction[] {
+    const entry = this.#inState(sequence, 'running')
+    if (entry === undefined) return []
     const report: readonly InboxAction[] = entry.slow ? [{ do: 'report', sequence, running: false }] : []
-    const settled = put(state, { ...entry, state: 'settled', slow: false })
-    return started(settled, [...report, { do: 'acknowledge', sequences: [sequence] }])
-  })
-}
+    this.#put({ ...entry, state: 'settled', slow: false })
+    return this.#started([...report, { do: 'acknowledge', sequences: [sequence] }])
+  }
 
-function threw(state: Inbox, sequence: number, reason: string): Step {
-  return withState(state, sequence, 'running', (entry) => {
+  #threw(sequence: number, reason: string): readonly InboxAction[] {
+    const entry = this.#inState(sequence, 'running')
+    if (entry === undefined) return []
     const failures = entry.failures + 1
     const report: readonly InboxAction[] = entry.slow ? [{ do: 'report', sequence, running: false }] : []
     const ms = pausesMs[failures - 1]
-    if (ms !== undefined) {
-      return started(put(state, { ...entry, state: 'failed', failures, slow: false }), [
-        ...report,
-        { do: 'pause', sequence, ms },
-      ])
-    }
-    return started(put(state, { ...entry, state: 'refused', failures, slow: false }), [
+    this.#put({ ...entry, state: ms === undefined ? 'refused' : 'failed', failures, slow: false })
+    return this.#started([
       ...report,
-      { do: 'refuse', sequence, reason },
+      ms === undefined ? { do: 'refuse', sequence, reason } : { do: 'pause', sequence, ms },
     ])
-  })
-}
+  }
 
-/** Starts what may start now: the lowest numbers first, while there is room. */
-function started(state: Inbox, before: readonly InboxAction[]): Step {
-  if (!state.active) return [state, before]
-  let running = 0
-  for (const entry of state.entries.values()) if (entry.state === 'running') running++
-  const actions = [...before]
-  const entries = new Map(state.entries)
-  const completed = new Set(state.completed)
-  /** Tasks with an event before this one that is not done with; undefined stands for the session itself. */
-  const busy = new Set<TaskId | undefined>()
-  /** Tasks with a refused event before this one: nothing more of them runs on this attachment. */
-  const heldBack = new Set<TaskId>()
-  let open = 0
-  for (const [sequence, entry] of state.entries) {
-    const task = entry.event.task?.id
-    const first = !busy.has(task) && !busy.has(undefined) && (task !== undefined || open === 0)
-    if (entry.state === 'waiting' && first && running < state.concurrency) {
-      entries.set(sequence, { ...entry, state: 'running' })
-      if (entry.event.kind === 'didComplete' && task !== undefined) completed.add(task)
-      // What threw may have done its work before.
-      actions.push({ do: 'run', event: entry.failures > 0 ? { ...entry.event, redelivered: true } : entry.event })
-      running++
+  /** Starts what may start now: the lowest numbers first, while there is room. */
+  #started(before: readonly InboxAction[]): readonly InboxAction[] {
+    if (!this.#active || this.#running >= this.concurrency) return before
+    const actions = [...before]
+    /** Tasks with an event before this one that is not done with; undefined stands for the session itself. */
+    const busy = new Set<TaskId | undefined>()
+    /** Tasks with a refused event before this one: nothing more of them runs on this attachment. */
+    const heldBack = new Set<TaskId>()
+    let open = 0
+    for (const entry of this.#entries.values()) {
+      if (this.#running >= this.concurrency) break
+      const task = entry.event.task?.id
+      const first = !busy.has(task) && !busy.has(undefined) && (task !== undefined || open === 0)
+      if (entry.state === 'waiting' && first) {
+        this.#put({ ...entry, state: 'running' })
+        if (entry.event.kind === 'didComplete' && task !== undefined) this.#complete(task)
+        // What threw may have done its work before.
+        actions.push({ do: 'run', event: entry.failures > 0 ? { ...entry.event, redelivered: true } : entry.event })
+      }
+      if (entry.state === 'settled') continue
+      busy.add(task)
+      // A refused event holds back its own task, and an event of the session would wait for both of them for ever.
+      if (entry.state === 'refused') {
+        if (task === undefined) busy.delete(undefined)
+        else heldBack.add(task)
+      } else if (task === undefined || !heldBack.has(task)) open++
     }
-    if (entry.state === 'settled') continue
-    busy.add(task)
-    // A refused event holds back its own task, and an event of the session would wait for both of them for ever.
-    if (entry.state === 'refused') {
-      if (task === undefined) busy.delete(undefined)
-      else heldBack.add(task)
-    } else if (task === undefined || !heldBack.has(task)) open++
+    return actions
   }
-  for (const task of completed) {
-    if (completed.size <= completedKept) break
-    completed.delete(task)
+
+  #complete(task: TaskId): void {
+    this.#completed.add(task)
+    if (this.#completed.size <= completedKept) return
+    for (const oldest of this.#completed) {
+      this.#completed.delete(oldest)
+      break
+    }
   }
-  return [{ ...state, entries, completed }, actions]
-}
 
-function passes(state: Inbox, event: PassingEventJson): boolean {
-  return state.active && !state.completed.has(event.task)
-}
+  #passes(event: PassingEventJson): boolean {
+    return this.#active && !this.#completed.has(event.task)
+  }
 
-function put(state: Inbox, entry: Entry): Inbox {
-  const { sequence } = entry.event
-  const last = [...state.entries.keys()].at(-1)
-  const entries = new Map(state.entries).set(sequence, entry)
-  // Numbers nearly always come in order; only after a new attachment may an earlier one come behind one that still runs.
-  if (last === undefined || last <= sequence) return { ...state, entries }
-  return { ...state, entries: new Map([...entries].toSorted(([a], [b]) => a - b)) }
-}
+  #put(entry: Entry): void {
+    const { sequence } = entry.event
+    const before = this.#entries.get(sequence)
+    if (before?.state === 'running') this.#running--
+    if (entry.state === 'running') this.#running++
+    this.#entries.set(sequence, entry)
+    if (before !== undefined || sequence >= this.#last) {
+      this.#last = Math.max(this.#last, sequence)
+      return
+    }
+    // Numbers nearly always come in order; only after a new attachment may an earlier one come behind one that still runs.
+    this.#hold([...this.#entries].toSorted(([a], [b]) => a - b))
+  }
 
-/** An input about an event that is not in the state it speaks of is late, and changes nothing. */
-function withState(state: Inbox, sequence: number, wanted: Entry['state'], then: (entry: Entry) => Step): Step {
-  const entry = state.entries.get(sequence)
-  return entry?.state === wanted ? then(entry) : [state, []]
+  /** In this order. */
+  #hold(entries: readonly (readonly [number, Entry])[]): void {
+    this.#entries = new Map(entries)
+    this.#last = entries.at(-1)?.[0] ?? 0
+  }
+
+  /** An input about an event that is not in the state it speaks of is late, and changes nothing. */
+  #inState(sequence: number, wanted: Entry['state']): Entry | undefined {
+    const entry = this.#entries.get(sequence)
+    return entry?.state === wanted ? entry : undefined
+  }
 }

@@ -1,6 +1,6 @@
 /**
  * Being the owner of a session: attach, get events, acknowledge, attach again after each break of the connection, until it
- * is closed or lost. Carries out what {@link step} of the inbox decides; whose callbacks run is the consumer's affair.
+ * is closed or lost. Carries out what its {@link Inbox} decides; whose callbacks run is the consumer's affair.
  *
  *     attached (fence) -> active -> lost connection -> attached (new fence) -> …        ended: closed, taken over, invalid
  *
@@ -10,7 +10,7 @@
 import { isLonghaulError, LonghaulError } from '../contract/errors.ts'
 import type { DurableEventJson, PassingEventJson } from '../contract/events.ts'
 import type { Notes, OpenedSession, Params, Result } from '../contract/verbs.ts'
-import { emptyInbox, type Inbox, type InboxAction, type InboxInput, slowAfterMs, step } from './inbox.ts'
+import { Inbox, type InboxAction, type InboxInput, slowAfterMs } from './inbox.ts'
 import type { Launch } from './launched.ts'
 import type { Ask, Link, Resident } from './link.ts'
 
@@ -46,7 +46,7 @@ export class Ownership implements Resident {
   readonly #link: Link
   readonly #identifier: string
   readonly #abort = new AbortController()
-  #inbox: Inbox
+  readonly #inbox: Inbox
   /** Undefined until attached. */
   #fence: number | undefined
   #ended: LonghaulError | undefined
@@ -60,7 +60,7 @@ export class Ownership implements Resident {
     this.#options = options
     this.#link = options.link
     this.#identifier = options.open.identifier
-    this.#inbox = emptyInbox(options.concurrency)
+    this.#inbox = new Inbox(options.concurrency)
   }
 
   /** @throws SESSION_IN_USE naming the owner's pid, and what `session.open` rejects with */
@@ -196,9 +196,7 @@ export class Ownership implements Resident {
   }
 
   #step(input: InboxInput): void {
-    const [next, actions] = step(this.#inbox, input)
-    this.#inbox = next
-    for (const action of actions) this.#act(action)
+    for (const action of this.#inbox.step(input)) this.#act(action)
   }
 
   #act(action: InboxAction): void {

@@ -3,13 +3,13 @@
 import assert from 'node:assert/strict'
 import type { DurableEventJson } from '../../src/contract/events.ts'
 import type { TaskRecord } from '../../src/contract/task.ts'
-import { emptyInbox, type Inbox, type InboxInput, step } from '../../src/client/inbox.ts'
+import { Inbox, type InboxInput } from '../../src/client/inbox.ts'
 
 /** Event number 1, 2, … belongs to the task of that place; undefined: to the session. */
 export type Plan = readonly (string | undefined)[]
 
 export class InboxDriver {
-  state: Inbox
+  readonly inbox: Inbox
   readonly #plan: Plan
   /** The last of each task is its didComplete. */
   readonly #last: ReadonlyMap<string | undefined, number>
@@ -30,7 +30,7 @@ export class InboxDriver {
   constructor(plan: Plan, concurrency: number) {
     this.#plan = plan
     this.#last = new Map(plan.map((task, at) => [task, at + 1]))
-    this.state = emptyInbox(concurrency)
+    this.inbox = new Inbox(concurrency)
   }
 
   eventOf(sequence: number): DurableEventJson {
@@ -88,9 +88,7 @@ export class InboxDriver {
   }
 
   give(input: InboxInput): void {
-    const [next, actions] = step(this.state, input)
-    this.state = next
-    for (const action of actions) {
+    for (const action of this.inbox.step(input)) {
       switch (action.do) {
         case 'run':
           this.#checkRun(action.event.sequence)
@@ -118,7 +116,7 @@ export class InboxDriver {
           break
       }
     }
-    assert.ok(this.running.length <= this.state.concurrency, 'more callbacks run than are allowed')
+    assert.ok(this.running.length <= this.inbox.concurrency, 'more callbacks run than are allowed')
   }
 
   #checkRun(sequence: number): void {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { emptyInbox, pausesMs, step } from '../../src/client/inbox.ts'
+import { Inbox, pausesMs } from '../../src/client/inbox.ts'
 import type { PassingEventJson } from '../../src/contract/events.ts'
 import { InboxDriver } from './inbox-driver.ts'
 
@@ -60,7 +60,7 @@ test('once callbacks no longer throw and the connection holds, every event is ac
         [...driver.committed].toSorted((a, b) => a - b),
         plan.map((_, at) => at + 1),
       )
-      assert.equal(driver.state.entries.size, 0, 'nothing is left in the inbox')
+      assert.equal(driver.inbox.entries.size, 0, 'nothing is left in the inbox')
     }),
     { numRuns: 1000 },
   )
@@ -195,13 +195,13 @@ test('progress of a task is dropped once its didComplete has started, and before
     totalBytesWritten: 1,
     progress: { received: 1, sent: 0, rate: 0 },
   }
-  assert.deepEqual(step(emptyInbox(1), { kind: 'passed', event: progress })[1], [])
+  assert.deepEqual(new Inbox(1).step({ kind: 'passed', event: progress }), [])
   const driver = new InboxDriver(['A'], 1)
   driver.activate()
-  assert.equal(step(driver.state, { kind: 'passed', event: progress })[1].length, 1)
+  assert.equal(driver.inbox.step({ kind: 'passed', event: progress }).length, 1)
   driver.deliver()
-  assert.deepEqual(step(driver.state, { kind: 'passed', event: progress })[1], [])
+  assert.deepEqual(driver.inbox.step({ kind: 'passed', event: progress }), [])
   driver.returns(0)
   driver.commit()
-  assert.deepEqual(step(driver.state, { kind: 'passed', event: progress })[1], [], 'also after it was acknowledged')
+  assert.deepEqual(driver.inbox.step({ kind: 'passed', event: progress }), [], 'also after it was acknowledged')
 })

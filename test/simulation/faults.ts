@@ -553,8 +553,8 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     says: 'An event is acknowledged when its callback begins.',
     file: inbox,
     replace: [
-      '      running++\n    }',
-      `      running++\n      actions.push({ do: 'acknowledge', sequences: [sequence] })\n    }`,
+      `        this.#put({ ...entry, state: 'running' })\n`,
+      `        this.#put({ ...entry, state: 'running' })\n        actions.push({ do: 'acknowledge', sequences: [entry.event.sequence] })\n`,
     ],
   },
   {
