@@ -13,8 +13,8 @@ export interface Kept {
   destroy(): void
 }
 
-/** More than a browser keeps; the scheduler above decides how many are in use. */
-const maximumIdle = 8
+/** Of one key. The scheduler above decides how many are in use, and so come here; a daemon's ceiling may be raised this far. */
+const maximumIdle = 64
 
 export class Connections<C extends Kept> {
   readonly #all = new Set<C>()

@@ -5,10 +5,15 @@
  * By SIGTERM where all is done: service managers call that a clean end. By SIGKILL where nothing may run any more.
  */
 export function endProcess(signal: 'SIGTERM' | 'SIGKILL', code: number): never {
-  if (process.platform !== 'win32') {
+  if (process.platform !== 'win32' && !nodeWritesAtExit()) {
     process.removeAllListeners(signal)
     // Returns only where the kernel spares this process: the first one of a container.
     process.kill(process.pid, signal)
   }
   process.exit(code)
+}
+
+/** Somebody looks at this process with Node's own means, which write when it exits. */
+function nodeWritesAtExit(): boolean {
+  return process.execArgv.some((arg) => /^--(cpu|heap)-prof/.test(arg)) || process.env['NODE_V8_COVERAGE'] !== undefined
 }

@@ -12,8 +12,8 @@ import { identityOf } from './identity.ts'
 import type { NearDisk } from './near-disk.ts'
 import type { SyncGate } from './sync-gate.ts'
 
-/** The last close of a file that has no name any more frees what it has on the disk, which takes a while for a large one only. */
-const soonFreed = 1 << 20
+/** Bytes. The last close of a file that has no name any more frees what it has on the disk, which takes a while for a large one only. */
+export const soonFreed: number = 1 << 20
 
 /** fstat. */
 export async function identityOfOpen(descriptor: number, disk: NearDisk): Promise<FileIdentity> {

@@ -5,13 +5,13 @@
  * cannot lead us elsewhere. Elsewhere (never run) the path is used, and before each use it is looked whether it still leads to the
  * same folder. The last component is never followed if it is a link.
  */
-import { constants, lstatSync, openSync } from 'node:fs'
+import { constants, lstatSync, openSync, renameSync } from 'node:fs'
 import { link, lstat, opendir, rename, statfs, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type File, FileFailure, type FileFailureCause, type FileIdentity, type Folder } from '../world/file-system.ts'
 import { byPool } from './by-pool.ts'
 import { fileFailure } from './file-failures.ts'
-import { HeldFile, identityOfOpen } from './held-file.ts'
+import { HeldFile, identityOfOpen, soonFreed } from './held-file.ts'
 import { HeldHandle } from './held-handle.ts'
 import { identityOf } from './identity.ts'
 import { farDisk } from './near-disk.ts'
@@ -76,7 +76,15 @@ export class HeldFolder implements Folder {
   }
 
   rename(from: string, to: string): Promise<void> {
-    return this.#at(from, (source) => this.#at(to, (target) => rename(source, target)))
+    return this.#at(from, (source) =>
+      this.#at(to, async (target) => {
+        const { disk } = this.#shared
+        const byOthers = (): Promise<void> => rename(source, target)
+        // What it replaces is freed with it, which takes a while for a large file only.
+        if (!disk.isNear || !disk.here(() => isSoonFreed(target))) return byOthers()
+        return disk.call(() => renameSync(source, target), byOthers)
+      }),
+    )
   }
 
   link(from: string, to: string): Promise<void> {
@@ -159,6 +167,12 @@ export class HeldFolder implements Folder {
 /** Turns "there is nothing" into undefined and throws all else on. */
 function absent(error: unknown): undefined {
   if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+}
+
+/** Nothing, or a small file. */
+function isSoonFreed(place: string): boolean {
+  const found = lstatSync(place, { throwIfNoEntry: false })
+  return found === undefined || found.size <= soonFreed
 }
 
 function isName(name: string): boolean {

@@ -3,7 +3,7 @@
  * bytes that another thread writes cost twice the processor time, as its processor must first fetch them out of this one's cache.
  * But a call keeps its thread for as long as it takes. So only where the system answers out of its own memory: on a local disk, as
  * long as that keeps up; and never what may wait for the disk by its nature: a sync, and whatever frees or copies a large file (unlink,
- * rename, resize, the last close of one that was large; opening to write, which on overlayfs copies).
+ * a rename that replaces one, resize, the last close of one that was large; opening to write, which on overlayfs copies).
  *
  * What calls take beyond a few milliseconds is kept as a debt, of which a twentieth of the time is taken off. While there is much
  * of it (too much waits for the disk, and the system lets writers wait) the disk counts as far. So, however slow it is, the thread

@@ -8,6 +8,7 @@ import { FileFailure, type FileIdentity } from '../world/file-system.ts'
 import { fileFailure } from './file-failures.ts'
 import { identityOf } from './identity.ts'
 import { NearDisk } from './near-disk.ts'
+import { SharedRun } from './shared-run.ts'
 import { SharedSync } from './shared-sync.ts'
 import type { SyncGate } from './sync-gate.ts'
 
@@ -111,6 +112,7 @@ export class SharedFolder {
   readonly handle: FileHandle
   readonly #gone: (folder: SharedFolder) => void
   readonly #sync: SharedSync
+  readonly #look: SharedRun<boolean>
   #users = 1
 
   constructor({ path, identity, handle, gate, disk, gone }: SharedFolderParts) {
@@ -126,6 +128,10 @@ export class SharedFolder {
         return handle.sync()
       }),
     )
+    this.#look = new SharedRun((begins) => {
+      begins()
+      return this.#leadsHere()
+    })
   }
 
   /** One more uses it. False: the last one has let go of it, or what was written into it may be lost. */
@@ -152,8 +158,12 @@ export class SharedFolder {
     return this.#sync.run((why) => new FileFailure('sync lost', this.path, { cause: why }))
   }
 
-  /** Whether the path still leads to this very folder. */
-  async isStillThere(): Promise<boolean> {
+  /** Whether the path still leads to this very folder; asked after the call. */
+  isStillThere(): Promise<boolean> {
+    return this.#look.run()
+  }
+
+  async #leadsHere(): Promise<boolean> {
     try {
       // Always by the pool: the path is walked to find out whether it leads elsewhere by now, and there may be a disk that hangs.
       const found = identityOf(await stat(this.path, { bigint: true }))

@@ -37,6 +37,22 @@ test('64 requests at once each get their own bytes', async () => {
   await server.deserted()
 })
 
+test('as many connections as were in use at once are kept for the next requests', async () => {
+  await using server = await CertifiedServer.start()
+  const transport = createTransport()
+  const urls = Array.from({ length: 16 }, (_, i) => server.file(`/${i}`, { size: 1000 }))
+  for (let round = 0; round < 3; round++) {
+    const before = server.requests.length
+    server.hold()
+    const all = Promise.all(urls.map((url) => ask(transport, url)))
+    await server.received(before + 16)
+    server.resume()
+    await all
+  }
+  assert.equal(server.connections, 16)
+  await transport.close()
+})
+
 test('a connection that closed, or was cut, is not used again', async () => {
   await using server = await CertifiedServer.start()
   const transport = createTransport()

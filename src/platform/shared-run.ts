@@ -1,0 +1,37 @@
+/**
+ * One run for all who ask: whoever asks while one is under way shares the next, which begins only then, so that it tells of what was
+ * so after it was asked. One at a time: where a disk hangs, it holds one thread of the pool and not one for everybody who asked. Pure.
+ */
+export class SharedRun<T> {
+  readonly #run: (begins: () => void) => Promise<T>
+  /** Not begun yet. */
+  #next: Promise<T> | undefined
+  #latest: Promise<unknown> = Promise.resolve()
+
+  /** @param run calls `begins` where nothing lies between it and the system any more */
+  constructor(run: (begins: () => void) => Promise<T>) {
+    this.#run = run
+  }
+
+  /** Rejects with what the run rejected with. */
+  run(): Promise<T> {
+    if (this.#next !== undefined) return this.#next
+    const begins = (): void => {
+      // Whoever asks from now on may have done something that this one does not cover.
+      if (this.#next === next) this.#next = undefined
+    }
+    const next = this.#after(this.#latest, begins)
+    this.#next = next
+    this.#latest = next
+    return next
+  }
+
+  async #after(earlier: Promise<unknown>, begins: () => void): Promise<T> {
+    await earlier.catch(() => {})
+    try {
+      return await this.#run(begins)
+    } finally {
+      begins()
+    }
+  }
+}
