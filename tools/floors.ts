@@ -75,6 +75,8 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     'client',
     'platform/paths',
     'platform/start-daemon',
+    // Of the daemon that it runs in the foreground.
+    'platform/thrift',
     'platform/this-process',
     'platform/destination',
     'platform/package-version',

@@ -2,12 +2,13 @@
  * `longhaul daemon run`: the daemon as a child in the foreground, for a container or a service manager; with a command, that
  * beside it, until it ends. Starts processes.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, type SpawnOptions } from 'node:child_process'
 import { constants } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
 import { isLonghaulError, LonghaulError } from '../contract/errors.ts'
 import { homeFolder } from '../platform/paths.ts'
 import { daemonEntry } from '../platform/start-daemon.ts'
+import { memoryEnvironment, memoryOptions } from '../platform/thrift.ts'
 import type { Context } from './command.ts'
 
 const readyWithinMs = 15_000
@@ -49,7 +50,10 @@ export async function runForeground(command: readonly string[], context: Context
 function startDaemon(tethered: boolean): Started {
   const stays = ['--leave-after-ms', String(Number.MAX_SAFE_INTEGER)]
   const args = ['--home', homeFolder(), ...stays, ...(tethered ? ['--tethered'] : [])]
-  const daemon = started(process.execPath, [...process.execArgv, daemonEntry(), ...args], { detached: true })
+  const daemon = started(process.execPath, [...memoryOptions, ...process.execArgv, daemonEntry(), ...args], {
+    detached: true,
+    env: { ...memoryEnvironment, ...process.env },
+  })
   return { ...daemon, ended: daemon.ended.then((code) => (code === cleanEnd ? 0 : code)) }
 }
 
@@ -59,7 +63,7 @@ interface Started {
   readonly ended: Promise<number>
 }
 
-function started(file: string, args: readonly string[], options: { readonly detached?: boolean } = {}): Started {
+function started(file: string, args: readonly string[], options: Pick<SpawnOptions, 'detached' | 'env'> = {}): Started {
   const child = spawn(file, args, { stdio: 'inherit', ...options })
   const { promise: ended, resolve, reject } = Promise.withResolvers<number>()
   child.once('exit', (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])))

@@ -25,6 +25,7 @@ import type { FileLog } from '../platform/log.ts'
 import { packageVersion } from '../platform/package-version.ts'
 import { type HomePaths, socketPlaces } from '../platform/paths.ts'
 import { userSecret } from '../platform/secret.ts'
+import { collectGarbage } from '../platform/thrift.ts'
 import { createVault } from '../platform/vault.ts'
 import { createWorld } from '../platform/world.ts'
 import { createService } from '../service/create-service.ts'
@@ -123,6 +124,10 @@ export async function startLife(options: LifeOptions): Promise<Life> {
           },
           keptBy: () => service.keptBy(),
           restMs: () => service.restMs(),
+          rests: () => {
+            collectGarbage()
+            journal.collectGarbage()
+          },
           leave: () => options.wantsToStop('nothing is to be done'),
         })
 

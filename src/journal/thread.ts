@@ -17,7 +17,7 @@ import { openStore } from './open.ts'
 
 type Call = readonly [id: number, name: CommandName, input: unknown]
 type Reply = readonly [id: number, answer: { readonly ok: unknown } | { readonly error: ErrorJson | string }]
-type ToThread = readonly Call[] | 'close'
+type ToThread = readonly Call[] | 'close' | 'collect'
 type FromThread =
   | { readonly kind: 'opened'; readonly savedSteadyMs: number }
   | { readonly kind: 'refused'; readonly error: ErrorJson }
@@ -35,13 +35,18 @@ interface Pending {
 
 const mark = 'longhaul journal'
 
+export interface JournalThread extends Journal {
+  /** Of its own heap. */
+  collectGarbage(): void
+}
+
 /**
  * Opens the journal in a thread of its own.
  * @param path of the file; it is made when there is none
  * @param died called once if the thread ends without `close`
  * @throws JOURNAL_DAMAGED: damaged, or of a newer major version; the file stays as it is
  */
-export async function openJournalThread(path: string, died?: (why: LonghaulError) => void): Promise<Journal> {
+export async function openJournalThread(path: string, died?: (why: LonghaulError) => void): Promise<JournalThread> {
   const worker = new Worker(new URL(import.meta.url), {
     workerData: { mark, path },
     name: mark,
@@ -68,7 +73,7 @@ export async function openJournalThread(path: string, died?: (why: LonghaulError
   return connect(worker, savedSteadyMs, died)
 }
 
-function connect(worker: Worker, savedSteadyMs: number, died?: (why: LonghaulError) => void): Journal {
+function connect(worker: Worker, savedSteadyMs: number, died?: (why: LonghaulError) => void): JournalThread {
   const pending = new Map<number, Pending>()
   let outgoing: Call[] = []
   let lastId = 0
@@ -139,7 +144,7 @@ function connect(worker: Worker, savedSteadyMs: number, died?: (why: LonghaulErr
       if (outgoing.length === 1) queueMicrotask(send)
     })
 
-  return journalOf(call, {
+  const journal = journalOf(call, {
     watch: (changed) => {
       watcher = changed
     },
@@ -155,6 +160,12 @@ function connect(worker: Worker, savedSteadyMs: number, died?: (why: LonghaulErr
         } else closing.resolve()
       }
       return closing.promise
+    },
+  })
+  // Not spread: `problem` is a getter.
+  return Object.assign(journal, {
+    collectGarbage: () => {
+      if (dead === undefined && closing === undefined) worker.postMessage('collect' satisfies ToThread)
     },
   })
 }
@@ -210,6 +221,11 @@ function serve(port: MessagePort, path: string): void {
     }
   }
   port.on('message', (message: ToThread) => {
+    if (message === 'collect') {
+      // Where Node was started with `--expose-gc`, as the daemon's is.
+      globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' })
+      return
+    }
     if (message === 'close') closing = true
     else for (const [id, name, input] of message) waiting.push({ id, name, input })
     schedule()

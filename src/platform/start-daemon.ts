@@ -16,6 +16,7 @@ import { knock } from './knock.ts'
 import { type LockFacts, readLock } from './lock-file.ts'
 import { compileCacheFolder, homePaths, prepareHome, requireEntry } from './paths.ts'
 import { runShort, type RunShort } from './short-command.ts'
+import { memoryEnvironment, memoryOptions } from './thrift.ts'
 
 export interface StartOptions<T> {
   /** Absolute. */
@@ -42,12 +43,6 @@ export interface StartOptions<T> {
   /** For tests. */
   readonly run?: RunShort
 }
-
-/**
- * The daemon is a guest on its user's machine. Left to itself V8 lets each of its two heaps grow by tens of MiB of garbage before
- * it looks: with 100,000 tasks queued 316 MiB, so 135, at the same speed (bench/enqueue.ts).
- */
-const heapOptions: readonly string[] = ['--optimize-for-size']
 
 const firstPauseMs = 10
 const longestPauseMs = 250
@@ -136,14 +131,11 @@ async function start<T>(options: StartOptions<T>): Promise<StartedDaemon> {
   })
   const env = {
     NODE_COMPILE_CACHE: compileCacheFolder(),
-    // glibc: each thread of the pool would have an arena of its own and keep what it freed (9 MiB at rest), and buffers that are
-    // gone would be kept by small pieces that lie behind them (12 MiB with 64 connections).
-    MALLOC_ARENA_MAX: '2',
-    MALLOC_MMAP_THRESHOLD_: '131072',
+    ...memoryEnvironment,
     ...daemonEnvironment(process.env, options.home, options.env),
   }
   return startDaemonProcess(
-    { node, args: [...heapOptions, ...(options.args ?? [])], entry: options.entry ?? daemonEntry(), env },
+    { node, args: [...memoryOptions, ...(options.args ?? [])], entry: options.entry ?? daemonEntry(), env },
     paths,
     run,
   )

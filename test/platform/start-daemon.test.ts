@@ -14,6 +14,7 @@ import { homePaths } from '../../src/platform/paths.ts'
 import { connectOrStart, type StartOptions } from '../../src/platform/start-daemon.ts'
 import type { RunShort } from '../../src/platform/short-command.ts'
 import { needs } from '../support/needs.ts'
+import { memoryOptions } from '../../src/platform/thrift.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 import { race } from './race.ts'
 
@@ -76,7 +77,7 @@ test(
     endAfter(t, [facts.pid])
     assert.equal(facts.cwd, '/')
     // The daemon's own choice of a heap, and nothing of ours.
-    assert.deepEqual(facts.execArgv, ['--optimize-for-size'])
+    assert.deepEqual(facts.execArgv, memoryOptions)
     const { LONGHAUL_HOME, LC_ALL, https_proxy, SSL_CERT_FILE, EXTRA, PATH } = facts.env
     assert.deepEqual(
       { LONGHAUL_HOME, LC_ALL, https_proxy, SSL_CERT_FILE, EXTRA, PATH },

@@ -147,6 +147,7 @@ export class DaemonTwin {
       keptBy: () => service.keptBy(),
       lookAtHome: () => {},
       restMs: () => service.restMs(),
+      rests: () => {},
       leave: () => this.stop(),
     })
   }
