@@ -11,6 +11,7 @@ import type { Payload, Stage } from '../stage.ts'
 const fullCount = 2000
 const bytes = 16 * 1024
 const limits = { active: 64, connections: 16 }
+const bare = 'bare promises'
 
 export const smallFiles: Row = {
   name: 'small-files',
@@ -33,6 +34,7 @@ async function runSmallFiles(stage: Stage): Promise<Result> {
     curlParallel(many),
     aria2Parallel(many),
     longhaulFetches(many, control, 'longhaul without syncs'),
+    barePromises(many),
   ]
   // Compiles what is compiled once.
   for (const contender of contenders.filter(({ name }) => name.startsWith('longhaul'))) {
@@ -47,6 +49,8 @@ async function runSmallFiles(stage: Stage): Promise<Result> {
         { of: 'wall', against: 'aria2 -j16', bound: { must: 0.7, aim: 0.4 } },
         { of: 'cpu', against: 'curl --parallel' },
         { of: 'wall', against: 'longhaul without syncs' },
+        { of: 'wall', against: bare },
+        { of: 'cpu', against: bare },
       ],
       notes: [
         `${stage.fileSystem}; ${count} files; only Longhaul makes them durable`,
@@ -104,6 +108,23 @@ function aria2Parallel(many: Many): Contender {
     command: `${fixed.join(' ')} -d DIR -i LIST`,
     prepare: (_folder, list) => writeFileSync(list, payloads.map(({ name }) => `${server.url(name)}\n`).join('')),
     run: (folder, list) => stage.run([...fixed, '-d', folder, '-i', list]),
+  })
+}
+
+/** What the promises cost where nothing else is done; the start of its daemon is in it. */
+function barePromises(many: Many): Contender {
+  const { stage, server, payloads } = many
+  return contender(many, {
+    name: bare,
+    command: 'node bench/programs/bare-small.ts',
+    prepare: (folder, list) => {
+      const rows = payloads.map(({ name }) => ({ url: server.url(name), to: join(folder, name) }))
+      writeFileSync(list, JSON.stringify(rows))
+    },
+    run: (folder, list) => {
+      const parameter = { rows: list, home: `${folder}.home`, ...limits }
+      return stage.run([process.execPath, stage.published.program('bare-small.ts'), JSON.stringify(parameter)])
+    },
   })
 }
 
