@@ -35,9 +35,13 @@ export function delegateDoor<M>(options: DelegateDoorOptions<M>): Consumer {
 
   return {
     async run(event, signal) {
-      const object = eventObject<M>(event, handles, signal)
       const call = method(event.kind)
-      if (call === undefined) return
+      if (call === undefined) {
+        // The task shows what it says all the same.
+        if (event.task !== undefined) handles.handle(event.task)
+        return
+      }
+      const object = eventObject<M>(event, handles, signal)
       // As a method: `this` is the delegate.
       await (object.task === undefined ? call.call(delegate, object) : call.call(delegate, object.task, object))
     },
