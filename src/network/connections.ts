@@ -66,6 +66,13 @@ export class Connections<C extends Kept> {
     if (idle.length > maximumIdle) idle.shift()?.destroy()
   }
 
+  /** Ends those that wait for the next request: the peer has too many of us. */
+  letGo(key: string): void {
+    const idle = this.#idle.get(key) ?? []
+    this.#idle.delete(key)
+    for (const connection of idle) connection.destroy()
+  }
+
   /** Ends all, used or not; resolves when they are gone. */
   async close(): Promise<void> {
     this.#closed = true

@@ -97,8 +97,10 @@ async function openOnce(lane: GeneralLane, request: Outgoing, asking: Asking, si
   }
   const answered = async (conversation: Conversation): Promise<Exchange> => {
     await conversation.opened
-    if (forwarding === undefined) return conversation
     const { status, headers } = conversation.head
+    // A server that counts connections counts idle ones too.
+    if (status === 429 || status === 503) lane.connections.letGo(key)
+    if (forwarding === undefined) return conversation
     if (status !== 407) {
       forwarding.identity.told(headers)
       return conversation

@@ -53,6 +53,24 @@ test('as many connections as were in use at once are kept for the next requests'
   await transport.close()
 })
 
+for (const code of [429, 503])
+  test(`a server that answers ${code} keeps no idle connection of ours`, async () => {
+    await using server = await CertifiedServer.start()
+    const transport = createTransport({ idleMs: 600_000 })
+    const urls = Array.from({ length: 4 }, (_, i) => server.file(`/${i}`, { size: 1000 }))
+    server.hold()
+    const all = Promise.all(urls.map((url) => ask(transport, url)))
+    await server.received(4)
+    server.resume()
+    await all
+    assert.equal(server.openConnections, 4)
+    const refused = await open(transport, server.file('/busy', { size: 10, script: [{ status: code }] }))
+    assert.equal(refused.head.status, code)
+    refused.close()
+    await server.deserted()
+    await transport.close()
+  })
+
 test('a connection that closed, or was cut, is not used again', async () => {
   await using server = await CertifiedServer.start()
   const transport = createTransport()
