@@ -23,8 +23,6 @@ export interface LeavingOptions {
   readonly keptBy: () => Promise<readonly string[]>
   /** For so long (ms) nothing happens by itself. */
   readonly restMs: () => number
-  /** It stays, and has nothing to do for a while: called once for each such while. */
-  readonly rests: () => void
   readonly leave: () => void
 }
 
@@ -32,7 +30,6 @@ export class Leaving {
   readonly #options: LeavingOptions
   #timer: Timer | undefined
   #pauseMs: number
-  #rests = false
   #over = false
 
   constructor(options: LeavingOptions) {
@@ -46,7 +43,6 @@ export class Leaving {
       this.#timer?.cancel()
       this.#timer = undefined
       this.#pauseMs = this.#options.afterMs
-      this.#rests = false
       return
     }
     this.#timer ??= this.#arm()
@@ -73,7 +69,7 @@ export class Leaving {
   }
 
   async #decide(): Promise<void> {
-    const { keptBy, restMs, rests, isBusy, afterMs, leave, log } = this.#options
+    const { keptBy, restMs, isBusy, afterMs, leave, log } = this.#options
     let reasons: readonly string[]
     try {
       reasons = await keptBy()
@@ -86,9 +82,6 @@ export class Leaving {
     if (this.#over || isBusy()) return
     if (reasons.length > 0) {
       const restedMs = Math.min(restMs(), longestRestMs)
-      const began = !this.#rests && restedMs >= afterMs
-      this.#rests = restedMs >= afterMs
-      if (began) rests()
       this.#pauseMs = Math.max(restedMs, Math.min(this.#pauseMs * 2, Math.max(longestPauseMs, afterMs)))
       return this.look()
     }

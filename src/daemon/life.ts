@@ -25,7 +25,7 @@ import type { FileLog } from '../platform/log.ts'
 import { packageVersion } from '../platform/package-version.ts'
 import { type HomePaths, socketPlaces } from '../platform/paths.ts'
 import { userSecret } from '../platform/secret.ts'
-import { collectGarbage } from '../platform/thrift.ts'
+import { collectGarbage, hasGrown } from '../platform/thrift.ts'
 import { createVault } from '../platform/vault.ts'
 import { createWorld } from '../platform/world.ts'
 import { createService } from '../service/create-service.ts'
@@ -35,6 +35,7 @@ import { createEngine } from '../transfer/engine.ts'
 import { Door } from './door.ts'
 import { Leaving } from './leaving.ts'
 import { Listening } from './listening.ts'
+import { Rest } from './rest.ts'
 import { judgeSurvival } from './survives.ts'
 
 export interface LifeOptions {
@@ -98,9 +99,24 @@ export async function startLife(options: LifeOptions): Promise<Life> {
     requestStop: () => options.wantsToStop('it was asked to'),
   }
   const delivery = createDelivery({ world, journal, environment: facts.environment, home })
-  const service = createService(world, journal, { engine: createEngine(world), delivery, facts, limits })
+  const rest = new Rest({
+    clock: world.clock,
+    rests: () => {
+      if (!hasGrown()) return
+      collectGarbage()
+      journal.collectGarbage()
+    },
+  })
+  const turned = (runs: boolean): void => rest.turned(runs)
+  const service = createService(world, journal, { engine: createEngine(world), delivery, facts, limits, turned })
   const door: Door = new Door({
-    service,
+    service: {
+      call: (...call) => {
+        rest.stirred()
+        return service.call(...call)
+      },
+      gone: (caller) => service.gone(caller),
+    },
     secret,
     facts: { pid: facts.pid, version, home },
     clock: world.clock,
@@ -124,10 +140,6 @@ export async function startLife(options: LifeOptions): Promise<Life> {
           },
           keptBy: () => service.keptBy(),
           restMs: () => service.restMs(),
-          rests: () => {
-            collectGarbage()
-            journal.collectGarbage()
-          },
           leave: () => options.wantsToStop('nothing is to be done'),
         })
 
@@ -152,6 +164,7 @@ export async function startLife(options: LifeOptions): Promise<Life> {
     facts,
     async stop() {
       leaving?.stop()
+      rest.stop()
       await listening.close()
       await service.stop()
       door.close(new LonghaulError('DAEMON_UNAVAILABLE', 'The daemon has stopped. Ask again: another one is started.'))

@@ -17,7 +17,7 @@ import { readLock } from '../platform/lock-file.ts'
 import { createFileLog, type FileLog } from '../platform/log.ts'
 import { homeFolder, type HomePaths, prepareHome } from '../platform/paths.ts'
 import { leaveAfterMs } from './leaving.ts'
-import { startLife } from './life.ts'
+import { type Life, startLife } from './life.ts'
 
 // Before anything uses the thread pool: with Node's four threads, four slow syncs would stop every write and name look-up.
 process.env['UV_THREADPOOL_SIZE'] = '16'
@@ -81,13 +81,22 @@ async function run(options: Options, paths: HomePaths, lock: InstanceLock, log: 
   // Whoever started it may have closed the other end; that is no fault of the daemon.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 
-  let stopping = false
+  const state: { life?: Life; stopping: boolean } = { stopping: false }
+  const end = (life: Life): void => void life.stop().then(() => endProcess('SIGTERM', 0), crash)
   const stop = (why: string): void => {
-    if (stopping) return
-    stopping = true
+    if (state.stopping) return
+    state.stopping = true
     log.info('the daemon stops', { why })
     setTimeout(() => crash(new Error(`it did not stop within ${stopLimitMs} ms`)), stopLimitMs).unref()
-    life.stop().then(() => endProcess('SIGTERM', 0), crash)
+    if (state.life !== undefined) end(state.life)
+  }
+  // Before anything is begun that has to be ended cleanly.
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      if (!state.stopping) return stop(signal)
+      log.warn('a second signal came: the daemon ends at once', { signal })
+      endProcess('SIGKILL', 1)
+    })
   }
   const { tethered } = options
   const life = await startLife({
@@ -99,14 +108,9 @@ async function run(options: Options, paths: HomePaths, lock: InstanceLock, log: 
     leaveAfterMs: options.leaveAfterMs,
     wantsToStop: stop,
   })
+  if (state.stopping) return end(life)
+  state.life = life
   process.stdout.write(`The daemon is ready: process ${life.facts.pid}, socket ${life.facts.socket}\n`)
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
-    process.on(signal, () => {
-      if (!stopping) return stop(signal)
-      log.warn('a second signal came: the daemon ends at once', { signal })
-      endProcess('SIGKILL', 1)
-    })
-  }
 }
 
 main().catch((error: unknown) => {

@@ -38,6 +38,8 @@ export interface ServiceParts {
   readonly limits?: Limits
   /** For the simulator, whose rules look at it. @default a new one */
   readonly crowding?: Crowding
+  /** After each look of the scheduler: whether an attempt runs. */
+  readonly turned?: (runs: boolean) => void
 }
 
 /** @param journal is its own argument because its life is longer: whoever made it closes it, after {@link Service.stop} */
@@ -119,7 +121,10 @@ class Composition implements Service {
       crowded: (nowMs) => crowding.crowded(nowMs),
       withoutConnection: () => this.#transfers.withoutConnection(),
       bandwidth: (at) => this.#bandwidth.look(at),
-      turned: (state) => this.#housekeeping.turned(state),
+      turned: (state) => {
+        this.#housekeeping.turned(state)
+        parts.turned?.(state.runs)
+      },
     })
     const inside: Inside = {
       world,

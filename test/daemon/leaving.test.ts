@@ -13,12 +13,11 @@ function make(): {
     left: number
     asked: number
     homeSeen: number
-    rested: number
   }
   leaving: Leaving
 } {
   const clock = new ManualClock()
-  const state = { busy: false, reasons: [] as string[], restMs: 0, left: 0, asked: 0, homeSeen: 0, rested: 0 }
+  const state = { busy: false, reasons: [] as string[], restMs: 0, left: 0, asked: 0, homeSeen: 0 }
   const leaving = new Leaving({
     clock,
     log: silentLog,
@@ -30,7 +29,6 @@ function make(): {
     },
     lookAtHome: () => void state.homeSeen++,
     restMs: () => state.restMs,
-    rests: () => void state.rested++,
     leave: () => void state.left++,
   })
   return { clock, state, leaving }
@@ -113,22 +111,4 @@ test('until something is due it is not looked, but for once an hour', async () =
   assert.equal(state.asked, 3)
   await pass(clock, 60_000)
   assert.equal(state.asked, 4)
-})
-
-test('a daemon that stays and has nothing to do for a while is told so once for each such while', async () => {
-  const { clock, state, leaving } = make()
-  state.reasons = ['2 tasks']
-  leaving.look()
-  await pass(clock, 10_000)
-  assert.deepEqual([state.asked, state.rested], [1, 0], 'it has work')
-  state.restMs = 3_600_000
-  await pass(clock, 20_000)
-  assert.deepEqual([state.asked, state.rested], [2, 1])
-  await pass(clock, 3_600_000)
-  assert.deepEqual([state.asked, state.rested], [3, 1])
-  state.restMs = 0
-  await pass(clock, 3_600_000)
-  state.restMs = 3_600_000
-  await pass(clock, 60_000)
-  assert.equal(state.rested, 2, 'it worked in between')
 })

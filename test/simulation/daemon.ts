@@ -147,7 +147,6 @@ export class DaemonTwin {
       keptBy: () => service.keptBy(),
       lookAtHome: () => {},
       restMs: () => service.restMs(),
-      rests: () => {},
       leave: () => this.stop(),
     })
   }
