@@ -1,7 +1,7 @@
-// The least that keeps what Longhaul promises for many small files, with nothing around it: three threads of control as there. A daemon
-// that fetches by undici's pool, a journal in a thread of its own, an app in a process of its own. For each file four guarded
-// commits (started, named, to be published, finished), a sync of it and of its folder, and three events that are acknowledged. No
-// redirects, no proofs of sameness, no limits, no retries, no explanations, no errors. It says how much of the row is the promises'.
+// The least that keeps what Longhaul promises for many small files: a daemon that fetches by undici's pool, a journal in a thread of its
+// own, an app in a process of its own. For each file four guarded commits (started, named, to be published, finished), a sync of it
+// and of its folder, and three events, counted before they are sent and acknowledged under their owner's fence. No redirects, no proofs of
+// sameness, no limits, no retries, no explanations, no errors. It begins cold: the start of its three Nodes is in what it takes.
 // Parameter: Parameter. Ends with 1 where a file came otherwise than announced.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -34,7 +34,7 @@ interface Event {
   readonly body: string
 }
 
-type Command = 'add' | 'start' | 'reserve' | 'intent' | 'finish' | 'acknowledge'
+type Command = 'add' | 'start' | 'reserve' | 'intent' | 'finish' | 'deliver' | 'acknowledge'
 type Call = readonly [id: number, command: Command, values: readonly (string | number)[]]
 
 const sync = promisify(fs.fsync)
@@ -60,7 +60,10 @@ async function journal(path: string): Promise<void> {
     create index task_ready on task(id) where gate = 'ready';
     create table part(task integer primary key, name text not null);
     create table attempt(task integer, number integer, started integer, took integer, primary key(task, number)) without rowid;
-    create table event(sequence integer primary key, task integer not null, kind text not null, body text not null)`)
+    create table event(sequence integer primary key, task integer not null, kind text not null, body text not null,
+      deliveries integer not null default 0);
+    create table owner(fence integer not null);
+    insert into owner values (1)`)
   const statements = {
     add: [`insert into task(id, request, gate) values (?1, ?2, 'ready')`],
     start: [
@@ -77,7 +80,8 @@ async function journal(path: string): Promise<void> {
       'delete from part where task = ?1',
       'update attempt set took = ?2 - started where task = ?1 and number = 1',
     ],
-    acknowledge: ['delete from event where sequence <= ?1'],
+    deliver: ['update event set deliveries = deliveries + 1 where sequence between ?1 and ?2'],
+    acknowledge: ['delete from event where sequence <= ?1 and deliveries > 0 and (select fence from owner) = 1'],
   } as const satisfies Record<Command, readonly string[]>
   const prepared = new Map(
     Object.entries(statements).map(([name, texts]) => [
@@ -94,7 +98,8 @@ async function journal(path: string): Promise<void> {
   const run = (command: Command, values: readonly (string | number)[]): readonly Event[] => {
     prepared.get(command)!.forEach(({ statement, used }, index) => {
       const { changes } = statement.run(...values.slice(0, used))
-      if (index === 0 && command !== 'acknowledge' && changes !== 1) throw new Error(`${command}: fenced`)
+      if (index === 0 && command !== 'deliver' && command !== 'acknowledge' && changes !== 1)
+        throw new Error(`${command}: fenced`)
     })
     if (command !== 'finish') return []
     return ['didFinishDownloading', 'didFinishCollectingMetrics', 'didComplete'].map((kind) => {
@@ -150,6 +155,18 @@ async function daemon(parameter: Parameter): Promise<void> {
   let pool: UndiciPool | undefined
   let known = 0
   let active = 0
+  let untold: Event[] = []
+  /** What has ended in one turn goes in one frame. */
+  const tell = (events: readonly Event[]): void => {
+    untold.push(...events)
+    if (untold.length > events.length) return
+    setImmediate(() => {
+      const told = untold
+      untold = []
+      const sequences = told.map(({ sequence }) => sequence)
+      void call('deliver', Math.min(...sequences), Math.max(...sequences)).then(() => send(socket, told))
+    })
+  }
   const look = (): void => {
     while (active < parameter.active && queue.length > 0) {
       active++
@@ -157,23 +174,25 @@ async function daemon(parameter: Parameter): Promise<void> {
       pool ??= new undici.Pool(new URL(row.url).origin, { connections: parameter.connections, pipelining: 1 })
       void fetchOne(id, row, pool, call).then((events) => {
         active--
-        send(socket, events)
+        tell(events)
         look()
       })
     }
   }
   receive(socket, (message) => {
     if (typeof message === 'number') void call('acknowledge', message)
-    else
-      for (const row of message as readonly Row[]) {
-        const id = ++known
-        void call('add', id, JSON.stringify(row)).then(() => {
-          queue.push([id, row])
-          look()
-        })
-      }
+    else {
+      const rows = (message as readonly Row[]).map((row) => [++known, row] as const)
+      void Promise.all(rows.map(([id, row]) => call('add', id, JSON.stringify(row)))).then(() => {
+        send(socket, rows.length)
+        queue.push(...rows)
+        look()
+      })
+    }
   })
   const [code] = (await once(child, 'exit')) as [number]
+  // The last acknowledgement is committed.
+  await call('acknowledge', 0)
   process.exit(code)
 }
 
@@ -246,6 +265,8 @@ async function app({ rows }: Parameter, path: string): Promise<void> {
   let highest = 0
   let isTold = true
   receive(socket, (message) => {
+    // How many tasks are safe.
+    if (typeof message === 'number') return
     for (const { sequence, body } of message as readonly Event[]) {
       highest = Math.max(highest, sequence)
       if ((JSON.parse(body) as { readonly kind: string }).kind === 'didComplete') completed++

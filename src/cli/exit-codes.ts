@@ -41,6 +41,7 @@ export const exitMeanings: readonly (readonly [code: number, meaning: string])[]
   [14, 'refused: the file exists'],
   [124, '`wait --timeout` ran out (the work goes on)'],
   [130, 'left with Ctrl-C (the work goes on)'],
+  [137, '`daemon run`: the daemon was killed, or ended itself after a fault inside it, which stderr names'],
   [141, 'the reader of the output closed it (the work goes on)'],
   [143, 'left by SIGTERM or a closed terminal (the work goes on)'],
 ]

@@ -13,8 +13,8 @@ export interface Kept {
   destroy(): void
 }
 
-/** Of one key. The scheduler above decides how many are in use, and so come here; a daemon's ceiling may be raised this far. */
-const maximumIdle = 64
+/** Of one key. The scheduler above decides how many are in use, and so come here; its ceiling may be raised as far. */
+const maximumIdle = 256
 
 export class Connections<C extends Kept> {
   readonly #all = new Set<C>()

@@ -80,7 +80,8 @@ async function openOnce(lane: GeneralLane, request: Outgoing, asking: Asking, si
   const { url, reach, end } = asking
   const { host, forwarding, dial } = reach
   const secure = url.protocol === 'https:'
-  const key = secure && end === undefined ? `${reach.key} told` : reach.key
+  const told = `${reach.key} told`
+  const key = secure && end === undefined ? told : reach.key
 
   const converse = (connection: Connection): Conversation => {
     const abort = (): void => conversation.abort()
@@ -98,8 +99,8 @@ async function openOnce(lane: GeneralLane, request: Outgoing, asking: Asking, si
   const answered = async (conversation: Conversation): Promise<Exchange> => {
     await conversation.opened
     const { status, headers } = conversation.head
-    // A server that counts connections counts idle ones too.
-    if (status === 429 || status === 503) lane.connections.letGo(key)
+    // A server that counts connections counts idle ones too. Those of the other end of TLS are as idle.
+    if (status === 429 || status === 503) for (const each of [reach.key, told]) lane.connections.letGo(each)
     if (forwarding === undefined) return conversation
     if (status !== 407) {
       forwarding.identity.told(headers)

@@ -128,11 +128,9 @@ async function startDetached(command: DaemonCommand, paths: HomePaths): Promise<
     child.once('spawn', resolve)
     child.once('error', reject)
     child.once('exit', (code, signal) => {
-      // By SIGTERM it ends itself when it has stopped.
-      const isClean = signal === 'SIGTERM'
       over = {
-        code: isClean ? 0 : (code ?? undefined),
-        killed: signal !== null && !isClean,
+        code: code ?? undefined,
+        killed: signal !== null,
         how: signal === null ? `it ended with code ${code}` : `it was ended by ${signal}`,
       }
     })

@@ -15,6 +15,9 @@ import type { SyncGate } from './sync-gate.ts'
 // Windows lacks the second: undefined counts as 0 in an `|`.
 const { O_RDONLY, O_DIRECTORY } = constants
 
+/** A disk that hangs may have been taken away, and another be in its place by now. */
+const lookPatienceMs = 5000
+
 /** What is open can be reached by a path through its number, whatever was mounted over it since. */
 export const throughDescriptors: boolean = process.platform === 'linux' && existsSync('/proc/self/fd')
 
@@ -131,7 +134,7 @@ export class SharedFolder {
     this.#look = new SharedRun((begins) => {
       begins()
       return this.#leadsHere()
-    })
+    }, lookPatienceMs)
   }
 
   /** One more uses it. False: the last one has let go of it, or what was written into it may be lost. */

@@ -1,16 +1,23 @@
 /**
  * One run for all who ask: whoever asks while one is under way shares the next, which begins only then, so that it tells of what was
- * so after it was asked. One at a time: where a disk hangs, it holds one thread of the pool and not one for everybody who asked. Pure.
+ * so after it was asked. One at a time: where a disk hangs, it holds one thread of the pool and not one for everybody who asked.
  */
+import { setTimeout as pause } from 'node:timers/promises'
+
 export class SharedRun<T> {
   readonly #run: (begins: () => void) => Promise<T>
+  readonly #patienceMs: number | undefined
   /** Not begun yet. */
   #next: Promise<T> | undefined
   #latest: Promise<unknown> = Promise.resolve()
 
-  /** @param run calls `begins` where nothing lies between it and the system any more */
-  constructor(run: (begins: () => void) => Promise<T>) {
+  /**
+   * @param run calls `begins` where nothing lies between it and the system any more
+   * @param patienceMs after which the next begins beside one that has not come back. @default it waits
+   */
+  constructor(run: (begins: () => void) => Promise<T>, patienceMs?: number) {
     this.#run = run
+    this.#patienceMs = patienceMs
   }
 
   /** Rejects with what the run rejected with. */
@@ -27,11 +34,25 @@ export class SharedRun<T> {
   }
 
   async #after(earlier: Promise<unknown>, begins: () => void): Promise<T> {
-    await earlier.catch(() => {})
+    await this.#itsTurn(earlier)
     try {
       return await this.#run(begins)
     } finally {
       begins()
+    }
+  }
+
+  async #itsTurn(earlier: Promise<unknown>): Promise<void> {
+    const over = earlier.catch(() => {})
+    if (this.#patienceMs === undefined) return void (await over)
+    const enough = new AbortController()
+    try {
+      await Promise.race([
+        over,
+        pause(this.#patienceMs, undefined, { signal: enough.signal, ref: false }).catch(() => {}),
+      ])
+    } finally {
+      enough.abort()
     }
   }
 }

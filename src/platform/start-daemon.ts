@@ -85,7 +85,8 @@ export async function connectOrStart<T>(options: StartOptions<T>): Promise<T> {
         if ('connection' in again) return again.connection
         const isUnknown = end.code === undefined && !end.killed
         const lost = end.code === alreadyRunningExit || end.code === 0 || (isUnknown && (await isHeldBySomebody(home)))
-        // Killed from outside, it may have been well, and even ready: once that is no reason not to have one.
+        // It may have been well, and even ready: once that is no reason not to have one. A daemon that has stopped, or found a fault
+        // inside it, kills itself (`end-process`).
         const wasKilled = end.killed && killed++ === 0
         if (!lost && !wasKilled) throw died(end.how, startLog, logFrom)
         // Another one has the lock and will listen; should it die before, we try again.

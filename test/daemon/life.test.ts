@@ -8,20 +8,27 @@ import { readLock } from '../../src/platform/lock-file.ts'
 import { connectLocal } from '../../src/wire/local-socket.ts'
 import { needs } from '../support/needs.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
-import { connect, type Ended, start, tryStart } from './running.ts'
+import { assertStopped, connect, start, tryStart } from './running.ts'
 
 const brief = ['--leave-after-ms', '50'] as const
-const clean: Ended = { code: null, signal: 'SIGTERM', stderr: '' }
 
 test('SIGTERM ends the daemon cleanly and takes its socket and lock file along', async (t) => {
   const daemon = await start(t)
   const client = await connect(t, daemon)
   assert.equal((await client.ask('daemon.status', {})).pid, daemon.pid)
   const ended = await daemon.stop()
-  assert.deepEqual(ended, clean)
+  assertStopped(daemon, ended)
   await client.closed
   assert.equal(existsSync(daemon.socket), false)
   assert.equal(readLock(daemon.home), undefined)
+})
+
+test('SIGTERM before the daemon is ready ends it as cleanly', async (t) => {
+  const home = await temporaryFolder()
+  const ended = await tryStart(t, { home, signalWhen: () => existsSync(join(home, 'journal.db')) })
+  assert.ok('code' in ended)
+  assertStopped({ home }, ended)
+  assert.equal(readLock(home), undefined)
 })
 
 test('a second daemon for a home leaves with its own exit code and names the first, which goes on', async (t) => {
@@ -70,7 +77,7 @@ test('a ceiling that makes no sense ends the start of a daemon in words', async 
 
 test('a daemon that nobody needs leaves by itself, cleanly', async (t) => {
   const daemon = await start(t, { args: brief })
-  assert.deepEqual(await daemon.ended, clean)
+  assertStopped(daemon, await daemon.ended)
 })
 
 test('a connection keeps the daemon, and its end lets it leave', async (t) => {
@@ -83,7 +90,7 @@ test('a connection keeps the daemon, and its end lets it leave', async (t) => {
   while (performance.now() < until) await client.ask('session.list', {})
   assert.equal(over, false)
   client.close()
-  assert.deepEqual(await daemon.ended, clean)
+  assertStopped(daemon, await daemon.ended)
 })
 
 test('suspended tasks do not keep the daemon, and are there in its next life', async (t) => {
@@ -108,7 +115,7 @@ test('suspended tasks do not keep the daemon, and are there in its next life', a
     ],
   })
   client.close()
-  assert.deepEqual(await daemon.ended, clean)
+  assertStopped(daemon, await daemon.ended)
   const next = await start(t, { home: daemon.home })
   const again = await connect(t, next)
   assert.equal((await again.ask('task.get', { id }))?.state, 'suspended')
@@ -118,7 +125,7 @@ test('daemon.stop is answered before the daemon ends cleanly', async (t) => {
   const daemon = await start(t)
   const client = await connect(t, daemon)
   assert.deepEqual(await client.ask('daemon.stop', {}), { active: 0, waiting: 0, pid: daemon.pid })
-  assert.deepEqual(await daemon.ended, clean)
+  assertStopped(daemon, await daemon.ended)
 })
 
 test('a damaged journal ends the start with exit code 3 and stays as it is', async (t) => {
@@ -192,7 +199,9 @@ test('a daemon whose home was removed does not stay', async (t) => {
   await rename(daemon.home, `${daemon.home}-gone`)
   t.after(() => rm(`${daemon.home}-gone`, { recursive: true, force: true }))
   client.close()
-  assert.equal((await daemon.ended).signal, 'SIGKILL')
+  const { signal, stderr } = await daemon.ended
+  assert.equal(signal, 'SIGKILL')
+  assert.match(stderr, /was removed or exchanged while the daemon ran/)
 })
 
 test('what the daemon makes is closed to other users', { skip: needs('posix') }, async (t) => {

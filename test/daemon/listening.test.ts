@@ -14,7 +14,7 @@ import { silentLog } from '../../src/world/log.ts'
 import { needs } from '../support/needs.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 import { VirtualClock } from '../support/virtual-clock.ts'
-import { type Client, connect, type RunningDaemon, start } from './running.ts'
+import { assertStopped, type Client, connect, type RunningDaemon, start } from './running.ts'
 
 const posix = { skip: needs('posix') }
 
@@ -66,7 +66,7 @@ test('a daemon whose runtime folder went away at a logout is found again, in its
   assert.deepEqual(await sessions({ daemon: { home: daemon.home, start: 'never' } }), [])
   assert.equal((await client.ask('daemon.status', {})).socket, inHome)
   assert.equal(statSync(inHome).mode & 0o777, 0o600)
-  assert.deepEqual(await daemon.stop(), { code: null, signal: 'SIGTERM', stderr: '' })
+  assertStopped(daemon, await daemon.stop())
   assert.equal(existsSync(inHome), false)
 })
 

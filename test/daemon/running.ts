@@ -1,6 +1,9 @@
 // A real daemon in a process of its own, for one test: started, spoken to, ended, and never left behind.
+import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -34,12 +37,14 @@ export interface RunningDaemon {
 export interface StartOptions {
   readonly home: string
   readonly args?: readonly string[]
+  /** It is sent SIGTERM as soon as this is so. */
+  readonly signalWhen?: () => boolean
   readonly env?: Readonly<Record<string, string>>
 }
 
 /** Starts one and waits for its end or until it is ready. */
 export async function tryStart(t: TestContext, options: StartOptions): Promise<RunningDaemon | Ended> {
-  const { home, args = [], env = {} } = options
+  const { home, args = [], signalWhen, env = {} } = options
   const child = spawn(process.execPath, [entry, '--home', home, ...args], {
     env: { PATH: process.env['PATH'], HOME: home, NODE_COMPILE_CACHE: compileCache, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -51,6 +56,10 @@ export async function tryStart(t: TestContext, options: StartOptions): Promise<R
     child.kill('SIGKILL')
     await ended
   })
+  if (signalWhen !== undefined) {
+    while (!signalWhen()) await new Promise((resolve) => setImmediate(resolve))
+    child.kill('SIGTERM')
+  }
   const ready = once(child.stdout, 'data').then(() => undefined)
   const early = await Promise.race([ended, ready])
   if (early !== undefined) return early
@@ -75,6 +84,12 @@ export async function start(t: TestContext, options: Partial<StartOptions> = {})
   const daemon = await tryStart(t, { ...options, home })
   if (!('pid' in daemon)) throw new Error(`the daemon ended with ${daemon.code}: ${daemon.stderr}`)
   return daemon
+}
+
+/** It stopped, and did not just die by that signal. */
+export function assertStopped({ home }: { readonly home: string }, { signal, stderr }: Ended): void {
+  assert.deepEqual({ signal, stderr }, { signal: 'SIGTERM', stderr: '' })
+  assert.match(readFileSync(join(home, 'log', 'daemon.log'), 'utf8'), /the daemon has stopped/)
 }
 
 export interface Client {

@@ -8,7 +8,7 @@ import { makeTaskId } from '../../src/contract/words.ts'
 import { random } from '../../src/platform/clock.ts'
 import { drip, FaultServer } from '../../src/testing/index.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
-import { type Client, connect, start } from './running.ts'
+import { assertStopped, type Client, connect, start } from './running.ts'
 
 const session = 'com.example.app'
 
@@ -65,7 +65,7 @@ test('SIGTERM stops a download at a checkpoint, and the next daemon goes on from
   const first = await start(t)
   const id = await enqueue(await connect(t, first), url, folder)
   await server.sent('/b.bin', 2_000_000)
-  assert.equal((await first.stop()).signal, 'SIGTERM')
+  assertStopped(first, await first.stop())
   const second = await start(t, { home: first.home })
   const client = await connect(t, second)
   const { task } = await client.ask('task.wait', { id })

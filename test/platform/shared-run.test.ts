@@ -36,3 +36,20 @@ test('one that failed says nothing of the next', async () => {
   await assert.rejects(first, { message: 'it hangs' })
   assert.equal(await shared.run(), 'there')
 })
+
+test('one that does not come back keeps nobody waiting for longer than it has patience', async () => {
+  let runs = 0
+  const shared = new SharedRun((begins) => {
+    begins()
+    return ++runs === 1 ? new Promise<string>(() => {}) : Promise.resolve('there')
+  }, 20)
+  void shared.run()
+  await new Promise((resolve) => setImmediate(resolve))
+  // The timer alone keeps no process alive.
+  const awake = setInterval(() => {}, 1000)
+  try {
+    assert.equal(await shared.run(), 'there')
+  } finally {
+    clearInterval(awake)
+  }
+})

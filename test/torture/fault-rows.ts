@@ -171,7 +171,7 @@ export const faultRows: readonly Row[] = [
   faultControl(
     'EIO: rename not looked at',
     'a daemon that does not look whether its rename worked is caught',
-    { thread: 'pool', calls: ['rename', 'renameat2'] },
+    { thread: 'main', calls: ['rename', 'renameat2'] },
     [
       {
         file: 'transfer/files/publish.ts',

@@ -142,7 +142,7 @@ export const killRows: readonly Row[] = [
   killControl(
     'kill: gap in publish',
     'a daemon that takes the old file away before it renames is caught',
-    { thread: 'pool', calls: ['rename', 'renameat2'] },
+    { thread: 'main', calls: ['rename', 'renameat2'] },
     {
       recoveredBy: 'ours',
       patches: [

@@ -13,7 +13,7 @@ import { tellUntilKilled } from './kill-rows.ts'
 import { patchedSource, type Patch } from './patched-source.ts'
 import { type Place, type Point, spread, tryPoints, type Tried, upTo } from './points.ts'
 import type { Bench, Extent, Outcome, Row } from './row.ts'
-import { fileCalls, Strace, whyNoStrace } from './strace.ts'
+import { fileCalls, nearCalls, Strace, whyNoStrace } from './strace.ts'
 
 async function impossible(bench: Bench): Promise<string | undefined> {
   return (await whyNoStrace()) ?? whyNoPowerCut(bench.folder)
@@ -134,6 +134,12 @@ export const powerRows: readonly Row[] = [
     'what counts is what was synced: checkpoints, the finished file, its name',
     { thread: 'pool', calls: fileCalls },
     { whole: 1000, quick: 6, few: 2 },
+  ),
+  cutRow(
+    'power: writes',
+    'the same for what the main thread changes itself: bytes, modes, names',
+    { thread: 'main', calls: nearCalls },
+    { whole: 1000, quick: 4, few: 2 },
   ),
   cutRow(
     'power: commits',

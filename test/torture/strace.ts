@@ -7,7 +7,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 
 /** Of the main thread on a disk that is near: what it changes itself of a file. */
-export const nearCalls: readonly string[] = ['pwrite64', 'fchmod']
+export const nearCalls: readonly string[] = ['pwrite64', 'fchmod', 'rename']
 
 /** Of a thread that works on files: whatever changes what is on the disk. */
 export const fileCalls: readonly string[] = [
