@@ -85,6 +85,16 @@ test('run keeps the daemon in the foreground until it is told to go', { skip: ne
   assert.equal((await statusOf(cli)).running, false)
 })
 
+test('run tells by its code that the daemon did not stop but was killed', { skip: needs('posix') }, async () => {
+  await using cli = await CommandLine.open()
+  const run = cli.start(['daemon', 'run'])
+  await run.shows(/The daemon is ready/)
+  const { pid } = await statusOf(cli)
+  assert.ok(pid !== undefined)
+  process.kill(pid, 'SIGKILL')
+  assert.equal((await run.ended).code, 137)
+})
+
 test('run with a command gives it the daemon, ends with it, and exits with its code', async () => {
   await using server = await FaultServer.start()
   await using cli = await CommandLine.open()
