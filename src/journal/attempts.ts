@@ -11,15 +11,16 @@
 import type { Delivered, PublishIntent } from '../contract/bytes.ts'
 import type { ErrorCode } from '../contract/errors.ts'
 import type { RequestFacts, ResponseJson } from '../contract/task.ts'
+import { configurationOf } from './configurations.ts'
 import type { CommandInput, CommandOutput, Fenced, Moment, Recorded, StartedAttempt } from './journal.ts'
 import { cancelledError, closeAttempt, endTask, timedOutError } from './endings.ts'
 import { currentBoot, identityIn, owe, owePart, partOf, partRow, pathKey, reclaim, type StoredIntent } from './files.ts'
 import { settle, type TaskChanges } from './lanes.ts'
 import { publish, type StoredDelivered } from './outbox.ts'
 import { type Taken, takeName, takePath } from './places.ts'
-import { findTask, json, maybe, parse, textOf, type TaskOptions } from './records.ts'
+import { findTask, json, maybe, optionsOf, parse, textOf, type TaskOptions } from './records.ts'
 import type { TaskRow } from './rows.ts'
-import { configurationOf, sessionRow } from './sessions.ts'
+import { sessionRow } from './sessions.ts'
 import type { Store } from './store.ts'
 import { timeOut } from './wake.ts'
 import type { Work } from './work.ts'
@@ -284,7 +285,7 @@ export function intent(work: Work, input: CommandInput<'intent'>): CommandOutput
     return { found: 'cancelled' }
   }
   const { folder, name } = input.intent
-  const options = parse<TaskOptions>(textOf(store, task.id).options)
+  const options = optionsOf(store, task.id)
   if (options.destination.kind !== 'spool') {
     const by = takePath(store, task.id, pathKey(folder, name))
     if (by !== undefined) return { found: 'busy', by }
@@ -306,7 +307,7 @@ export function finish(work: Work, input: CommandInput<'finish'>): Recorded {
   const { at, result } = input
   const task = running(store, input.task, input.fence)
   if (task === undefined) return fenced
-  const options = parse<TaskOptions>(textOf(store, task.id).options)
+  const options = optionsOf(store, task.id)
   const part = partRow(store, task.id)
   const published = intentOf(task, currentBoot(store))
   const file = input.delivered

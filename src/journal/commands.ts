@@ -15,7 +15,7 @@ import { bandwidth, changeBandwidth } from './settings.ts'
 import type { Store } from './store.ts'
 import { addTasks, enqueueTasks, retryTask } from './tasks.ts'
 import { networkChanged, wakeDue } from './wake.ts'
-import { Work } from './work.ts'
+import { type Counts, Work } from './work.ts'
 
 type Command<N extends CommandName> = (work: Work, input: CommandInput<N>) => CommandOutput<N> | GoOn
 
@@ -75,17 +75,38 @@ export interface Request {
   readonly input: unknown
 }
 
-/** Runs one command inside the open transaction. @throws LonghaulError when it is refused */
+/** The many; they look at neither lanes nor tallies, so what they change of those is written once for a row of them. */
+const countedLater: ReadonlySet<CommandName> = new Set([
+  'startAttempt',
+  'reserve',
+  'resumed',
+  'checkpoint',
+  'intent',
+  'finish',
+  'endAttempt',
+  'takeEvents',
+  'acknowledge',
+])
+
+/**
+ * Runs one command inside the open transaction.
+ *
+ * @param counts of it and of those before it; what the last one leaves in them is to be flushed
+ * @throws LonghaulError when it is refused
+ */
 export function runCommand(
   store: Store,
   request: Request,
+  counts: Counts,
 ): { output: unknown; consequences: Consequences | undefined } {
-  const work = new Work(store)
+  const isLater = countedLater.has(request.name)
+  if (!isLater) flush(store, counts)
+  const work = new Work(store, counts)
   const run = commands[request.name] as (work: Work, input: unknown) => unknown
   const output = run(work, request.input)
   const at = momentOf(request.input)
   if (at !== undefined && work.sweepNoted) sweep(work, at)
-  flush(work)
+  if (!isLater) flush(store, counts)
   if (at !== undefined) invalidateEnded(work, work.sessions, at)
   flushNumbers(work)
   return { output, consequences: work.consequences }

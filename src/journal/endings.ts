@@ -10,7 +10,7 @@ import type { TaskMetricsJson, TransactionJson } from '../contract/metrics.ts'
 import type { TaskResult } from '../contract/task.ts'
 import type { AttemptMeasure, Moment, SessionId, StopReason } from './journal.ts'
 import { owePart, partRow } from './files.ts'
-import { settle, type TaskChanges } from './lanes.ts'
+import { flush, settle, type TaskChanges } from './lanes.ts'
 import { loseSession, publish } from './outbox.ts'
 import { maybe, parse, textOf } from './records.ts'
 import { errorOf } from './plain-error.ts'
@@ -55,7 +55,8 @@ export function closeAttempt(
     task.id,
     task.attempts,
   )
-  work.store.run('delete from attempt where task = ? and number <= ?', task.id, task.attempts - attemptsKept)
+  if (task.attempts > attemptsKept)
+    work.store.run('delete from attempt where task = ? and number <= ?', task.id, task.attempts - attemptsKept)
   if (end.stop !== undefined) work.stop.set(task.uid, end.stop)
   return {
     running: null,
@@ -215,20 +216,23 @@ export function dependencyError(store: Store, task: TaskRow, needed: TaskRow | u
   return errorOf('DEPENDENCY_FAILED', message, { task: task.uid, cause })
 }
 
-/** `didBecomeInvalid` for sessions whose last task has ended; one that keeps no events goes at once. Needs true tallies. */
+/** `didBecomeInvalid` for sessions whose last task has ended; one that keeps no events goes at once. */
 export function invalidateEnded(work: Work, sessions: ReadonlySet<SessionId>, at: Moment): void {
+  const { store } = work
   for (const session of sessions) {
-    const row = work.store.get<SessionRow>(
-      `select * from session where id = ? and state <> 'open' and became_invalid = 0 and not exists
-         (select 1 from tally where tally.session = session.id and gate <> 'done' and n > 0)`,
+    const row = store.get<SessionRow>(
+      `select * from session where id = ? and state <> 'open' and became_invalid = 0`,
       session,
     )
     if (row === undefined) continue
+    flush(store, work.counts)
+    const left = store.get(`select 1 from tally where session = ? and gate <> 'done' and n > 0 limit 1`, session)
+    if (left !== undefined) continue
     if (row.keeps_events === 0) {
       loseSession(work, session)
       continue
     }
-    work.store.run(`update session set state = 'invalid', became_invalid = 1 where id = ?`, session)
+    store.run(`update session set state = 'invalid', became_invalid = 1 where id = ?`, session)
     publish(work, session, at, { kind: 'didBecomeInvalid', task: null, body: {} })
   }
 }

@@ -18,7 +18,10 @@ export interface StoredIntent {
 
 /** The boot of this life. */
 export function currentBoot(store: Store): string {
-  return store.get<{ boot: string }>('select boot from life order by id desc limit 1')?.boot ?? ''
+  return store.remember(
+    'boot',
+    () => store.get<{ boot: string }>('select boot from life order by id desc limit 1')?.boot ?? '',
+  )
 }
 
 /** Device numbers hold within one boot only; an empty one says that it is not known. */

@@ -14,7 +14,8 @@ import type { Consequences } from './journal.ts'
 import { runCommand, weightOf, type Request } from './commands.ts'
 import { GoOn } from './go-on.ts'
 import type { Store } from './store.ts'
-import { joinConsequences } from './work.ts'
+import { flush } from './lanes.ts'
+import { Counts, joinConsequences } from './work.ts'
 
 const mostCommands = 256
 const mostRows = 1000
@@ -52,6 +53,7 @@ export function runGroup(store: Store, group: readonly Request[]): Outcome {
     return { answers: ran.answers, consequences: ran.consequences, problem: undefined, wrote }
   } catch (error) {
     if (database.isTransaction) database.exec('rollback')
+    store.forget()
     const failed = journalError(error)
     return {
       answers: group.map(() => ({ error: failed })),
@@ -67,14 +69,17 @@ type Ran = Pick<Outcome, 'answers' | 'consequences'>
 /** Undefined: one was refused; nothing of the group is left, and the transaction has begun anew. */
 function runTogether(store: Store, group: readonly Request[]): Ran | undefined {
   const ran = new Answers()
+  const counts = new Counts()
   for (const request of group) {
-    const one = attempt(store, request)
+    const one = attempt(store, request, counts)
     if ('refused' in one) {
       store.exec('rollback; begin')
+      store.forget()
       return undefined
     }
     ran.add(one)
   }
+  flush(store, counts)
   return ran
 }
 
@@ -82,8 +87,11 @@ function runApart(store: Store, group: readonly Request[]): Ran {
   const ran = new Answers()
   for (const request of group) {
     store.exec('savepoint command')
-    const one = attempt(store, request)
+    const counts = new Counts()
+    const one = attempt(store, request, counts)
+    if (!('refused' in one)) flush(store, counts)
     store.exec('refused' in one ? 'rollback to command; release command' : 'release command')
+    if ('refused' in one) store.forget()
     ran.add(one)
   }
   return ran
@@ -113,9 +121,13 @@ function changesOf(store: Store): number {
 }
 
 /** Runs a command; gives its refusal, and throws what concerns the whole group. */
-function attempt(store: Store, request: Request): ReturnType<typeof runCommand> | { readonly refused: unknown } {
+function attempt(
+  store: Store,
+  request: Request,
+  counts: Counts,
+): ReturnType<typeof runCommand> | { readonly refused: unknown } {
   try {
-    return runCommand(store, request)
+    return runCommand(store, request, counts)
   } catch (error) {
     if (!store.database.isTransaction || isStorageError(error)) throw error
     return { refused: error }

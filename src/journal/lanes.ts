@@ -4,15 +4,15 @@
  *
  * A lane is a session's tasks of one origin. It keeps how many are ready and which of them is first, so that the scheduler
  * looks at lanes and never at the queue. A tally counts a session's tasks by gate. Both are written once at the end of a
- * command ({@link flush}), and can be computed anew ({@link recompute}): in tests, and after an unclean end.
+ * command or of its group ({@link flush}), and can be computed anew ({@link recompute}): in tests, and after an unclean end.
  */
 import type { Gate } from '../contract/words.ts'
-import type { ResolvedConfiguration } from '../contract/session.ts'
-import type { TaskPolicy } from '../contract/task.ts'
+import { configurationOf } from './configurations.ts'
 import type { Moment, SessionId } from './journal.ts'
+import { optionsOf } from './records.ts'
 import type { TaskRow } from './rows.ts'
 import type { Store, Value } from './store.ts'
-import type { Work } from './work.ts'
+import type { Counts, Work } from './work.ts'
 
 type GateFacts = Pick<
   TaskRow,
@@ -77,15 +77,12 @@ function derive(store: Store, task: TaskRow, at: Moment): Derived {
 }
 
 function deadlineMs(store: Store, task: TaskRow): number {
-  const options = store.get<{ options: string }>('select options from task_text where task = ?', task.id)
-  const { policy } = JSON.parse(options!.options) as { readonly policy: TaskPolicy }
+  const { policy } = optionsOf(store, task.id)
   if (policy.timeoutIntervalForResourceMs !== undefined) return policy.timeoutIntervalForResourceMs
-  const stored = store.get<{ body: string }>(
-    'select body from configuration where id = coalesce(?, (select configuration from session where id = ?))',
-    task.configuration,
-    task.session,
-  )
-  return (JSON.parse(stored!.body) as ResolvedConfiguration).timeoutIntervalForResourceMs
+  const configuration =
+    task.configuration ??
+    store.get<{ configuration: number }>('select configuration from session where id = ?', task.session)!.configuration
+  return configurationOf(store, configuration).timeoutIntervalForResourceMs
 }
 
 function write(store: Store, row: TaskRow, written: Partial<TaskRow>): void {
@@ -123,8 +120,8 @@ function account(work: Work, before: TaskRow, after: TaskRow): void {
 }
 
 function countInLane(work: Work, lane: number, ready: number, tasks: number): void {
-  const counts = work.lanes.get(lane)
-  if (counts === undefined) work.lanes.set(lane, { ready, tasks })
+  const counts = work.counts.lanes.get(lane)
+  if (counts === undefined) work.counts.lanes.set(lane, { ready, tasks })
   else {
     counts.ready += ready
     counts.tasks += tasks
@@ -132,8 +129,8 @@ function countInLane(work: Work, lane: number, ready: number, tasks: number): vo
 }
 
 function countInTally(work: Work, session: SessionId, gate: Gate, change: number): void {
-  let gates = work.tally.get(session)
-  if (gates === undefined) work.tally.set(session, (gates = new Map<Gate, number>()))
+  let gates = work.counts.tally.get(session)
+  if (gates === undefined) work.counts.tally.set(session, (gates = new Map<Gate, number>()))
   gates.set(gate, (gates.get(gate) ?? 0) + change)
 }
 
@@ -210,29 +207,29 @@ export function leave(work: Work, task: { readonly session: SessionId; readonly 
   countInTally(work, task.session, task.gate, -1)
 }
 
-/** Writes lanes and tallies. Last act of every command. */
-export function flush(work: Work): void {
-  for (const [lane, { ready, tasks }] of work.lanes) {
-    work.store.run(
+/** Writes lanes and tallies: before anyone looks at them, and before the commit. */
+export function flush(store: Store, counts: Counts): void {
+  for (const [lane, { ready, tasks }] of counts.lanes) {
+    store.run(
       `update lane set ready = ready + ?1, tasks = tasks + ?2, (head_rank, head_task) =
          (select rank, id from task where lane = ?3 and gate = 'ready' order by rank, id limit 1) where id = ?3`,
       ready,
       tasks,
       lane,
     )
-    if (tasks < 0) work.store.run('delete from lane where id = ? and tasks = 0', lane)
+    if (tasks < 0) store.run('delete from lane where id = ? and tasks = 0', lane)
   }
-  work.lanes.clear()
-  for (const [session, gates] of work.tally)
+  counts.lanes.clear()
+  for (const [session, gates] of counts.tally)
     for (const [gate, change] of gates)
       if (change !== 0)
-        work.store.run(
+        store.run(
           'insert into tally values (?, ?, ?) on conflict do update set n = n + excluded.n',
           session,
           gate,
           change,
         )
-  work.tally.clear()
+  counts.tally.clear()
 }
 
 /**

@@ -49,6 +49,7 @@ export function openLife(work: Work, input: CommandInput<'openLife'>): CommandOu
     at.steadyMs,
     at.wallMs,
   )
+  store.forget('boot')
   const sameBoot = last?.boot === input.bootId
   const owned = sameBoot ? store.all<{ id: SessionId }>('select id from session where owner_pid is not null') : []
   store.run('update session set owner_pid = null where owner_pid is not null')

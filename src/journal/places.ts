@@ -39,24 +39,26 @@ export type Taken =
 /** The first of the names that nobody has. @param boot in which the device of the place holds */
 export function takeName(store: Store, task: TaskRow, { folder, names, place }: Wanted, boot: string): Taken {
   let by: TaskId | undefined
+  const held = heldBy(store, task.id)
   for (const name of names) {
     const path = pathKey(folder, name)
-    const holder = reserve(store, path, task.id)
+    const holder = held.has(path) ? undefined : reserve(store, path, task.id)
     by ??= holder
     if (holder !== undefined) continue
     if (place === undefined) {
-      store.run('delete from destination where task = ? and path <> ?', task.id, path)
+      if (hasOthers(held, [path])) store.run('delete from destination where task = ? and path <> ?', task.id, path)
       return { found: 'reserved', name }
     }
     const alikes = `${mark}${boot}\0${place.device}:${place.inode}\0${folded(name)}\0`
     const key = `${alikes}${name}`
-    const there = reserve(store, key, task.id)
+    const there = held.has(key) ? undefined : reserve(store, key, task.id)
     by ??= there
     if (there !== undefined) {
       store.run('delete from destination where task = ? and path = ?', task.id, path)
       continue
     }
-    store.run('delete from destination where task = ? and path <> ? and path <> ?', task.id, path, key)
+    if (hasOthers(held, [path, key]))
+      store.run('delete from destination where task = ? and path <> ? and path <> ?', task.id, path, key)
     const alike = alikeOf(store, task.id, alikes)
     return { found: 'reserved', name, ...(alike !== undefined && { alike }) }
   }
@@ -65,8 +67,9 @@ export function takeName(store: Store, task: TaskRow, { folder, names, place }: 
 
 /** Moves the path of a task that is published under another name than it was to have. */
 export function takePath(store: Store, task: number, path: string): TaskId | undefined {
-  const by = reserve(store, path, task)
-  if (by === undefined)
+  const held = heldBy(store, task)
+  const by = held.has(path) ? undefined : reserve(store, path, task)
+  if (by === undefined && [...held].some((each) => each !== path && !each.startsWith(mark)))
     store.run(
       'delete from destination where task = ? and path <> ? and substr(path, 1, ?) <> ?',
       task,
@@ -75,6 +78,16 @@ export function takePath(store: Store, task: number, path: string): TaskId | und
       mark,
     )
   return by
+}
+
+/** Mostly what it wants is what it has, and then nothing is to be written. */
+function heldBy(store: Store, task: number): ReadonlySet<string> {
+  const rows = store.all<{ path: string }>('select path from destination where task = ?', task)
+  return new Set(rows.map(({ path }) => path))
+}
+
+function hasOthers(held: Iterable<string>, kept: readonly string[]): boolean {
+  return [...held].some((path) => !kept.includes(path))
 }
 
 /** What no path begins with. */

@@ -126,6 +126,12 @@ export function findTask(store: Store, uid: TaskId): TaskRow | undefined {
   )
 }
 
+export function optionsOf(store: Store, task: number): TaskOptions {
+  return parse<TaskOptions>(
+    store.get<Pick<TextRow, 'options'>>('select options from task_text where task = ?', task)!.options,
+  )
+}
+
 export function textOf(store: Store, task: number): TextRow {
   return store.get<TextRow>('select * from task_text where task = ?', task)!
 }

@@ -61,7 +61,7 @@ function deleteGone(work: Work, limit: number, at: Moment): number {
     store.run('delete from event where session = ?', gone.subject)
     store.run('delete from lane where session = ?', gone.subject)
     store.run('delete from tally where session = ?', gone.subject)
-    work.tally.delete(gone.subject)
+    work.counts.tally.delete(gone.subject)
     store.run('delete from configuration where session = ?', gone.subject)
     store.run('delete from session where id = ?', gone.subject)
     store.run(`delete from sweep where kind = 'gone' and subject = ?`, gone.subject)

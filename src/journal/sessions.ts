@@ -10,6 +10,7 @@ import {
 import type { TaskCounts } from '../contract/task.ts'
 import type { Gate, TaskId } from '../contract/words.ts'
 import type { CommandInput, CommandOutput, LaunchState, SessionFacts, SessionId } from './journal.ts'
+import { configurationOf, storeConfiguration } from './configurations.ts'
 import { loseSession, oweSpooled, owns } from './outbox.ts'
 import { groupOf, json, maybe, parse } from './records.ts'
 import type { SessionRow } from './rows.ts'
@@ -17,11 +18,6 @@ import type { Store } from './store.ts'
 import type { Work } from './work.ts'
 
 type Field = keyof ResolvedConfiguration
-
-export function configurationOf(store: Store, id: number): ResolvedConfiguration {
-  const row = store.get<{ body: string }>('select body from configuration where id = ?', id)
-  return { ...defaultConfiguration, ...parse<Partial<ResolvedConfiguration>>(row!.body) }
-}
 
 export function factsOf(store: Store, row: SessionRow): SessionFacts {
   const launch = maybe<LaunchCommand>(row.launch)
@@ -107,16 +103,6 @@ function withExplicit(stored: ResolvedConfiguration, explicit: ExplicitConfigura
   const { bandwidthLimit: _before, ...others } = stored
   const given = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined))
   return { ...others, ...given, ...(typeof bandwidthLimit === 'number' && { bandwidthLimit }) }
-}
-
-/** Tasks that have started keep the configuration that they started with. */
-function storeConfiguration(store: Store, session: SessionId, configuration: ResolvedConfiguration): void {
-  const id = store.insert(
-    'insert into configuration(session, body) values (?, ?)',
-    session,
-    JSON.stringify(configuration),
-  )
-  store.run('update session set configuration = ? where id = ?', id, session)
 }
 
 function reconfigure(work: Work, found: SessionRow, input: CommandInput<'openSession'>): readonly Field[] {

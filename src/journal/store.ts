@@ -10,6 +10,8 @@ import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from 
 
 export type Value = SQLInputValue
 
+const mostRemembered = 1000
+
 interface Prepared {
   readonly statement: StatementSync
   readonly columns: readonly string[]
@@ -18,6 +20,7 @@ interface Prepared {
 export class Store {
   readonly database: DatabaseSync
   readonly #prepared = new Map<string, Prepared>()
+  readonly #remembered = new Map<string, unknown>()
 
   constructor(database: DatabaseSync) {
     this.database = database
@@ -52,6 +55,21 @@ export class Store {
   /** @returns the id of the row that was inserted */
   insert(sql: string, ...values: Value[]): number {
     return Number(this.#prepare(sql).statement.run(...values).lastInsertRowid)
+  }
+
+  /** What is read at each step and hardly ever changes. Whoever changes it says {@link forget}; so does whoever rolls back. */
+  remember<T>(what: string, read: () => T): T {
+    if (this.#remembered.has(what)) return this.#remembered.get(what) as T
+    const value = read()
+    if (this.#remembered.size >= mostRemembered) this.#remembered.clear()
+    this.#remembered.set(what, value)
+    return value
+  }
+
+  /** @param what @default all of it */
+  forget(what?: string): void {
+    if (what === undefined) this.#remembered.clear()
+    else this.#remembered.delete(what)
   }
 
   #prepare(sql: string): Prepared {

@@ -1,16 +1,22 @@
 /**
  * What one command does beside its own statements: the changes of lanes and tallies that are still to be written, and the
- * consequences that its commit will have. It lives for one command; when the command is refused, it is thrown away with it.
+ * consequences that its commit will have. It lives for one command; when the command is refused, it is thrown away with it, and so
+ * are the {@link Counts} of its whole group, which is rolled back then.
  */
 import type { Gate, TaskId } from '../contract/words.ts'
 import type { Consequences, SessionId, StopReason } from './journal.ts'
 import type { Store } from './store.ts'
 
-export class Work {
-  readonly store: Store
+/** How lanes and tallies change; `flush` writes it. Commands of one group may share one, or each has its own. */
+export class Counts {
   /** Lane -> how its counts change; a lane that stands here gets its head anew. */
   readonly lanes: Map<number, { ready: number; tasks: number }> = new Map()
   readonly tally: Map<SessionId, Map<Gate, number>> = new Map()
+}
+
+export class Work {
+  readonly store: Store
+  readonly counts: Counts
 
   /** Sessions whose numbers were taken: the next one, how many, and how many of them are `didComplete`. */
   readonly numbers: Map<SessionId, { next: number; taken: number; completions: number } | 'none'> = new Map()
@@ -27,8 +33,9 @@ export class Work {
   readonly changed: Set<TaskId> = new Set()
   readonly ended: Set<TaskId> = new Set()
 
-  constructor(store: Store) {
+  constructor(store: Store, counts: Counts) {
     this.store = store
+    this.counts = counts
   }
 
   get consequences(): Consequences | undefined {

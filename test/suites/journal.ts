@@ -1043,6 +1043,15 @@ export function journalSuite(form: string, open: OpenJournal): void {
       assert.equal((await s.openSession('com.example.app')).created, true)
     })
 
+    check('have their own configuration, also where one that is gone had its place', async (s) => {
+      const first = await s.openSession('com.example.first', { configuration: { maximumActiveTasks: 3 } })
+      assert.equal(first.session.configuration.maximumActiveTasks, 3)
+      await s.journal.dropSession({ session: first.session.id, at: s.at })
+      while ((await s.journal.retire({ at: s.at })).more);
+      const second = await s.openSession('com.example.second', { configuration: { maximumActiveTasks: 5 } })
+      assert.equal(second.session.configuration.maximumActiveTasks, 5)
+    })
+
     check('show what their launch depends on', async (s) => {
       const launch = { command: '/bin/app' }
       const { session } = await s.openSession('com.example.app', { launch })
