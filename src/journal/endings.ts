@@ -73,12 +73,14 @@ export function endTask(work: Work, task: TaskRow, changes: TaskChanges, at: Mom
   else store.run('update task_text set error = ? where task = ?', JSON.stringify(ending.error), task.id)
   // A part without bytes is of no use to a retry. Before its intent goes, which may be all that tells which file it is.
   const part = partRow(store, task.id)
-  if (part !== undefined && part.ranges === '[]') owePart(work, task.id, at.steadyMs)
+  const isLost = ending.outcome === 'failed' && hasLostPart(task, ending.error)
+  if (part !== undefined && (part.ranges === '[]' || isLost)) owePart(work, task.id, at.steadyMs)
   const ended = settle(
     work,
     task,
     {
       ...changes,
+      ...(isLost && { received: 0 }),
       outcome: ending.outcome,
       completed_at: at.wallMs,
       intent: null,
@@ -107,6 +109,16 @@ export function endTask(work: Work, task: TaskRow, changes: TaskChanges, at: Mom
     task: task.id,
     body: ending.outcome === 'succeeded' ? {} : { error: ending.error },
   })
+}
+
+/**
+ * The disk failed while names were changed: the part may have its own name still, or the one it was to get, or a power cut may take
+ * either. So its bytes no longer count.
+ */
+function hasLostPart(task: TaskRow, error: ErrorJson): boolean {
+  const { cause } = error
+  const codes = [error.code, cause !== undefined && 'code' in cause ? cause.code : undefined]
+  return task.intent !== null && codes.includes('CANNOT_WRITE_TO_FILE')
 }
 
 export function metricsOf(work: Work, task: TaskRow): TaskMetricsJson {

@@ -2,7 +2,7 @@
 // One long list, so that no form can be held to less than another.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { isLonghaulError, type ErrorCode } from '../../src/contract/errors.ts'
+import { isLonghaulError, type ErrorCode, type ErrorJson } from '../../src/contract/errors.ts'
 import type { TaskId } from '../../src/contract/words.ts'
 import {
   day,
@@ -1279,6 +1279,25 @@ export function journalSuite(form: string, open: OpenJournal): void {
         [[`${id}.part`, identity]],
       )
     })
+
+    check(
+      'bytes count no longer where the disk failed while their file got its name, and still do where only the name was refused',
+      async (s) => {
+        const { session } = await s.owned()
+        const ended = async (error: ErrorJson): Promise<readonly unknown[]> => {
+          const id = await s.addOne(session)
+          const attempt = await s.startWithBytes(id, 40)
+          await s.intent(attempt)
+          await s.end(attempt, { kind: 'fail', error })
+          const owed = await s.journal.owed({ limit: 9, at: s.at })
+          return [(await s.record(id)).progress.received, owed.some(({ name }) => name === `${id}.part`)]
+        }
+        assert.deepEqual(await ended(errorJson('CANNOT_MOVE_FILE')), [40, false])
+        assert.deepEqual(await ended(errorJson('CANNOT_WRITE_TO_FILE')), [0, true])
+        const timedOut = { ...errorJson('TIMED_OUT'), cause: errorJson('CANNOT_WRITE_TO_FILE') }
+        assert.deepEqual(await ended(timedOut), [0, true])
+      },
+    )
 
     check('paying for a file that was taken back meanwhile does not pay for the next one', async (s) => {
       const { session } = await s.owned()
