@@ -236,8 +236,10 @@ export interface ScheduleView {
 
 /** What a commit caused; one subscriber in `service/` turns it into work. Nothing stands still because a nudge was forgotten. */
 export interface Consequences {
-  /** Something may start, or the next wake-up changed. */
+  /** Something may start that could not before, or the next wake-up changed: whatever was seen of the queue is out of date. */
   readonly schedule: boolean
+  /** A place or a connection is free again; the queue is as it was. */
+  readonly places: boolean
   /** Sessions with new durable events. */
   readonly events: readonly SessionId[]
   /** Sessions whose tasks, owner or launch command changed: the launch rule is looked at again. */
@@ -490,8 +492,11 @@ export interface Commands {
     input: {
       readonly at: Moment
       readonly lanesPerSession: number
-      /** How many may be active; where more of them are free than lanes are open, those behind the heads are shown as well. */
-      readonly places?: { readonly total: number; readonly perOrigin: number }
+      /**
+       * How many may be active; where more of them are free than lanes are open, those behind the heads are shown as well.
+       * `ahead`: so many more of those.
+       */
+      readonly places?: { readonly total: number; readonly perOrigin: number; readonly ahead?: number }
       /** Active tasks whose bytes are all there, which the journal learns only from the intent. @default none */
       readonly fetched?: readonly TaskId[]
     }

@@ -108,15 +108,22 @@ function account(work: Work, before: TaskRow, after: TaskRow): void {
   } else if (after.lane !== null && (wasReady !== isReady || (isReady && before.rank !== after.rank))) {
     countInLane(work, after.lane, Number(isReady) - Number(wasReady), 0)
   }
-  if (isReady || before.wake_at !== after.wake_at || before.begin_at !== after.begin_at) work.schedule = true
+  // When a start has to be over it tells itself (`StartedAttempt`), and one that was running may be looked after too early.
+  const tellsItself = after.wake_at === null ? before.running !== null : isStart(before, after)
+  if (isReady || (before.wake_at !== after.wake_at && !tellsItself) || before.begin_at !== after.begin_at)
+    work.schedule = true
   // A place that was freed lets another task start, and so does the connection of one that only publishes.
-  if (before.running !== after.running && after.running !== 'active') work.schedule = true
+  if (before.running !== after.running && after.running !== 'active') work.places = true
   if (before.gate !== after.gate) {
     countInTally(work, after.session, before.gate, -1)
     countInTally(work, after.session, after.gate, 1)
     work.sessions.add(after.session)
     if (after.gate === 'done') work.ended.add(after.uid)
   }
+}
+
+function isStart(before: TaskRow, after: TaskRow): boolean {
+  return before.running === null && after.running !== null
 }
 
 function countInLane(work: Work, lane: number, ready: number, tasks: number): void {

@@ -1,5 +1,4 @@
 /** What to start now, and when to look again. */
-import type { TaskId } from '../contract/words.ts'
 import { mayStart, reasonsToWait } from './rules.ts'
 import { compareHeads, nextSession } from './share.ts'
 import {
@@ -28,7 +27,7 @@ export interface Schedule {
 
 export interface Plan {
   /** Of a lane no more than were shown: who comes behind them is known when the journal is looked at again. */
-  readonly start: readonly TaskId[]
+  readonly start: readonly LaneHead[]
   /** One who comes behind them could start as well. */
   readonly more: boolean
   /** Steady ms; absent: nothing is due by itself. */
@@ -59,7 +58,7 @@ export function plan(schedule: Schedule): Plan {
   const opening = schedule.lanes.flatMap((lane) => [lane.closedUntilMs, thinnedOutMs(lane, view)])
   const wakeAtMs = earliest([schedule.wakeAtMs, ...opening], schedule.nowMs)
   const more = started.some((head) => hasMore(head, started, schedule.lanes) && mayStart(head, view))
-  return { start: started.map(({ task }) => task), more, ...(wakeAtMs !== undefined && { wakeAtMs }) }
+  return { start: started, more, ...(wakeAtMs !== undefined && { wakeAtMs }) }
 }
 
 /** Whether all that were shown of its lane have started, and more are ready. What may be said of one holds for the next. */

@@ -99,9 +99,9 @@ class Composition implements Service {
       released: () => {
         this.#housekeeping.released()
         // A task that is ready already could not start while its attempt closed.
-        this.#loop.nudge()
+        this.#loop.roomier()
       },
-      roomier: () => this.#loop.nudge(),
+      roomier: () => this.#loop.roomier(),
       leaves: (folder, name) => this.#housekeeping.leaves(folder, name),
     })
     this.#housekeeping = new Housekeeping({
@@ -117,7 +117,8 @@ class Composition implements Service {
       journal,
       log,
       limits,
-      start: (task) => this.#transfers.start(task),
+      start: (place) => this.#transfers.start(place),
+      active: () => this.#transfers.active(),
       crowded: (nowMs) => crowding.crowded(nowMs),
       withoutConnection: () => this.#transfers.withoutConnection(),
       bandwidth: (at) => this.#bandwidth.look(at),
@@ -175,7 +176,8 @@ class Composition implements Service {
     for (const { task, why } of consequences.stop) this.#transfers.stop(task, why)
     this.#waiting.ended(consequences.ended)
     this.#watching.changed(consequences.changed, consequences.ended)
-    if (consequences.schedule) this.#loop.nudge()
+    if (consequences.schedule || consequences.stop.length > 0) this.#loop.nudge()
+    else if (consequences.places) this.#loop.roomier()
     if (consequences.events.length + consequences.sessions.length > 0)
       this.#delivery.changed({ events: consequences.events, launch: consequences.sessions })
     if (consequences.owed) this.#housekeeping.nudge()

@@ -8,12 +8,14 @@
  */
 import type { TaskId } from '../contract/words.ts'
 import type { Journal, Moment } from '../journal/journal.ts'
-import { plan } from '../scheduler/plan.ts'
-import type { Crowded, Limits } from '../scheduler/view.ts'
+import { Outlook } from '../scheduler/outlook.ts'
+import { plan, type Schedule } from '../scheduler/plan.ts'
+import type { ActiveTask, Crowded, LaneHead, Limits } from '../scheduler/view.ts'
 import type { Clock, Timer } from '../world/clock.ts'
 import type { Log } from '../world/log.ts'
 import { now, toSteady } from './moment.ts'
 import { journalRetryMs } from './recording.ts'
+import type { Begun, Place } from './transfers.ts'
 
 const longestSleepMs = 60_000
 /** So far the wall clock may drift from the other between two turns without moving what is due. */
@@ -26,8 +28,10 @@ export interface LoopParts {
   readonly journal: Journal
   readonly log: Log
   readonly limits: Limits
-  /** True once the attempt is under way. Gives its command to the journal at once, so that each later look sees it. */
-  start(task: TaskId): Promise<boolean>
+  /** Resolves once the attempt is under way; undefined: it is not. Gives its command to the journal at once, so that each later look sees it. */
+  start(place: Place): Promise<Begun | undefined>
+  /** What runs, with all that was given to `start` and has not ended. */
+  active(): readonly ActiveTask[]
   /** Origins that take fewer connections than they may have. */
   crowded(nowMs: number): ReadonlyMap<string, Crowded>
   /** Active tasks that need no connection any more, also where the journal does not know it yet. */
@@ -40,7 +44,10 @@ export interface LoopParts {
 
 export class Loop {
   readonly #parts: LoopParts
-  #wanted = false
+  /** What the next turn is for: a place that is free, or anything else. */
+  #wanted: 'nothing' | 'a place' | 'a look' = 'nothing'
+  /** The last look at the journal, while it holds. */
+  #outlook: Outlook | undefined
   #turning: Promise<void> | undefined
   #dueMs = Infinity
   /** An attempt ran when it was looked last. */
@@ -68,10 +75,20 @@ export class Loop {
     return this.#turning === undefined ? this.#dueMs : this.#parts.clock.steady()
   }
 
+  /** Something is not as it was seen last. */
   nudge(): void {
+    this.#want('a look')
+  }
+
+  /** A place or a connection is free; the queue is as it was seen last. */
+  roomier(): void {
+    this.#want(this.#wanted === 'a look' ? 'a look' : 'a place')
+  }
+
+  #want(what: 'a place' | 'a look'): void {
     if (this.#stopped) return
     // Also in trouble: what a commit causes while the next try is under way must not be overlooked by it.
-    this.#wanted = true
+    this.#wanted = what
     if (this.#trouble === undefined) this.#turning ??= this.#turn()
   }
 
@@ -85,9 +102,12 @@ export class Loop {
 
   async #turn(): Promise<void> {
     try {
-      while (this.#wanted && !this.#stopped) {
-        this.#wanted = false
-        await this.#once()
+      // What is told in one row is dealt with in one turn.
+      await Promise.resolve()
+      while (this.#wanted !== 'nothing' && !this.#stopped) {
+        const outlook = this.#wanted === 'a place' ? this.#outlook : undefined
+        this.#wanted = 'nothing'
+        if (outlook === undefined || !this.#goOn(outlook)) await this.#look()
         // In trouble only starts that were committed show that it is over.
         if (this.#trouble !== undefined) await this.#started()
         this.#trouble = undefined
@@ -99,8 +119,23 @@ export class Loop {
     }
   }
 
-  async #once(): Promise<void> {
+  /** Gives free places to those who come next by what was seen. False: that does not tell, and nothing was done. */
+  #goOn(outlook: Outlook): boolean {
+    const { clock, limits, journal } = this.#parts
+    const at = now(clock)
+    const active = this.#parts.active()
+    // When the last one ends it is looked at what is due by itself.
+    if (active.length === 0 || outlook.isSpent || this.#trouble !== undefined || journal.problem !== undefined)
+      return false
+    const seen = outlook.seen(Math.max(1, limits.maximumActiveTasks - active.length + 1))
+    if (seen.wakeAtMs !== undefined && seen.wakeAtMs <= at.steadyMs) return false
+    this.#act({ ...seen, active, isCut: false }, at)
+    return true
+  }
+
+  async #look(): Promise<void> {
     const { journal, clock, limits } = this.#parts
+    this.#outlook = undefined
     if (this.#trouble !== undefined) {
       // Whatever was refused before it, or in it, was told.
       await Promise.all(this.#starting)
@@ -108,7 +143,8 @@ export class Loop {
     }
     // Only a write shows whether it can be written again.
     if (journal.problem !== undefined) await journal.saveClock({ at: now(clock), cleanEnd: false })
-    const places = { total: limits.maximumActiveTasks, perOrigin: limits.maximumConnectionsPerOrigin }
+    const total = limits.maximumActiveTasks
+    const places = { total, perOrigin: limits.maximumConnectionsPerOrigin, ahead: total }
     const looked = { lanesPerSession: 2 * places.total, places }
     let at = now(clock)
     let schedule = await journal.schedule({ at, ...looked, fetched: this.#parts.withoutConnection() })
@@ -121,7 +157,13 @@ export class Loop {
     // Those before this look were answered before it, and only have to come to their ends.
     await this.#started()
     if (this.#stopped) return
+    // Where not all are seen, each look shows others.
+    this.#outlook = schedule.isCut ? undefined : new Outlook(schedule)
+    this.#act(schedule, at)
+  }
 
+  #act(schedule: Omit<Schedule, 'nowMs' | 'limits' | 'crowded'> & { readonly isCut: boolean }, at: Moment): void {
+    const { limits } = this.#parts
     const bandwidthAtMs = this.#parts.bandwidth(at)
     const crowded = this.#parts.crowded(at.steadyMs)
     const { start, more, wakeAtMs } = plan({ nowMs: at.steadyMs, limits, crowded, ...schedule })
@@ -139,17 +181,29 @@ export class Loop {
   }
 
   /** @param isMore there are others that could start as well, if these do */
-  #start(tasks: readonly TaskId[], isMore: boolean): void {
-    const starting = Promise.allSettled(tasks.map((task) => this.#parts.start(task))).then((started) => {
+  #start(heads: readonly LaneHead[], isMore: boolean): void {
+    for (const head of heads) this.#outlook?.started(head)
+    const starting = Promise.allSettled(heads.map((head) => this.#parts.start(head))).then((started) => {
       this.#starting.delete(starting)
       const refused = started.find((each) => each.status === 'rejected')
       if (refused !== undefined) this.#refused = { why: refused.reason }
+      const begun = started.flatMap((each) => (each.status === 'fulfilled' && each.value) || [])
+      this.#begun(begun)
+      if (begun.length < heads.length) this.#outlook = undefined
       // Whoever comes behind those that were shown is seen only now; so is who may take the place of one that did not start.
       // Where none did, or one was refused, each of them nudges when it is let go of (`Transfers`).
-      const begun = started.filter((each) => each.status === 'fulfilled' && each.value).length
-      if (begun > 0 && (isMore || begun < tasks.length)) this.nudge()
+      if (begun.length > 0 && (isMore || begun.length < heads.length)) this.nudge()
     })
     this.#starting.add(starting)
+  }
+
+  /** The first of their deadlines may be what is due next. */
+  #begun(begun: readonly Begun[]): void {
+    const firstMs = Math.min(...begun.map(({ deadlineAtMs = Infinity }) => deadlineAtMs))
+    this.#outlook?.due(firstMs)
+    if (firstMs >= this.#dueMs) return
+    this.#dueMs = firstMs
+    this.#arm(firstMs, now(this.#parts.clock))
   }
 
   /** Resolves when nothing is being started. @throws why a start was not committed, once */
@@ -192,7 +246,7 @@ export class Loop {
         return
       }
       // In trouble this is the one door: the turn itself tells whether it has ended.
-      this.#wanted = true
+      this.#wanted = 'a look'
       this.#turning ??= this.#turn()
     })
     this.#timer = { atMs, timer }

@@ -62,6 +62,7 @@ export function createReport(parts: ReportParts): Report {
       (await recording.record(() => journal.restart({ ...own(), why, because })))?.found ?? 'fenced',
     intent: async (intent) => {
       const answer = await recording.record(() => journal.intent({ ...own(), intent }))
+      if (answer?.found === 'recorded') parts.fetched()
       return answer?.found === 'busy' ? { busyWith: answer.by } : (answer?.found ?? 'fenced')
     },
     more: (giveUp) => parts.more(giveUp),

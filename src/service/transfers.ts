@@ -10,6 +10,7 @@ import type { TaskId } from '../contract/words.ts'
 import type { Delivery } from '../delivery/delivery.ts'
 import type { AttemptEnd, Journal, Moment, SessionId, StartedAttempt, StopReason } from '../journal/journal.ts'
 import { nextAttempt } from '../scheduler/retry.ts'
+import type { ActiveTask } from '../scheduler/view.ts'
 import type { Assignment, Engine, Measure, Outcome } from '../transfer/assignment.ts'
 import type { World } from '../world/world.ts'
 import type { Accounts } from './accounts.ts'
@@ -42,16 +43,33 @@ export interface TransferParts {
   leaves(folder: string, name: string): Promise<void>
 }
 
+/** Where a task stands that is to be started. */
+export interface Place {
+  readonly task: TaskId
+  readonly session: SessionId
+  readonly origin: string
+}
+
+/** An attempt that is under way. */
+export interface Begun {
+  /** Steady ms. */
+  readonly deadlineAtMs?: number
+}
+
 interface Run {
   readonly stopping: AbortController
-  session?: SessionId
+  readonly place: Place
   settled: Promise<void>
   /** The most bytes that it recorded as safe. */
   safeBytes: number
   /** All its bytes are there: it needs no connection any more. */
   fetched: boolean
+  /** It finishes what an earlier one began to put in its place, and has asked nobody yet. */
+  publishesOnly: boolean
   /** It is one more than its origin takes, and nobody knows yet how it goes. */
   isTry: boolean
+  /** The journal has ended it, and its place is free: it only closes its files. */
+  isOver: boolean
   /** The file it writes, once it has named it. */
   part?: { readonly folder: string; readonly name: string }
 }
@@ -75,6 +93,14 @@ export class Transfers {
     return this.#runs.size
   }
 
+  /** What has a place, from the decision to start it on. */
+  active(): readonly ActiveTask[] {
+    const active: ActiveTask[] = []
+    for (const { place, fetched, publishesOnly, isOver } of this.#runs.values())
+      if (!isOver) active.push({ session: place.session, ...(!fetched && !publishesOnly && { origin: place.origin }) })
+    return active
+  }
+
   /** Tasks of running attempts that need no connection any more. */
   withoutConnection(): readonly TaskId[] {
     const fetched: TaskId[] = []
@@ -89,17 +115,21 @@ export class Transfers {
   }
 
   /**
-   * True once the attempt is committed and under way; false when the task may not start any more, or not yet: while its
+   * Resolves once the attempt is committed and under way; undefined when the task may not start any more, or not yet: while its
    * earlier attempt closes its files and records its last checkpoint. `released` tells the end of that.
    */
-  async start(task: TaskId): Promise<boolean> {
+  async start(place: Place): Promise<Begun | undefined> {
     const { journal, world } = this.#parts
-    if (this.#runs.has(task)) return false
+    const { task } = place
+    if (this.#runs.has(task)) return undefined
     const run: Run = {
       stopping: new AbortController(),
+      place,
       settled: Promise.resolve(),
       safeBytes: 0,
       fetched: false,
+      publishesOnly: false,
+      isOver: false,
       isTry: false,
     }
     // Known before the commit is: a cancel in the same commit finds it.
@@ -110,22 +140,34 @@ export class Transfers {
     })
     if (started.found !== 'started') {
       this.#forget(task)
-      return false
+      return undefined
     }
-    run.session = started.session
-    if (this.#held.has(started.session)) this.stop(task, 'held')
+    if (started.intent !== undefined) {
+      run.publishesOnly = true
+      this.#parts.roomier()
+    }
+    if (this.#held.has(started.session)) this.#abort(run, 'held')
     run.settled = this.#run(started, run).finally(() => this.#forget(task))
-    return true
+    const { deadlineAtMs } = started.past
+    return { ...(deadlineAtMs !== undefined && { deadlineAtMs }) }
   }
 
+  /** The journal has ended the attempt. */
   stop(task: TaskId, why: StopReason): void {
-    this.#runs.get(task)?.stopping.abort(new LonghaulError('CANCELLED', `The attempt was stopped: ${why}.`, { task }))
+    const run = this.#runs.get(task)
+    if (run === undefined) return
+    run.isOver = true
+    this.#abort(run, why)
+  }
+
+  #abort({ stopping, place: { task } }: Run, why: StopReason): void {
+    stopping.abort(new LonghaulError('CANCELLED', `The attempt was stopped: ${why}.`, { task }))
   }
 
   /** Its attempts end at a checkpoint; their tasks are ready again, and start when the session is released. */
   holdSession(session: SessionId): void {
     this.#held.add(session)
-    for (const [task, run] of this.#runs) if (run.session === session) this.stop(task, 'held')
+    for (const run of this.#runs.values()) if (run.place.session === session) this.#abort(run, 'held')
   }
 
   releaseSession(session: SessionId): void {
@@ -135,7 +177,7 @@ export class Transfers {
   /** All attempts end at a checkpoint; those that do not within 5 s are left to the next life, which finds their last one. */
   async stopAll(): Promise<void> {
     const settled = Promise.all([...this.#runs.values()].map((run) => run.settled))
-    for (const task of this.#runs.keys()) this.stop(task, 'daemon stops')
+    for (const run of this.#runs.values()) this.#abort(run, 'daemon stops')
     const patience = new AbortController()
     await Promise.race([settled, this.#parts.world.clock.sleep(stopWithinMs, patience.signal).catch(() => undefined)])
     patience.abort()
@@ -212,6 +254,7 @@ export class Transfers {
       fetched: () => this.#fetched(run, holder),
       writes: (part) => {
         this.#served(run, holder)
+        run.publishesOnly = false
         run.part = part
         return this.#parts.leaves(part.folder, part.name)
       },

@@ -391,13 +391,95 @@ test('the journal is looked at again while starts are still being committed', as
         },
       }),
   })
+  const first = await it.add()
   const before = looks
-  const id = await it.add()
-  assert.equal(looks, before + 2)
-  assert.ok(!it.engine.isRunning(id))
+  const second = await it.add()
+  assert.equal(looks, before + 1)
+  assert.ok(!it.engine.isRunning(first))
   blocked.resolve()
   await settle()
-  assert.ok(it.engine.isRunning(id))
+  assert.deepEqual(
+    it.engine.running.map(({ task }) => task),
+    [first, second],
+  )
+})
+
+/** As `open`, and how often the journal was asked what may start. */
+async function openCounting(options: HouseOptions): Promise<{ readonly it: House; readonly looks: () => number }> {
+  let looks = 0
+  const it = await open({
+    ...options,
+    wrap: (journal) => ({
+      ...journal,
+      schedule: (input) => {
+        looks++
+        return journal.schedule(input)
+      },
+    }),
+  })
+  return { it, looks: () => looks }
+}
+
+test('a place that is free goes to the next without a look at the journal, until those that it showed have started', async () => {
+  const { it, looks } = await openCounting({ limits: { maximumActiveTasks: 4, maximumConnectionsPerOrigin: 2 } })
+  const tasks = []
+  for (let i = 0; i < 20; i++) tasks.push(await it.add())
+  const before = looks()
+  for (const task of tasks) {
+    assert.ok(it.engine.isRunning(task), 'in their order, and none waits')
+    assert.ok(it.engine.running.length <= 4)
+    await it.engine.of(task).finish()
+  }
+  const all = looks() - before
+  assert.ok(all > 1 && all < 8, `${all} looks for 20 tasks`)
+})
+
+test('what was seen is out of date when a priority changes, a task becomes ready, or one that was shown may not start', async () => {
+  const { it } = await openCounting({ limits: { maximumActiveTasks: 1, maximumConnectionsPerOrigin: 1 } })
+  const first = await it.add()
+  const [second, third, fourth, later] = [
+    await it.add(),
+    await it.add(),
+    await it.add(),
+    await it.add({ start: false }),
+  ]
+  await it.engine.of(first).finish()
+  await it.call('task.change', { targets: { ids: [fourth] }, change: { kind: 'priority', priority: 0.9 } })
+  await it.engine.of(second).finish()
+  assert.ok(it.engine.isRunning(fourth))
+  await it.change(later, 'resume')
+  await it.call('task.change', { targets: { ids: [later] }, change: { kind: 'priority', priority: 0.8 } })
+  await it.change(third, 'suspend')
+  await it.engine.of(fourth).finish()
+  assert.ok(it.engine.isRunning(later))
+  const last = await it.add()
+  await it.engine.of(later).finish()
+  assert.ok(it.engine.isRunning(last), 'past the one that was suspended')
+})
+
+test('an attempt that was cancelled and does not come to its end keeps no place', async () => {
+  const it = await open({ limits: { maximumActiveTasks: 1, maximumConnectionsPerOrigin: 1 } })
+  const tasks = [await it.add(), await it.add(), await it.add(), await it.add()]
+  it.engine.obeys = false
+  await it.change(tasks[0]!, 'cancel')
+  for (const task of tasks.slice(1)) {
+    assert.ok(it.engine.isRunning(task))
+    await it.engine.of(task).finish()
+  }
+})
+
+test('the deadline of a task counts also where the journal was not asked before its start', async () => {
+  const { it, looks } = await openCounting({ limits: { maximumActiveTasks: 2, maximumConnectionsPerOrigin: 1 } })
+  const first = await it.add()
+  const second = await it.add({ policy: { timeoutIntervalForResourceMs: 60_000 } })
+  await it.engine.of(first).verify()
+  const before = looks()
+  assert.ok(it.engine.isRunning(second))
+  await it.clock.advance(59_000)
+  assert.equal(looks(), before)
+  assert.ok(it.engine.isRunning(second))
+  await it.clock.advance(1100)
+  assert.equal((await it.get(second)).error?.code, 'TIMED_OUT')
 })
 
 test('priorities decide inside a session', async () => {
