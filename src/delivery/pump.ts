@@ -239,8 +239,7 @@ export class Pump {
       this.stop()
       return
     }
-    // An answer may be short of its limit by size, so only an empty one says that there is nothing more.
-    if (taken.events.length > 0) {
+    if (taken.more) {
       this.#exhausted = false
       this.#again = true
     }

@@ -462,7 +462,8 @@ export interface Commands {
   /** Counts a delivery of each (in the commit), then gives them: `redelivered` can never lie. */
   takeEvents: {
     input: { readonly session: SessionId; readonly fence: number; readonly after: number; readonly limit: number }
-    output: { readonly found: 'taken'; readonly events: readonly DurableEventJson[] } | Fenced
+    /** `more`: others come behind these. */
+    output: { readonly found: 'taken'; readonly events: readonly DurableEventJson[]; readonly more: boolean } | Fenced
   }
   acknowledge: {
     input: {

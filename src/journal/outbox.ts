@@ -113,7 +113,7 @@ export function takeEvents(work: Work, input: CommandInput<'takeEvents'>): Comma
       input.after,
       last.sequence,
     )
-  return { found: 'taken', events }
+  return { found: 'taken', events, more: events.length < rows.length || rows.length === input.limit }
 }
 
 /** The events of a task come one behind the other: its record is read once for them. */

@@ -2,8 +2,6 @@
  * One run for all who ask: whoever asks while one is under way shares the next, which begins only then, so that it tells of what was
  * so after it was asked. One at a time: where a disk hangs, it holds one thread of the pool and not one for everybody who asked.
  */
-import { setTimeout as pause } from 'node:timers/promises'
-
 export class SharedRun<T> {
   readonly #run: (begins: () => void) => Promise<T>
   readonly #patienceMs: number | undefined
@@ -42,17 +40,16 @@ export class SharedRun<T> {
     }
   }
 
-  async #itsTurn(earlier: Promise<unknown>): Promise<void> {
+  #itsTurn(earlier: Promise<unknown>): Promise<void> {
     const over = earlier.catch(() => {})
-    if (this.#patienceMs === undefined) return void (await over)
-    const enough = new AbortController()
-    try {
-      await Promise.race([
-        over,
-        pause(this.#patienceMs, undefined, { signal: enough.signal, ref: false }).catch(() => {}),
-      ])
-    } finally {
-      enough.abort()
-    }
+    if (this.#patienceMs === undefined) return over.then(() => {})
+    const { promise, resolve } = Promise.withResolvers<void>()
+    // Not an abortable pause: to make its error costs more than a look at a folder.
+    const enough = setTimeout(resolve, this.#patienceMs).unref()
+    void over.then(() => {
+      clearTimeout(enough)
+      resolve()
+    })
+    return promise
   }
 }
