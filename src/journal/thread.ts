@@ -141,7 +141,8 @@ function connect(worker: Worker, savedSteadyMs: number, died?: (why: LonghaulErr
       if (pending.size === 0) worker.ref()
       pending.set(lastId, { resolve, reject })
       outgoing.push([lastId, name, input])
-      if (outgoing.length === 1) queueMicrotask(send)
+      // All that one turn of the event loop asks for goes in one message, and so into one commit.
+      if (outgoing.length === 1) setImmediate(send)
     })
 
   const journal = journalOf(call, {

@@ -15,7 +15,8 @@
  *   never lets the event loop read again: the process hangs. Empty chunks are passed over.
  * - Interim answers (1xx) are unlimited. They are counted.
  * - An unsolicited `100 Continue` fails the request. That stays so: it fails cleanly, as a malformed answer.
- * - The parser keeps no bytes for us once it runs on: it is paused with the head and waits for `receive`.
+ * - The parser keeps no bytes for us once it runs on: it is paused with the head and waits for `receive`, but for a short body: that
+ *   one comes at once and waits here, so that its connection may serve somebody else.
  * - A handler must have `onRequestStart`, and must not throw.
  *
  * A large body of known length for a sink that lends memory goes past undici, once the head is parsed (`past-undici.ts`).
@@ -40,6 +41,9 @@ import { PastUndici } from './past-undici.ts'
 
 /** Far more than any honest server sends. */
 const maximumInterimAnswers = 50
+
+/** Bytes of a body that comes at once: what one read of a socket gives. */
+const shortBody = 64 * 1024
 
 /** Only the end of TLS could say where the body ends, and this connection does not tell: it is for the lane to ask on one that does. */
 export class EndUntold extends NetworkFailure {}
@@ -72,6 +76,8 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, BodyS
   #ending = false
   /** The body goes past undici. */
   #isPast = false
+  #isHere = false
+  #told: (() => void) | undefined
 
   constructor(options: ConversationOptions) {
     this.#options = options
@@ -104,6 +110,11 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, BodyS
   receive(sink: BodySink): Promise<BodyEnd> {
     if (!this.#queue.isReceived && this.#canGoPast(sink)) this.#goPast()
     return this.#queue.receive(sink)
+  }
+
+  arrived(told: () => void): void {
+    if (this.#isHere) told()
+    else this.#told = told
   }
 
   close(): void {
@@ -155,14 +166,19 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, BodyS
     this.#framing = framing
     this.#head = { status, headers }
     this.#facts = this.#gatherFacts(headSize(reason, controller.rawHeaders))
-    controller.pause()
+    if (!this.#isShort) controller.pause()
     this.#queue.open()
+  }
+
+  get #isShort(): boolean {
+    const length = this.#framing?.length
+    return length !== undefined && length <= shortBody
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#queue.isOver || this.#isPast || chunk.length === 0) return
     // `chunk` is a piece of what the socket read, not of the parser's memory: it stays ours.
-    if (!this.#queue.add(chunk)) controller.pause()
+    if (!this.#queue.add(chunk) && !this.#isShort) controller.pause()
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
@@ -257,6 +273,8 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, BodyS
     this.#queue.end(end)
     if (this.#connection.usable && !this.#saysClose()) this.#options.release()
     else this.#connection.destroy()
+    this.#isHere = true
+    this.#told?.()
   }
 
   /** RFC 9112 §9.6. undici heeds it itself; a body that went past it is not followed by it. */

@@ -129,6 +129,11 @@ export interface Exchange {
   readonly facts: ConnectionFacts
   /** Once only. Rejects with {@link NetworkFailure}, or with what the sink threw. */
   receive(sink: BodySink): Promise<BodyEnd>
+  /**
+   * `told` is called once, when all of the body is here: also before anybody receives it, where it is short. The connection may serve
+   * somebody else then. Never called where the body fails, or where it is not known.
+   */
+  arrived?(told: () => void): void
   /** Lets go of the connection; harmless after the end. */
   close(): void
 }

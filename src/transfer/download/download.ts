@@ -150,6 +150,9 @@ async function receive(begun: Attempt, opening: Received, kept: Kept | undefined
     const end = await skipped(attempt, wanted, answer.response)
     if (end !== undefined) return end
   }
+  // No other connection would fetch any of it: when it is here, while its name is reserved, its own may serve the next task.
+  if (opening.kind === 'whole' && total !== undefined && total < attempt.world.sizes.worthJoining)
+    answer.arrived(() => attempt.report.fetched())
   const { name, partFileName, alike } = await reserve(attempt, opening, wanted, continued)
 
   // Where kept bytes were given up, that is recorded; a crash here leaves a file that the journal owes.

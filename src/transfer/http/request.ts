@@ -55,6 +55,8 @@ export interface Answer {
   readonly unauthorised?: Unauthorised
   /** Once only. @throws AttemptFailed STALLED, AttemptStopped, NetworkFailure, what the sink threw */
   receive(sink: BodySink): Promise<BodyEnd>
+  /** As {@link Exchange.arrived}. */
+  arrived(told: () => void): void
   close(): void
   /**
    * Asks the same of a place to which the address led before, under the rules that hold for a redirect to there; also after
@@ -204,6 +206,7 @@ async function askOnce(
         close()
       }
     },
+    arrived: (told) => exchange.arrived?.(told),
     close,
   }
 }
