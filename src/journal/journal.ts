@@ -236,10 +236,11 @@ export interface ScheduleView {
 
 /** What a commit caused; one subscriber in `service/` turns it into work. Nothing stands still because a nudge was forgotten. */
 export interface Consequences {
-  /** Something may start that could not before, or the next wake-up changed: whatever was seen of the queue is out of date. */
+  /**
+   * Something is ready that was not, or the next wake-up changed: whatever was seen of the queue is out of date. Not that a place is
+   * free again: whoever runs the attempts knows it.
+   */
   readonly schedule: boolean
-  /** A place or a connection is free again; the queue is as it was. */
-  readonly places: boolean
   /** Sessions with new durable events. */
   readonly events: readonly SessionId[]
   /** Sessions whose tasks, owner or launch command changed: the launch rule is looked at again. */

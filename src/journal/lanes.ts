@@ -112,8 +112,6 @@ function account(work: Work, before: TaskRow, after: TaskRow): void {
   const tellsItself = after.wake_at === null ? before.running !== null : isStart(before, after)
   if (isReady || (before.wake_at !== after.wake_at && !tellsItself) || before.begin_at !== after.begin_at)
     work.schedule = true
-  // A place that was freed lets another task start, and so does the connection of one that only publishes.
-  if (before.running !== after.running && after.running !== 'active') work.places = true
   if (before.gate !== after.gate) {
     countInTally(work, after.session, before.gate, -1)
     countInTally(work, after.session, after.gate, 1)

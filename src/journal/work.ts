@@ -26,7 +26,6 @@ export class Work {
   /** A big change was noted: its first step is taken at once. */
   sweepNoted = false
   schedule = false
-  places = false
   owed = false
   readonly events: Set<SessionId> = new Set()
   readonly sessions: Set<SessionId> = new Set()
@@ -42,13 +41,11 @@ export class Work {
   get consequences(): Consequences | undefined {
     const nothing =
       !this.schedule &&
-      !this.places &&
       !this.owed &&
       this.events.size + this.sessions.size + this.stop.size + this.changed.size + this.ended.size === 0
     if (nothing) return undefined
     return {
       schedule: this.schedule,
-      places: this.places,
       events: [...this.events],
       sessions: [...this.sessions],
       stop: [...this.stop].map(([task, why]) => ({ task, why })),
@@ -64,7 +61,6 @@ export function joinConsequences(all: readonly Consequences[]): Consequences | u
   if (all.length < 2) return all[0]
   return {
     schedule: all.some((one) => one.schedule),
-    places: all.some((one) => one.places),
     events: [...new Set(all.flatMap((one) => one.events))],
     sessions: [...new Set(all.flatMap((one) => one.sessions))],
     stop: all.flatMap((one) => one.stop),

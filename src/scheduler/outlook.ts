@@ -52,6 +52,11 @@ export class Outlook {
     }
   }
 
+  /** Nobody waits. */
+  get isEmpty(): boolean {
+    return this.#lanes.size === 0
+  }
+
   /** A lane has more than was shown, and those have started: who comes next only the journal knows. */
   get isSpent(): boolean {
     for (const { ready, next } of this.#lanes.values()) if (ready > 0 && next.length === 0) return true

@@ -177,7 +177,6 @@ class Composition implements Service {
     this.#waiting.ended(consequences.ended)
     this.#watching.changed(consequences.changed, consequences.ended)
     if (consequences.schedule || consequences.stop.length > 0) this.#loop.nudge()
-    else if (consequences.places) this.#loop.roomier()
     if (consequences.events.length + consequences.sessions.length > 0)
       this.#delivery.changed({ events: consequences.events, launch: consequences.sessions })
     if (consequences.owed) this.#housekeeping.nudge()

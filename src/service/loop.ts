@@ -125,9 +125,11 @@ export class Loop {
     const at = now(clock)
     const active = this.#parts.active()
     // When the last one ends it is looked at what is due by itself.
-    if (active.length === 0 || outlook.isSpent || this.#trouble !== undefined || journal.problem !== undefined)
-      return false
-    const seen = outlook.seen(Math.max(1, limits.maximumActiveTasks - active.length + 1))
+    if (active.length === 0 || this.#trouble !== undefined || journal.problem !== undefined) return false
+    const free = limits.maximumActiveTasks - active.length
+    if (free <= 0 || outlook.isEmpty) return true
+    if (outlook.isSpent) return false
+    const seen = outlook.seen(free + 1)
     if (seen.wakeAtMs !== undefined && seen.wakeAtMs <= at.steadyMs) return false
     this.#act({ ...seen, active, isCut: false }, at)
     return true

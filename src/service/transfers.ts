@@ -232,6 +232,7 @@ export class Transfers {
 
   /** The next task of the origin may have its connection while it is hashed, synced and put in its place. */
   #fetched(run: Run, holder: Holder): void {
+    if (run.fetched) return
     run.fetched = true
     this.#parts.connections.end(holder)
     this.#parts.roomier()

@@ -206,11 +206,11 @@ test('a folder in the place of the file: CANNOT_MOVE_FILE, the bytes are kept, a
 test('two live tasks for one destination: the second is refused at enqueue, and taken when the first has ended', async () => {
   const to = stage.path('busy.bin')
   const id = await started(slow('/busy.bin'), { to })
+  await server.sent('/busy.bin', part)
   const before = await counts()
   const other = server.file('/other.bin', { size })
   await assert.rejects(started(other, { to }), { code: 'DESTINATION_BUSY' })
   assert.deepEqual(await counts(), before)
-  await server.sent('/busy.bin', part)
   server.release()
   await finished(id)
   assert.equal((await downloaded(other, { to })).path, to)
