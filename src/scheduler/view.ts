@@ -35,6 +35,8 @@ export interface ActiveTask {
   readonly session: number
   /** Absent: it only hashes its file, syncs it and puts it in its place, and needs no connection any more. */
   readonly origin?: string
+  /** So many that are alike. @default 1 */
+  readonly count?: number
 }
 
 /**
@@ -91,12 +93,12 @@ export class Load {
     for (const task of active) this.add(task)
   }
 
-  add({ session, origin }: ActiveTask): void {
-    this.#total++
-    count(this.#sessions, session)
+  add({ session, origin, count = 1 }: ActiveTask): void {
+    this.#total += count
+    increase(this.#sessions, session, count)
     if (origin === undefined) return
-    count(this.#origins, origin)
-    count(this.#lanes, laneKey(session, origin))
+    increase(this.#origins, origin, count)
+    increase(this.#lanes, laneKey(session, origin), count)
   }
 
   get total(): number {
@@ -146,6 +148,6 @@ function laneKey(session: number, origin: string): string {
   return `${session} ${origin}`
 }
 
-function count<K>(counts: Map<K, number>, key: K): void {
-  counts.set(key, (counts.get(key) ?? 0) + 1)
+function increase<K>(counts: Map<K, number>, key: K, by: number): void {
+  counts.set(key, (counts.get(key) ?? 0) + by)
 }

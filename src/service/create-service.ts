@@ -118,7 +118,7 @@ class Composition implements Service {
       log,
       limits,
       start: (place) => this.#transfers.start(place),
-      active: () => this.#transfers.active(),
+      seats: this.#transfers.seats,
       crowded: (nowMs) => crowding.crowded(nowMs),
       withoutConnection: () => this.#transfers.withoutConnection(),
       bandwidth: (at) => this.#bandwidth.look(at),

@@ -10,11 +10,12 @@ import type { TaskId } from '../contract/words.ts'
 import type { Journal, Moment } from '../journal/journal.ts'
 import { Outlook } from '../scheduler/outlook.ts'
 import { plan, type Schedule } from '../scheduler/plan.ts'
-import type { ActiveTask, Crowded, LaneHead, Limits } from '../scheduler/view.ts'
+import type { Crowded, LaneHead, Limits } from '../scheduler/view.ts'
 import type { Clock, Timer } from '../world/clock.ts'
 import type { Log } from '../world/log.ts'
 import { now, toSteady } from './moment.ts'
 import { journalRetryMs } from './recording.ts'
+import type { Seats } from './seats.ts'
 import type { Begun, Place } from './transfers.ts'
 
 const longestSleepMs = 60_000
@@ -31,7 +32,7 @@ export interface LoopParts {
   /** Resolves once the attempt is under way; undefined: it is not. Gives its command to the journal at once, so that each later look sees it. */
   start(place: Place): Promise<Begun | undefined>
   /** What runs, with all that was given to `start` and has not ended. */
-  active(): readonly ActiveTask[]
+  readonly seats: Pick<Seats, 'total' | 'taken'>
   /** Origins that take fewer connections than they may have. */
   crowded(nowMs: number): ReadonlyMap<string, Crowded>
   /** Active tasks that need no connection any more, also where the journal does not know it yet. */
@@ -121,17 +122,16 @@ export class Loop {
 
   /** Gives free places to those who come next by what was seen. False: that does not tell, and nothing was done. */
   #goOn(outlook: Outlook): boolean {
-    const { clock, limits, journal } = this.#parts
-    const at = now(clock)
-    const active = this.#parts.active()
+    const { clock, limits, journal, seats } = this.#parts
     // When the last one ends it is looked at what is due by itself.
-    if (active.length === 0 || this.#trouble !== undefined || journal.problem !== undefined) return false
-    const free = limits.maximumActiveTasks - active.length
+    if (seats.total === 0 || this.#trouble !== undefined || journal.problem !== undefined) return false
+    const free = limits.maximumActiveTasks - seats.total
     if (free <= 0 || outlook.isEmpty) return true
     if (outlook.isSpent) return false
+    const at = now(clock)
     const seen = outlook.seen(free + 1)
     if (seen.wakeAtMs !== undefined && seen.wakeAtMs <= at.steadyMs) return false
-    this.#act({ ...seen, active, isCut: false }, at)
+    this.#act({ ...seen, active: seats.taken, isCut: false }, at)
     return true
   }
 

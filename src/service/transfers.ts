@@ -10,7 +10,6 @@ import type { TaskId } from '../contract/words.ts'
 import type { Delivery } from '../delivery/delivery.ts'
 import type { AttemptEnd, Journal, Moment, SessionId, StartedAttempt, StopReason } from '../journal/journal.ts'
 import { nextAttempt } from '../scheduler/retry.ts'
-import type { ActiveTask } from '../scheduler/view.ts'
 import type { Assignment, Engine, Measure, Outcome } from '../transfer/assignment.ts'
 import type { World } from '../world/world.ts'
 import type { Accounts } from './accounts.ts'
@@ -22,6 +21,7 @@ import { isSealed, openedProxy } from './proxy-secrets.ts'
 import type { Progress } from './progress.ts'
 import type { Recording } from './recording.ts'
 import { createReport } from './reports.ts'
+import { type Seat, Seats } from './seats.ts'
 
 export interface TransferParts {
   readonly world: World
@@ -64,12 +64,9 @@ interface Run {
   safeBytes: number
   /** All its bytes are there: it needs no connection any more. */
   fetched: boolean
-  /** It finishes what an earlier one began to put in its place, and has asked nobody yet. */
-  publishesOnly: boolean
+  seat: Seat
   /** It is one more than its origin takes, and nobody knows yet how it goes. */
   isTry: boolean
-  /** The journal has ended it, and its place is free: it only closes its files. */
-  isOver: boolean
   /** The file it writes, once it has named it. */
   part?: { readonly folder: string; readonly name: string }
 }
@@ -82,6 +79,7 @@ const stopWithinMs = 5000
 export class Transfers {
   readonly #parts: TransferParts
   readonly #runs = new Map<TaskId, Run>()
+  readonly #seats = new Seats()
   /** Held in this life: a start that was decided before the hold and committed after it is stopped by this. */
   readonly #held = new Set<SessionId>()
 
@@ -93,12 +91,9 @@ export class Transfers {
     return this.#runs.size
   }
 
-  /** What has a place, from the decision to start it on. */
-  active(): readonly ActiveTask[] {
-    const active: ActiveTask[] = []
-    for (const { place, fetched, publishesOnly, isOver } of this.#runs.values())
-      if (!isOver) active.push({ session: place.session, ...(!fetched && !publishesOnly && { origin: place.origin }) })
-    return active
+  /** What they hold of the limits, from the decision to start one on. */
+  get seats(): Pick<Seats, 'total' | 'taken'> {
+    return this.#seats
   }
 
   /** Tasks of running attempts that need no connection any more. */
@@ -128,12 +123,12 @@ export class Transfers {
       settled: Promise.resolve(),
       safeBytes: 0,
       fetched: false,
-      publishesOnly: false,
-      isOver: false,
+      seat: 'none',
       isTry: false,
     }
     // Known before the commit is: a cancel in the same commit finds it.
     this.#runs.set(task, run)
+    this.#sit(run, 'connection')
     const started = await journal.startAttempt({ task, at: now(world.clock) }).catch((error: unknown) => {
       this.#forget(task)
       throw error
@@ -142,8 +137,9 @@ export class Transfers {
       this.#forget(task)
       return undefined
     }
+    // It finishes what an earlier one began to put in its place, and asks nobody.
     if (started.intent !== undefined) {
-      run.publishesOnly = true
+      this.#move(run, 'place')
       this.#parts.roomier()
     }
     if (this.#held.has(started.session)) this.#abort(run, 'held')
@@ -156,7 +152,8 @@ export class Transfers {
   stop(task: TaskId, why: StopReason): void {
     const run = this.#runs.get(task)
     if (run === undefined) return
-    run.isOver = true
+    // It only closes its files.
+    this.#sit(run, 'none')
     this.#abort(run, why)
   }
 
@@ -183,7 +180,19 @@ export class Transfers {
     patience.abort()
   }
 
+  /** One that has left its seat gets none again. */
+  #move(run: Run, seat: Seat): void {
+    if (run.seat !== 'none') this.#sit(run, seat)
+  }
+
+  #sit(run: Run, seat: Seat): void {
+    this.#seats.change(run.place, run.seat, seat)
+    run.seat = seat
+  }
+
   #forget(task: TaskId): void {
+    const run = this.#runs.get(task)
+    if (run !== undefined) this.#sit(run, 'none')
     this.#runs.delete(task)
     this.#parts.released()
   }
@@ -234,6 +243,7 @@ export class Transfers {
   #fetched(run: Run, holder: Holder): void {
     if (run.fetched) return
     run.fetched = true
+    this.#move(run, 'place')
     this.#parts.connections.end(holder)
     this.#parts.roomier()
   }
@@ -255,7 +265,8 @@ export class Transfers {
       fetched: () => this.#fetched(run, holder),
       writes: (part) => {
         this.#served(run, holder)
-        run.publishesOnly = false
+        // Its file is lost, and is fetched anew.
+        if (!run.fetched) this.#move(run, 'connection')
         run.part = part
         return this.#parts.leaves(part.folder, part.name)
       },
