@@ -17,6 +17,11 @@ export class Buffers {
   #users = 0
   readonly #free: Buffer[] = []
 
+  /** Connections that have begun and not ended. */
+  get users(): number {
+    return this.#users
+  }
+
   /** A connection begins. Its end is told by {@link leave}. */
   enter(): void {
     this.#users++

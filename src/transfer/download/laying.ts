@@ -73,7 +73,13 @@ export class Laying {
     this.#received = countBytes(had)
     this.#continuable = canContinue(representation, joining.digest)
     this.#checkpoints = new Checkpoints(
-      { part, representation, flush: () => this.#flush(), ranges: () => this.#ranges },
+      {
+        part,
+        representation,
+        flush: () => this.#flush(),
+        ranges: () => this.#ranges,
+        connections: () => attempt.world.buffers.users,
+      },
       facts.safe,
       attempt.report,
       attempt.world.clock,
