@@ -1,5 +1,6 @@
 /** Which connections are used again. */
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { createTransport } from '../../src/network/transport.ts'
 import { ask, open } from '../support/ask.ts'
@@ -204,5 +205,50 @@ test('an address that is refused is told before anything is sent to it, on a new
   assert.deepEqual(seen, ['127.0.0.1', '127.0.0.1'])
   assert.equal(server.requests.length, 2)
   assert.equal(server.requests[1]!.connection, server.requests[0]!.connection)
+  await transport.close()
+})
+
+test('a short body is here before anybody receives it, and its connection serves the next request meanwhile', async () => {
+  await using server = await CertifiedServer.start()
+  const transport = createTransport()
+  const [short, next] = [server.file('/short', { size: 64 * 1024 }), server.file('/next', { size: 100_000 })]
+  const first = await open(transport, short)
+  const here = Promise.withResolvers<void>()
+  first.arrived?.(here.resolve)
+  await here.promise
+  assert.equal((await ask(transport, next)).digest, server.digest('/next'))
+  assert.equal(server.connections, 1)
+  const hash = createHash('sha256')
+  const end = await first.receive((bytes) => void hash.update(bytes))
+  assert.deepEqual([end.bytes, hash.digest('hex')], [64 * 1024, server.digest('/short')])
+  await transport.close()
+})
+
+test('a short body that is cut before anybody receives it gives its bytes and then the error, and is never said to be here', async () => {
+  await using server = await CertifiedServer.start()
+  const transport = createTransport()
+  const exchange = await open(transport, server.file('/a', { size: 5000, script: [cutAfter(3000)] }))
+  exchange.arrived?.(() => assert.fail('it is not whole'))
+  await server.deserted()
+  let bytes = 0
+  await assert.rejects(
+    exchange.receive((piece) => void (bytes += piece.length)),
+    { name: 'NetworkFailure', reason: 'connection lost' },
+  )
+  assert.equal(bytes, 3000)
+  await transport.close()
+})
+
+test('one byte more waits for whoever receives it', async () => {
+  await using server = await CertifiedServer.start()
+  const transport = createTransport()
+  const exchange = await open(transport, server.file('/a', { size: 64 * 1024 + 1 }))
+  let isHere = false
+  exchange.arrived?.(() => (isHere = true))
+  assert.equal((await ask(transport, server.file('/b', { size: 10 }))).digest, server.digest('/b'))
+  assert.equal(server.connections, 2)
+  assert.ok(!isHere)
+  await exchange.receive(() => undefined)
+  assert.ok(isHere)
   await transport.close()
 })

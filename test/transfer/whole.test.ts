@@ -21,6 +21,25 @@ test('brings a whole file to its place and leaves nothing else', async () => {
   assert.deepEqual(bench.said, ['reserve', 'intent'])
 })
 
+test('a short file needs no connection any more while its name is being reserved', async () => {
+  await using bench = await Bench.open()
+  const paper = bench.report()
+  const told = Promise.withResolvers<void>()
+  const report = {
+    fetched: () => {
+      paper.fetched()
+      told.resolve()
+    },
+    reserve: async (facts: Parameters<typeof paper.reserve>[0]) => {
+      await told.promise
+      return paper.reserve(facts)
+    },
+  }
+  const url = bench.server.file('/a.bin', { size: 16_384 })
+  expectKind(await bench.run(url, {}, { report }), 'finished')
+  assert.deepEqual(await bench.read(), bench.server.bytes('/a.bin'))
+})
+
 test('sends accept, accept-encoding and user-agent unless the request has its own', async () => {
   await using bench = await Bench.open()
   const url = bench.server.file('/a.bin', { size: 10 })

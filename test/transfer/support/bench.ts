@@ -248,6 +248,7 @@ function counting(transport: Transport, handed: (bytes: number) => void): Transp
           return exchange.facts
         },
         close: () => exchange.close(),
+        arrived: (told) => exchange.arrived?.(told),
         receive: (sink) => {
           const take = (bytes: Uint8Array): Promise<void> | undefined => {
             const taken = sink(bytes)
