@@ -1,5 +1,6 @@
 // The twin of a conversation (src/network/conversation.ts) once its head is there: hands out the body chunk by chunk, at most
-// one beyond what the sink has taken, and breaks where the server said. Lent bytes become rubbish once they are taken back.
+// one beyond what the sink has taken, and breaks where the server said. A short body comes at once and waits, and its connection is
+// free before anybody receives it. Lent bytes become rubbish once they are taken back.
 import { LonghaulError } from '../../src/contract/errors.ts'
 import {
   type BodyEnd,
@@ -14,6 +15,8 @@ import { type Life } from './life.ts'
 import { type Answer } from './server.ts'
 
 const largestChunk = 16 * 1024
+/** Bodies of known length up to this come at once; not all in one read, as these files are small. */
+const shortBody = 4 * 1024
 /** However small its chunks are, a body costs no more steps than this. */
 const mostChunks = 150
 /** However slow a server is, it is not taken for a silent one. */
@@ -41,13 +44,17 @@ export class SimulatedExchange implements Exchange {
   #sink: BodySink | undefined
   #sinkIsBusy = false
   #fetching = false
-  /** One at most. */
-  #waiting: Uint8Array | undefined
+  /** One at most, but for a short body. */
+  readonly #waiting: Uint8Array[] = []
+  readonly #isShort: boolean
+  #isHere = false
+  #told: (() => void) | undefined
   /** As some connections do, it puts bytes where the sink wants them, and lends nothing of its own. */
   readonly #usesRoom: boolean
   #isInRoom = false
   #outcome: Outcome | undefined
   #settled = false
+  #stopped = false
   #isOver = false
 
   constructor(options: ExchangeOptions) {
@@ -57,6 +64,14 @@ export class SimulatedExchange implements Exchange {
     this.#usesRoom = options.answer.random.fork('room').chance(0.5)
     // It may fail when nobody looks yet, or ever.
     this.#ended.promise.catch(() => {})
+    const { proof, body } = options.answer
+    this.#isShort = proof === 'length' && body.length <= shortBody
+    if (this.#isShort) this.#fetch()
+  }
+
+  arrived(told: () => void): void {
+    if (this.#isHere) told()
+    else this.#told = told
   }
 
   async receive(sink: BodySink): Promise<BodyEnd> {
@@ -80,27 +95,25 @@ export class SimulatedExchange implements Exchange {
   /** Hands out what there is; then either all is over, or more may come. */
   #advance(): void {
     if (this.#options.life.dead) return
-    if (this.#sink !== undefined && !this.#sinkIsBusy && this.#waiting !== undefined) {
-      const chunk = this.#waiting
-      this.#waiting = undefined
-      this.#deliver(this.#sink, chunk)
-    }
-    if (this.#waiting !== undefined) return
+    while (this.#sink !== undefined && !this.#sinkIsBusy && this.#waiting.length > 0)
+      this.#deliver(this.#sink, this.#waiting.shift()!)
+    if (this.#waiting.length > 0 && !this.#isShort) return
     if (this.#outcome === undefined) this.#fetch()
-    else if (!this.#sinkIsBusy) this.#settle(this.#outcome)
+    else if (!this.#sinkIsBusy && this.#waiting.length === 0 && this.#isAwaited) this.#settle(this.#outcome)
   }
 
   /** The next chunk, or how it ends. */
   #fetch(): void {
     const { life, answer } = this.#options
-    if (this.#fetching || this.#sink === undefined) return
+    if (this.#fetching || (this.#sink === undefined && !this.#isShort)) return
     const left = answer.body.length - this.#sent
     if (left === 0 && answer.ends === 'silence') return
     this.#fetching = true
     const rate = answer.bytesPerSecond()
     const drawn = Math.max(answer.random.scale(1, largestChunk), Math.ceil(answer.body.length / mostChunks))
     // Asked for before the bytes are there, as for a read of a socket: what the sink does meanwhile must not move it.
-    const room = this.#usesRoom && !this.#sinkIsBusy && left > 0 ? this.#sink.room?.() : undefined
+    const isNext = !this.#sinkIsBusy && this.#waiting.length === 0
+    const room = this.#usesRoom && isNext && left > 0 ? this.#sink?.room?.() : undefined
     const most = Math.min(drawn, room?.byteLength ?? Infinity)
     const size = Math.min(left, most, Math.max(1, Math.floor(rate * longestPauseSeconds)))
     const ms = (size / rate) * 1000
@@ -113,7 +126,7 @@ export class SimulatedExchange implements Exchange {
         const bytes = answer.body.subarray(this.#sent, this.#sent + size)
         room?.set(bytes)
         this.#isInRoom = room !== undefined
-        this.#waiting = room?.subarray(0, size) ?? bytes.slice()
+        this.#waiting.push(room?.subarray(0, size) ?? bytes.slice())
       }
       this.#sent += size
       this.#advance()
@@ -125,6 +138,15 @@ export class SimulatedExchange implements Exchange {
     if (answer.ends === 'well')
       this.#outcome = { end: { proof: answer.proof, bytes: answer.body.length, trailers: [] } }
     else this.#outcome = { error: this.#failure(answer.ends as NetworkFailureCause, 'inside the body') }
+    if (answer.ends !== 'well' || answer.proof === 'close') return
+    this.#over('usable')
+    this.#isHere = true
+    this.#told?.()
+  }
+
+  /** A body that failed says so to whoever receives it, after the bytes before the break. */
+  get #isAwaited(): boolean {
+    return this.#sink !== undefined || !this.#isShort || this.#stopped
   }
 
   #deliver(sink: BodySink, bytes: Uint8Array): void {
@@ -156,7 +178,8 @@ export class SimulatedExchange implements Exchange {
 
   #stop(error: unknown): void {
     if (this.#settled || this.#options.life.dead) return
-    this.#waiting = undefined
+    this.#waiting.length = 0
+    this.#stopped = true
     if (this.#outcome === undefined || 'end' in this.#outcome) this.#outcome = { error }
     // The connection is cut at once, also where what the sink has is not back yet.
     this.#over('gone')
