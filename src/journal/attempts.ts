@@ -349,8 +349,9 @@ function sameInode(stored: string | null, published: PublishIntent): boolean {
 
 export function endAttempt(work: Work, input: CommandInput<'endAttempt'>): Recorded {
   const { at, end, measure } = input
-  const task = running(work.store, input.task, input.fence)
-  if (task === undefined) return fenced
+  const found = running(work.store, input.task, input.fence)
+  if (found === undefined) return fenced
+  const task = input.diskFailed === true ? doubted(work, found, at) : found
   // A retry of publishing may find the file in its place: to call it cancelled would be a lie until that is known.
   if (task.cancel_asked !== 0 && end.kind !== 'stopped' && end.kind !== 'retry') {
     const error = cancelledError(task)
@@ -386,6 +387,16 @@ export function endAttempt(work: Work, input: CommandInput<'endAttempt'>): Recor
       return recorded
     }
   }
+}
+
+/**
+ * The disk failed while names were changed: the part may have its own name still, or the one it was to get, and a power cut may take
+ * either. The intent finds out which; until then, and after an end that gives the intent up, no byte counts.
+ */
+function doubted(work: Work, task: TaskRow, at: Moment): TaskRow {
+  if (task.intent === null) return task
+  work.store.run(`update part set ranges = '[]' where task = ?`, task.id)
+  return settle(work, task, { received: 0 }, at)
 }
 
 function isPast(steadyMs: number | null, at: Moment): boolean {

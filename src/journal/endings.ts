@@ -73,14 +73,12 @@ export function endTask(work: Work, task: TaskRow, changes: TaskChanges, at: Mom
   else store.run('update task_text set error = ? where task = ?', JSON.stringify(ending.error), task.id)
   // A part without bytes is of no use to a retry. Before its intent goes, which may be all that tells which file it is.
   const part = partRow(store, task.id)
-  const isLost = ending.outcome === 'failed' && hasLostPart(task, ending.error)
-  if (part !== undefined && (part.ranges === '[]' || isLost)) owePart(work, task.id, at.steadyMs)
+  if (part !== undefined && part.ranges === '[]') owePart(work, task.id, at.steadyMs)
   const ended = settle(
     work,
     task,
     {
       ...changes,
-      ...(isLost && { received: 0 }),
       outcome: ending.outcome,
       completed_at: at.wallMs,
       intent: null,
@@ -111,16 +109,6 @@ export function endTask(work: Work, task: TaskRow, changes: TaskChanges, at: Mom
   })
 }
 
-/**
- * The disk failed while names were changed: the part may have its own name still, or the one it was to get, or a power cut may take
- * either. So its bytes no longer count.
- */
-function hasLostPart(task: TaskRow, error: ErrorJson): boolean {
-  const { cause } = error
-  const codes = [error.code, cause !== undefined && 'code' in cause ? cause.code : undefined]
-  return task.intent !== null && codes.includes('CANNOT_WRITE_TO_FILE')
-}
-
 export function metricsOf(work: Work, task: TaskRow): TaskMetricsJson {
   const attempts = work.store.all<{ transactions: string }>(
     'select transactions from attempt where task = ? and transactions is not null order by number',
@@ -148,11 +136,12 @@ export function timedOutError(store: Store, task: TaskRow): ErrorJson {
     task.id,
   )
   const what = 'The deadline of the task (timeoutIntervalForResource) passed'
+  const kept = task.received > 0 ? ' Its bytes are kept.' : ''
   return errorOf(
     'TIMED_OUT',
     last === undefined
-      ? `${what} before it was whole; its bytes are kept.`
-      : `${what}; the cause is the error of its last attempt. Its bytes are kept.`,
+      ? `${what} before it was whole.${kept}`
+      : `${what}; the cause is the error of its last attempt.${kept}`,
     { task: task.uid, cause: last === undefined ? undefined : parse<ErrorJson>(last.cause) },
   )
 }

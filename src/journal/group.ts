@@ -1,5 +1,6 @@
 /**
- * Many commands, one commit. A refused one leaves the others; nobody is answered before the commit has returned. A crash before
+ * Many commands, one commit. What they change of lanes and tallies is written once for a row of them, before one that looks at it
+ * and before the commit. A refused one leaves the others; nobody is answered before the commit has returned. A crash before
  * it leaves nothing of the group, and nobody was told otherwise; a crash after it leaves all of it.
  *
  * Refusals are rare and savepoints are not free (SQLite copies each page that is changed in one), so a group runs without them

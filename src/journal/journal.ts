@@ -238,7 +238,8 @@ export interface ScheduleView {
 export interface Consequences {
   /**
    * Something is ready that was not, or the next wake-up changed: whatever was seen of the queue is out of date. Not that a place is
-   * free again: whoever runs the attempts knows it.
+   * free again, nor when a task that starts has to be over: whoever runs the attempts knows both. Nor that a ready task is so no longer:
+   * its start is refused.
    */
   readonly schedule: boolean
   /** Sessions with new durable events. */
@@ -456,6 +457,8 @@ export interface Commands {
       readonly at: Moment
       readonly end: AttemptEnd
       readonly measure: AttemptMeasure
+      /** Nobody knows what the disk kept: if names were being changed, the bytes of the part count no longer. @default false */
+      readonly diskFailed?: boolean
     }
     output: Recorded
   }

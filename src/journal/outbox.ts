@@ -65,7 +65,7 @@ function takeNumber(work: Work, session: SessionId, kind: DurableKind): number |
   return numbers.next++
 }
 
-/** Writes which numbers were taken. Last act of every command, with `flush` of the lanes. */
+/** Writes which numbers were taken. Last act of every command. */
 export function flushNumbers(work: Work): void {
   for (const [session, numbers] of work.numbers) {
     if (numbers === 'none') continue

@@ -1,6 +1,6 @@
 /**
- * What one command does beside its own statements: the changes of lanes and tallies that are still to be written, and the
- * consequences that its commit will have. It lives for one command; when the command is refused, it is thrown away with it, and so
+ * What one command does beside its own statements: the changes of lanes and tallies that are still to be written, with those of the
+ * commands before it, and the consequences that its commit will have. It lives for one command; when the command is refused, it is thrown away with it, and so
  * are the {@link Counts} of its whole group, which is rolled back then.
  */
 import type { Gate, TaskId } from '../contract/words.ts'

@@ -3,8 +3,8 @@
  * that is free again goes to the next task at once, and the journal is asked once for many starts. It is made for rows of small
  * files: each takes its place for a few milliseconds, as long as a look takes.
  *
- * Whoever learns that anything else changed (a task became ready, a priority, a hold, a date) throws it away; so does whoever was
- * refused a start that it gave.
+ * Whoever learns that more changed (a task became ready, a priority, a session's hold, a date) throws it away. A task that was shown and
+ * may not start any more is found out by its start, and whoever was refused that throws it away as well.
  */
 import type { LaneHead, SessionShare } from './view.ts'
 

@@ -11,7 +11,13 @@ import type { Random } from '../world/clock.ts'
 
 /** What went wrong, as far as it matters here. */
 export type Failure =
-  | { readonly kind: 'network'; readonly retryAfterMs?: number; readonly originWide?: boolean }
+  | {
+      readonly kind: 'network'
+      readonly retryAfterMs?: number
+      readonly originWide?: boolean
+      /** Nobody knows what it kept of what was written last, names included. */
+      readonly diskFailed?: boolean
+    }
   | { readonly kind: 'malformed' }
   | { readonly kind: 'disk full' }
   | { readonly kind: 'destination unavailable' }

@@ -101,6 +101,7 @@ class Composition implements Service {
         // A task that is ready already could not start while its attempt closed.
         this.#loop.roomier()
       },
+      refused: () => this.#loop.nudge(),
       roomier: () => this.#loop.roomier(),
       leaves: (folder, name) => this.#housekeeping.leaves(folder, name),
     })

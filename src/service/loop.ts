@@ -1,6 +1,6 @@
 /**
  * View, plan, act, sleep: the scheduler's answers become work. One turn at a time; a nudge during a turn makes another one
- * follow. One timer is armed while something runs or is due by itself, never further than the next full minute; none else, so
+ * follow. What was seen holds on while tasks only start and end (`scheduler/outlook`): then a turn does without a look. One timer is armed while something runs or is due by itself, never further than the next full minute; none else, so
  * that an idle daemon is never woken. Until something is due that timer looks at the clocks alone: only after the wall clock was
  * set does a turn begin before that.
  *
@@ -39,7 +39,7 @@ export interface LoopParts {
   withoutConnection(): readonly TaskId[]
   /** Tells the engine the bandwidth limit of this moment. Answers the steady ms at which the timetable gives another. */
   bandwidth(at: Moment): number | undefined
-  /** After each turn, and each minute while `busy`: something runs or is due by itself. `runs`: an attempt does. */
+  /** After each turn that could start something, and each minute while `busy`: something runs or is due by itself. `runs`: an attempt does. */
   turned(state: { readonly busy: boolean; readonly runs: boolean }): void
 }
 
@@ -49,6 +49,8 @@ export class Loop {
   #wanted: 'nothing' | 'a place' | 'a look' = 'nothing'
   /** The last look at the journal, while it holds. */
   #outlook: Outlook | undefined
+  /** When that was. What is due by the wall clock was told in steady ms of that moment. */
+  #seenAt: Moment | undefined
   #turning: Promise<void> | undefined
   #dueMs = Infinity
   /** An attempt ran when it was looked last. */
@@ -129,6 +131,7 @@ export class Loop {
     if (free <= 0 || outlook.isEmpty) return true
     if (outlook.isSpent) return false
     const at = now(clock)
+    if (this.#wallWasSet(at)) return false
     const seen = outlook.seen(free + 1)
     if (seen.wakeAtMs !== undefined && seen.wakeAtMs <= at.steadyMs) return false
     this.#act({ ...seen, active: seats.taken, isCut: false }, at)
@@ -159,6 +162,7 @@ export class Loop {
     // Those before this look were answered before it, and only have to come to their ends.
     await this.#started()
     if (this.#stopped) return
+    this.#seenAt = at
     // Where not all are seen, each look shows others.
     this.#outlook = schedule.isCut ? undefined : new Outlook(schedule)
     this.#act(schedule, at)
@@ -176,7 +180,7 @@ export class Loop {
     // Where nothing runs there is nothing to limit.
     const lookAtMs = Math.min(wakeAtMs ?? Infinity, (runs ? bandwidthAtMs : undefined) ?? Infinity)
     this.#dueMs = lookAtMs
-    if (busy) this.#arm(lookAtMs, at)
+    if (busy) this.#arm(lookAtMs, this.#seenAt ?? at)
     else this.#disarm()
     this.#runs = runs
     this.#parts.turned({ busy, runs })
@@ -185,18 +189,28 @@ export class Loop {
   /** @param isMore there are others that could start as well, if these do */
   #start(heads: readonly LaneHead[], isMore: boolean): void {
     for (const head of heads) this.#outlook?.started(head)
-    const starting = Promise.allSettled(heads.map((head) => this.#parts.start(head))).then((started) => {
+    const starting = Promise.allSettled(heads.map((head) => this.#startOne(head))).then((started) => {
       this.#starting.delete(starting)
       const refused = started.find((each) => each.status === 'rejected')
       if (refused !== undefined) this.#refused = { why: refused.reason }
       const begun = started.flatMap((each) => (each.status === 'fulfilled' && each.value) || [])
       this.#begun(begun)
-      if (begun.length < heads.length) this.#outlook = undefined
       // Whoever comes behind those that were shown is seen only now; so is who may take the place of one that did not start.
       // Where none did, or one was refused, each of them nudges when it is let go of (`Transfers`).
       if (begun.length > 0 && (isMore || begun.length < heads.length)) this.nudge()
     })
     this.#starting.add(starting)
+  }
+
+  /** One that is refused may start later, and stands in no outlook any more. */
+  async #startOne(head: LaneHead): Promise<Begun | undefined> {
+    let begun: Begun | undefined
+    try {
+      begun = await this.#parts.start(head)
+    } finally {
+      if (begun === undefined) this.#outlook = undefined
+    }
+    return begun
   }
 
   /** The first of their deadlines may be what is due next. */
@@ -205,7 +219,7 @@ export class Loop {
     this.#outlook?.due(firstMs)
     if (firstMs >= this.#dueMs) return
     this.#dueMs = firstMs
-    this.#arm(firstMs, now(this.#parts.clock))
+    this.#arm(firstMs, this.#seenAt ?? now(this.#parts.clock))
   }
 
   /** Resolves when nothing is being started. @throws why a start was not committed, once */
@@ -242,7 +256,7 @@ export class Loop {
       this.#timer = undefined
       if (this.#stopped) return
       const at = now(clock)
-      if (at.steadyMs < dueMs && Math.abs(toSteady(since, at.wallMs) - at.steadyMs) < driftMs) {
+      if (at.steadyMs < dueMs && !hasDrifted(since, at)) {
         this.#parts.turned({ busy: true, runs: this.#runs })
         this.#arm(dueMs, since)
         return
@@ -254,8 +268,17 @@ export class Loop {
     this.#timer = { atMs, timer }
   }
 
+  #wallWasSet(at: Moment): boolean {
+    return this.#seenAt !== undefined && hasDrifted(this.#seenAt, at)
+  }
+
   #disarm(): void {
     this.#timer?.timer.cancel()
     this.#timer = undefined
   }
+}
+
+/** The wall clock was set between the two. */
+function hasDrifted(since: Moment, at: Moment): boolean {
+  return Math.abs(toSteady(since, at.wallMs) - at.steadyMs) >= driftMs
 }

@@ -22,6 +22,8 @@ export interface ReportParts {
   more(giveUp: () => void): (() => void) | undefined
   /** It needs no connection any more. */
   fetched(): void
+  /** It gives up what was kept, and asks for all of it. */
+  restarts(): void
   /** This path is the attempt's from now on. Resolves when nobody is about to unlink what stands there. */
   writes(part: { readonly folder: string; readonly name: string }): Promise<void>
 }
@@ -58,8 +60,10 @@ export function createReport(parts: ReportParts): Report {
       if (answer?.found === 'recorded') parts.safe(facts.ranges.reduce((sum, [from, to]) => sum + to - from, 0))
       return answer?.found ?? 'fenced'
     },
-    restart: async (why, because) =>
-      (await recording.record(() => journal.restart({ ...own(), why, because })))?.found ?? 'fenced',
+    restart: async (why, because) => {
+      parts.restarts()
+      return (await recording.record(() => journal.restart({ ...own(), why, because })))?.found ?? 'fenced'
+    },
     intent: async (intent) => {
       const answer = await recording.record(() => journal.intent({ ...own(), intent }))
       if (answer?.found === 'recorded') parts.fetched()

@@ -37,6 +37,8 @@ export interface TransferParts {
   readonly spool: string
   /** An attempt has ended and closed its files. */
   released(): void
+  /** A task could not be started: what the loop has seen of the queue is not so any more. */
+  refused(): void
   /** There may be room for another connection. */
   roomier(): void
   /** Resolves when nothing is about to be unlinked at this path, which an attempt has just named as its own. */
@@ -131,10 +133,12 @@ export class Transfers {
     this.#sit(run, 'connection')
     const started = await journal.startAttempt({ task, at: now(world.clock) }).catch((error: unknown) => {
       this.#forget(task)
+      this.#parts.refused()
       throw error
     })
     if (started.found !== 'started') {
       this.#forget(task)
+      this.#parts.refused()
       return undefined
     }
     // It finishes what an earlier one began to put in its place, and asks nobody.
@@ -248,6 +252,10 @@ export class Transfers {
     this.#parts.roomier()
   }
 
+  #asks(run: Run): void {
+    if (!run.fetched) this.#move(run, 'connection')
+  }
+
   async #attempt(started: StartedAttempt, assignment: Assignment, run: Run, holder: Holder): Promise<Outcome> {
     const { world, journal, recording, progress, engine, connections, accounts } = this.#parts
     if (run.stopping.signal.aborted) return { kind: 'stopped', measure: nothingMeasured }
@@ -263,10 +271,11 @@ export class Transfers {
       },
       more: (giveUp) => connections.further(holder, giveUp),
       fetched: () => this.#fetched(run, holder),
+      // Whatever it found of its file, it asks anew.
+      restarts: () => this.#asks(run),
       writes: (part) => {
         this.#served(run, holder)
-        // Its file is lost, and is fetched anew.
-        if (!run.fetched) this.#move(run, 'connection')
+        this.#asks(run)
         run.part = part
         return this.#parts.leaves(part.folder, part.name)
       },
@@ -348,9 +357,10 @@ export class Transfers {
       world.random,
     )
     const cause = error.toJSON()
+    const diskFailed = failure.kind === 'network' && failure.diskFailed === true
     switch (next.kind) {
       case 'fail':
-        await this.#endAttempt(started, { kind: 'fail', error: next.error.toJSON() }, measure)
+        await this.#endAttempt(started, { kind: 'fail', error: next.error.toJSON() }, measure, diskFailed)
         return
       case 'wait':
         await this.#endAttempt(started, { ...next, cause }, measure)
@@ -358,7 +368,8 @@ export class Transfers {
       case 'retry': {
         const wakeAtMs = Math.ceil(next.wakeAtMs)
         const reopens = next.reopensAtMs !== undefined && { reopensAtMs: Math.ceil(next.reopensAtMs) }
-        const ended = await this.#endAttempt(started, { ...next, ...reopens, wakeAtMs, cause, progressed }, measure)
+        const end = { ...next, ...reopens, wakeAtMs, cause, progressed }
+        const ended = await this.#endAttempt(started, end, measure, diskFailed)
         if (!ended) return
         delivery.pass(started.session, {
           kind: 'didRetry',
@@ -373,10 +384,12 @@ export class Transfers {
   }
 
   /** False: somebody else has ended it already (cancelled, suspended, timed out, …). */
-  async #endAttempt(started: StartedAttempt, end: AttemptEnd, measure: Measure): Promise<boolean> {
+  async #endAttempt(started: StartedAttempt, end: AttemptEnd, measure: Measure, diskFailed = false): Promise<boolean> {
     const { world, journal, recording } = this.#parts
     const { task, fence } = started
-    const answer = await recording.record(() => journal.endAttempt({ task, fence, at: now(world.clock), end, measure }))
+    const answer = await recording.record(() =>
+      journal.endAttempt({ task, fence, at: now(world.clock), end, measure, diskFailed }),
+    )
     return answer?.found === 'recorded'
   }
 }

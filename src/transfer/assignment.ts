@@ -97,7 +97,10 @@ export interface Report {
    * `undefined`: there is none to be had now. `giveUp` is called when another task needs it; it is closed and given back then.
    */
   more(giveUp: () => void): (() => void) | undefined
-  /** All bytes are there and every answer is closed: the attempt needs no connection any more, whatever comes. */
+  /**
+   * All bytes are there, if only in memory, and every connection is free: the attempt needs none any more, whatever comes. Said again
+   * when they are written.
+   */
   fetched(): void
   intent(intent: PublishIntent): Promise<'recorded' | 'cancelled' | { readonly busyWith: TaskId } | Fenced>
   progress(facts: {
@@ -136,6 +139,8 @@ export type Failure =
       /** Steady-free: ms to wait that the server asked for. */ readonly retryAfterMs?: number
       /** It speaks of the whole origin, and what the server asked for holds for all tasks there. */
       readonly originWide?: boolean
+      /** Nobody knows what the disk kept of what was written last, names included. */
+      readonly diskFailed?: boolean
     }
   /** Broken HTTP: tried a second time, then final. */
   | { readonly kind: 'malformed' }

@@ -93,14 +93,19 @@ export function asEnding(thrown: unknown): AttemptFailed | AttemptFenced | Attem
 }
 
 function fileEnding(failure: FileFailure): AttemptFailed {
-  const ended = (code: ErrorCode, kind: Exclude<Failure['kind'], 'digest'>, what: string): AttemptFailed =>
+  const ended = (
+    code: ErrorCode,
+    kind: Exclude<Failure['kind'], 'digest'>,
+    what: string,
+    more?: { readonly diskFailed: true },
+  ): AttemptFailed =>
     new AttemptFailed(
       new LonghaulError(code, `${what} (${failure.path})`, {
         cause: failure,
         // For most the code says it; that a file cannot be created may pass.
         retryable: kind === 'network' ? true : undefined,
       }),
-      { kind },
+      { kind, ...more },
     )
   switch (failure.reason) {
     case 'no space':
@@ -130,7 +135,8 @@ function fileEnding(failure: FileFailure): AttemptFailed {
       return ended(
         'CANNOT_WRITE_TO_FILE',
         'network',
-        'The disk did not keep what was written; it goes on from the last checkpoint',
+        'The disk did not keep what was written; what is not surely on it is fetched again',
+        { diskFailed: true },
       )
     case 'is a folder':
       return ended('CANNOT_MOVE_FILE', 'final', 'There is a folder in the place of the file; the bytes are kept')

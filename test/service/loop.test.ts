@@ -435,7 +435,9 @@ test('a place that is free goes to the next without a look at the journal, until
 })
 
 test('what was seen is out of date when a priority changes, a task becomes ready, or one that was shown may not start', async () => {
-  const { it } = await openCounting({ limits: { maximumActiveTasks: 1, maximumConnectionsPerOrigin: 1 } })
+  const it = await open({ limits: { maximumActiveTasks: 2, maximumConnectionsPerOrigin: 1 } })
+  // While one runs, what was seen holds on.
+  await it.add({ request: { url: 'https://other.test/', method: 'GET', headers: [] } })
   const first = await it.add()
   const [second, third, fourth, later] = [
     await it.add(),
@@ -455,6 +457,62 @@ test('what was seen is out of date when a priority changes, a task becomes ready
   const last = await it.add()
   await it.engine.of(later).finish()
   assert.ok(it.engine.isRunning(last), 'past the one that was suspended')
+})
+
+test('a task whose start was refused starts when it may, also where one beside it was refused later', async () => {
+  let gate: PromiseWithResolvers<void> | undefined
+  const it = await open({
+    limits: { maximumActiveTasks: 3, maximumConnectionsPerOrigin: 8 },
+    wrap: startsBy(async (real, input) => {
+      const started = await real.startAttempt(input)
+      await gate?.promise
+      return started
+    }),
+  })
+  const [, stopped, ending] = [await it.add(), await it.add(), await it.add()]
+  it.engine.obeys = false
+  const [next, suspended] = [await it.add(), await it.add()]
+  const first = it.engine.of(stopped)
+  await it.change(stopped, 'suspend')
+  assert.ok(it.engine.isRunning(next))
+  await it.change(stopped, 'resume')
+  await it.change(suspended, 'suspend')
+  gate = Promise.withResolvers()
+  const both = [it.engine.of(ending), it.engine.of(next)]
+  await Promise.all(both.map((attempt) => attempt.finish()))
+  await first.end({ kind: 'stopped', measure: { bytes: 0, transactions: [], redirects: 0 } })
+  gate.resolve()
+  gate = undefined
+  await settle()
+  assert.ok(it.engine.isRunning(stopped))
+})
+
+test('a dated task notices that the wall clock was set, whatever ends meanwhile', async () => {
+  const it = await open({ limits: { maximumActiveTasks: 4, maximumConnectionsPerOrigin: 2 } })
+  const many = []
+  for (let i = 0; i < 6; i++) many.push(await it.add())
+  const day = 86_400_000
+  const request = { url: 'https://other.test/', method: 'GET', headers: [] }
+  const dated = await it.add({ request, earliestBeginMs: it.clock.wall() + day })
+  it.clock.jumpWall(day)
+  await it.engine.of(many[0]!).finish()
+  await it.clock.advance(60_000)
+  assert.ok(it.engine.isRunning(dated))
+})
+
+test('an attempt that finds its published file lost has a connection again before it asks', async () => {
+  const it = await open({ limits: { maximumActiveTasks: 8, maximumConnectionsPerOrigin: 2 } })
+  const [publishing, other] = [await it.add(), await it.add()]
+  await it.engine.of(publishing).reserve()
+  await it.engine.of(publishing).publish()
+  await it.restart({ clean: false })
+  for (let i = 0; i < 4; i++) await it.add()
+  assert.equal(it.engine.running.length, 3, 'it asks nobody')
+  await it.engine.of(publishing).report.restart('lost', 'cannot go on')
+  await it.engine.of(other).finish()
+  assert.equal(it.engine.running.length, 2)
+  await it.engine.of(publishing).finish()
+  assert.equal(it.engine.running.length, 2)
 })
 
 test('an attempt that was cancelled and does not come to its end keeps no place', async () => {

@@ -2,8 +2,9 @@
 // One long list, so that no form can be held to less than another.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { isLonghaulError, type ErrorCode, type ErrorJson } from '../../src/contract/errors.ts'
+import { isLonghaulError, type ErrorCode } from '../../src/contract/errors.ts'
 import type { TaskId } from '../../src/contract/words.ts'
+import type { AttemptEnd, StartedAttempt } from '../../src/journal/journal.ts'
 import {
   day,
   errorJson,
@@ -104,6 +105,23 @@ export function journalSuite(form: string, open: OpenJournal): void {
         taken.events.map(({ sequence }) => sequence),
         [2],
       )
+    })
+
+    check('say whether others come behind them, by number and by weight', async (s) => {
+      const owner = await s.owned()
+      const heavy = { ...lost, message: 'x'.repeat(3 << 20) }
+      for (let i = 0; i < 2; i++)
+        await s.end(await s.start(await s.addOne(owner.session)), { kind: 'fail', error: heavy })
+      const taken = async (after: number, limit: number): Promise<readonly unknown[]> => {
+        const answer = await s.journal.takeEvents({ ...owner, after, limit })
+        assert.ok(answer.found === 'taken')
+        return [answer.events.map(({ sequence }) => sequence), answer.more]
+      }
+      // Of each task its metrics, and its end, which weighs.
+      assert.deepEqual(await taken(0, 100), [[1, 2, 3], true])
+      assert.deepEqual(await taken(3, 100), [[4], false])
+      assert.deepEqual(await taken(0, 2), [[1, 2], true])
+      assert.deepEqual(await taken(4, 100), [[], false])
     })
 
     check('are neither given to nor acknowledged by an owner with an old fence', async (s) => {
@@ -1280,24 +1298,31 @@ export function journalSuite(form: string, open: OpenJournal): void {
       )
     })
 
-    check(
-      'bytes count no longer where the disk failed while their file got its name, and still do where only the name was refused',
-      async (s) => {
-        const { session } = await s.owned()
-        const ended = async (error: ErrorJson): Promise<readonly unknown[]> => {
-          const id = await s.addOne(session)
-          const attempt = await s.startWithBytes(id, 40)
-          await s.intent(attempt)
-          await s.end(attempt, { kind: 'fail', error })
-          const owed = await s.journal.owed({ limit: 9, at: s.at })
-          return [(await s.record(id)).progress.received, owed.some(({ name }) => name === `${id}.part`)]
-        }
-        assert.deepEqual(await ended(errorJson('CANNOT_MOVE_FILE')), [40, false])
-        assert.deepEqual(await ended(errorJson('CANNOT_WRITE_TO_FILE')), [0, true])
-        const timedOut = { ...errorJson('TIMED_OUT'), cause: errorJson('CANNOT_WRITE_TO_FILE') }
-        assert.deepEqual(await ended(timedOut), [0, true])
-      },
-    )
+    check('bytes no longer count where the disk failed while names were changed, however the task ends', async (s) => {
+      const { session } = await s.owned()
+      const fail = { kind: 'fail', error: lost } as const
+      const ended = async (diskFailed: boolean, how: 'at once' | 'at a later try' | 'cancelled'): Promise<unknown> => {
+        const id = await s.addOne(session)
+        const first = await s.startWithBytes(id, 40)
+        await s.intent(first)
+        const end = ({ fence }: StartedAttempt, what: AttemptEnd, disk: boolean): Promise<unknown> =>
+          s.journal.endAttempt({ task: id, fence, at: s.at, end: what, measure, diskFailed: disk })
+        if (how === 'cancelled') await s.change([id], { kind: 'cancel' })
+        if (how === 'at a later try') {
+          await end(first, { kind: 'wait', gate: 'destination', cause: lost, wakeAtMs: s.steadyMs }, diskFailed)
+          await s.wakeDue()
+          const next = await s.start(id)
+          assert.ok(next.intent !== undefined, 'which finds out where the file is')
+          await end(next, fail, false)
+        } else await end(first, fail, diskFailed)
+        const owed = await s.journal.owed({ limit: 99, at: s.at })
+        return [(await s.record(id)).progress.received, owed.some(({ name }) => name === `${id}.part`)]
+      }
+      for (const how of ['at once', 'at a later try', 'cancelled'] as const) {
+        assert.deepEqual(await ended(false, how), [40, false], how)
+        assert.deepEqual(await ended(true, how), [0, true], how)
+      }
+    })
 
     check('paying for a file that was taken back meanwhile does not pay for the next one', async (s) => {
       const { session } = await s.owned()

@@ -11,9 +11,9 @@ const mebibyte = 1024 * 1024
 interface Made {
   readonly checkpoints: Checkpoints
   /** Takes a mebibyte. True: the sender has to wait. */
-  take(): boolean
+  readonly take: () => boolean
   /** The sync that is under way, if one is, comes back. */
-  synced(): Promise<boolean>
+  readonly synced: () => Promise<boolean>
 }
 
 function make(connections: () => number): Made {

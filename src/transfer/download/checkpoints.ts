@@ -18,7 +18,7 @@ import type { PartFile } from '../files/part-file.ts'
 import { countBytes } from '../ranges.ts'
 
 const mebibyte = 1024 * 1024
-/** Not safe, of one file, before its sender waits. A checkpoint is made at a quarter of it. */
+/** Not safe, of one file, before its sender waits: `ofAll` by the connections there are. A checkpoint is made at a quarter of it. */
 const unsafe = { most: 64 * mebibyte, least: 16 * mebibyte, ofAll: 1024 * mebibyte }
 const everyMs = 5000
 

@@ -150,8 +150,10 @@ async function receive(begun: Attempt, opening: Received, kept: Kept | undefined
     const end = await skipped(attempt, wanted, answer.response)
     if (end !== undefined) return end
   }
-  // No other connection would fetch any of it: when it is here, while its name is reserved, its own may serve the next task.
-  if (opening.kind === 'whole' && total !== undefined && total < attempt.world.sizes.worthJoining)
+  // No other connection would fetch any of it: when it is here, while its name is reserved, its own may serve the next task. Not where
+  // bandwidth is limited: the next would come before this one is paid for.
+  const isFree = attempt.world.throttle?.step === undefined
+  if (isFree && opening.kind === 'whole' && total !== undefined && total < attempt.world.sizes.worthJoining)
     answer.arrived(() => attempt.report.fetched())
   const { name, partFileName, alike } = await reserve(attempt, opening, wanted, continued)
 

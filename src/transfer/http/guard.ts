@@ -63,7 +63,7 @@ export class Guard {
   onBreak(close: () => void): void {
     this.#closeExchange = close
     if (this.#controller.signal.aborted) close()
-    // Until somebody reads the body, it is we who keep the server waiting.
+    // Until somebody reads the body, it is we who keep the server waiting, or it has sent all of it.
     else this.busy()
   }
 
