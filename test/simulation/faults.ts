@@ -48,8 +48,8 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     says: 'A checkpoint counts bytes that have come and are not written yet.',
     file: 'src/transfer/download/laying.ts',
     replace: [
-      'ranges: () => this.#ranges }',
-      'ranges: () => withRange(this.#ranges, 0, Math.max(0, ...[...this.#segments].map((one) => one.position))) }',
+      'ranges: () => this.#ranges,',
+      'ranges: () => withRange(this.#ranges, 0, Math.max(0, ...[...this.#segments].map((one) => one.position))),',
     ],
   },
   {
@@ -265,8 +265,8 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     says: 'The end of an attempt counts also when its task has ended.',
     file: attempts,
     replace: [
-      '  const { at, end, measure } = input\n  const task = running(work.store, input.task, input.fence)\n',
-      '  const { at, end, measure } = input\n  const task = findTask(work.store, input.task)\n',
+      '  const { at, end, measure } = input\n  const found = running(work.store, input.task, input.fence)\n',
+      '  const { at, end, measure } = input\n  const found = findTask(work.store, input.task)\n',
     ],
   },
   {
@@ -379,7 +379,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     name: 'ready-not-announced',
     says: 'Nobody is told that a task became ready.',
     file: 'src/journal/lanes.ts',
-    replace: ['  if (isReady || before.wake_at !== after.wake_at', '  if (before.wake_at !== after.wake_at'],
+    replace: ['  if (isReady || (before.wake_at !== after.wake_at', '  if ((before.wake_at !== after.wake_at'],
   },
   {
     name: 'back-off-does-not-grow',
@@ -434,6 +434,24 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     from: 140,
     file: 'src/journal/lanes.ts',
     replace: ['(budget_left ?? deadlineMs(store, task))', 'deadlineMs(store, task)'],
+  },
+  {
+    name: 'outlook-outlives-the-queue',
+    says: 'A task that became ready is not seen while what was seen before holds on.',
+    file: 'src/service/loop.ts',
+    replace: [`    this.#want('a look')\n`, `    this.#want('a place')\n`],
+  },
+  {
+    name: 'seat-never-left',
+    says: 'An attempt that has ended keeps its place.',
+    file: 'src/service/transfers.ts',
+    replace: [`    if (run !== undefined) this.#sit(run, 'none')\n`, ''],
+  },
+  {
+    name: 'counts-never-written',
+    says: 'What a row of commands changed of lanes and tallies is written before the next that looks at it, and not before the commit.',
+    file: 'src/journal/group.ts',
+    replace: ['  flush(store, counts)\n  return ran\n', '  return ran\n'],
   },
   {
     name: 'suspend-lets-run',
