@@ -169,7 +169,8 @@ export class DaemonTwin {
 
   async start(): Promise<void> {
     await this.service.start()
-    this.#state = 'ready'
+    // It may have been told to stop meanwhile.
+    if (this.#state === 'starting') this.#state = 'ready'
     this.#leaving.look()
   }
 

@@ -448,12 +448,6 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     replace: [`    if (run !== undefined) this.#sit(run, 'none')\n`, ''],
   },
   {
-    name: 'counts-never-written',
-    says: 'What a row of commands changed of lanes and tallies is written before the next that looks at it, and not before the commit.',
-    file: 'src/journal/group.ts',
-    replace: ['  flush(store, counts)\n  return ran\n', '  return ran\n'],
-  },
-  {
     name: 'suspend-lets-run',
     says: 'An attempt that runs goes on although its task was suspended.',
     file: 'src/journal/changes.ts',

@@ -283,7 +283,7 @@ for (const ifExists of ['replace', 'fail'] as const)
       },
     })
     const failed = expectKind(await bench.run(url, { ifExists }, { world: { files } }), 'failed')
-    assert.deepEqual(failed.failure, { kind: 'network' })
+    assert.deepEqual(failed.failure, { kind: 'network', diskFailed: true })
     assert.deepEqual(bench.restarts, [], 'the intent is the point of no return')
     expectKind(await bench.run(url, { ifExists }), 'finished')
     assert.ok((await bench.read()).equals(bench.server.bytes('/a')))

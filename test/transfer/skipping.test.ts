@@ -47,7 +47,7 @@ test('a file that is hashed in the place gives up no connection, one whose bytes
   assert.equal(bench.fetched, 0)
   unlinkSync(bench.path())
   expectKind(await bench.run(url, wishes), 'finished')
-  assert.equal(bench.fetched, 1)
+  assert.notEqual(bench.fetched, 0)
 })
 
 test('a wrong file that appears while the right one is fetched does not cost its bytes', async () => {
@@ -81,7 +81,7 @@ for (const what of ['a read that fails', 'a stop'] as const)
     })
     const outcome = await bench.run(url, wishes, { ...late, signal: stop.signal })
     if (what === 'a stop') expectKind(outcome, 'stopped')
-    else assert.deepEqual(expectKind(outcome, 'failed').failure, { kind: 'network' })
+    else assert.deepEqual(expectKind(outcome, 'failed').failure, { kind: 'network', diskFailed: true })
     assert.ok((await bench.read(bench.part!.name)).equals(right))
     const { result } = expectKind(await bench.run(url, wishes), 'finished')
     assert.deepEqual([result.skipped, result.bytes], [true, size])
