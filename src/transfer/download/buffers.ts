@@ -1,10 +1,10 @@
 /**
  * Memory in which bytes wait to be written, for all transfers together: two buffers a connection, large while there are few
- * connections, smaller when there are many, so that the sum stays at 16 MiB or below. What is given back is used again, and let go of
+ * connections, smaller when there are many, so that the sum stays at 8 MiB or below. What is given back is used again, and let go of
  * when the last connection has ended.
  */
 
-const budgetBytes = 16 * 1024 * 1024
+const budgetBytes = 8 * 1024 * 1024
 const largest = 1024 * 1024
 /** Four connections keep to what a processor holds near itself: memory that was just read is written from there. */
 const near = 4 * 1024 * 1024

@@ -19,7 +19,7 @@ import { countBytes } from '../ranges.ts'
 
 const mebibyte = 1024 * 1024
 /** Not safe, of one file, before its sender waits: `ofAll` by the connections there are. A checkpoint is made at a quarter of it. */
-const unsafe = { most: 64 * mebibyte, least: 16 * mebibyte, ofAll: 1024 * mebibyte }
+const unsafe = { most: 64 * mebibyte, least: 16 * mebibyte, ofAll: 2048 * mebibyte }
 const everyMs = 5000
 
 function mostUnsafe(connections: number): number {
