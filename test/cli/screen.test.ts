@@ -89,6 +89,8 @@ test('a narrow terminal, a wide one and Chinese are never wrapped', { skip }, as
 test('TERM=dumb, CI and --plain get lines without any control sequence', { skip }, async () => {
   await using server = await FaultServer.start()
   await using cli = await CommandLine.open()
+  // Else each of them starts one, and one that comes late finds the lock free again when the test has stopped the first.
+  assert.equal((await cli.run(['daemon', 'start'])).code, 0)
   const url = server.file('/plain.bin', { size, etag: '"1"' })
   const ways = [
     cli.inTerminal(['get', url, '-o', 'one'], { env: { TERM: 'dumb' } }),
