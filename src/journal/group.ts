@@ -90,9 +90,13 @@ function runApart(store: Store, group: readonly Request[]): Ran {
     store.exec('savepoint command')
     const counts = new Counts()
     const one = attempt(store, request, counts)
-    if (!('refused' in one)) flush(store, counts)
-    store.exec('refused' in one ? 'rollback to command; release command' : 'release command')
-    if ('refused' in one) store.forget()
+    if ('refused' in one) {
+      store.exec('rollback to command; release command')
+      store.forget()
+    } else {
+      flush(store, counts)
+      store.exec('release command')
+    }
     ran.add(one)
   }
   return ran

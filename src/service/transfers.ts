@@ -1,6 +1,6 @@
 /**
- * Attempts that run: a row becomes an assignment, reports become commands, the outcome ends the attempt, and after a failure
- * `scheduler/retry` says what follows.
+ * Attempts that run: a row becomes an assignment, reports become commands, and what they hold of the limits is counted. How an outcome
+ * is recorded is in `attempt-ends`.
  *
  * Two attempts of one task never run at once: a task that was suspended and resumed at once waits until its earlier attempt
  * has closed its files. The fence keeps the earlier one from writing to the journal, this keeps it from writing to the part.
@@ -8,15 +8,15 @@
 import { asLonghaulError, isLonghaulError, LonghaulError } from '../contract/errors.ts'
 import type { TaskId } from '../contract/words.ts'
 import type { Delivery } from '../delivery/delivery.ts'
-import type { AttemptEnd, Journal, Moment, SessionId, StartedAttempt, StopReason } from '../journal/journal.ts'
-import { nextAttempt } from '../scheduler/retry.ts'
+import type { Journal, Moment, SessionId, StartedAttempt, StopReason } from '../journal/journal.ts'
 import type { Assignment, Engine, Measure, Outcome } from '../transfer/assignment.ts'
 import type { World } from '../world/world.ts'
 import type { Accounts } from './accounts.ts'
 import { assignmentOf } from './assignment-of.ts'
+import { recordEnd } from './attempt-ends.ts'
 import type { Crowding, Refusal } from './crowding.ts'
 import type { FurtherConnections, Holder } from './further-connections.ts'
-import { now, toWall } from './moment.ts'
+import { now } from './moment.ts'
 import { isSealed, openedProxy } from './proxy-secrets.ts'
 import type { Progress } from './progress.ts'
 import type { Recording } from './recording.ts'
@@ -214,7 +214,9 @@ export class Transfers {
       const outcome = await this.#attempt(started, assignment, run, holder)
       if (outcome.kind === 'finished') this.#served(run, holder)
       progress.close(task, fence)
-      await this.#end(started, outcome, run)
+      const crowded = (answer: Pick<Refusal, 'status' | 'waitMs'>, at: Moment): void =>
+        this.#crowded(started, answer, run, at)
+      await recordEnd({ ...this.#parts, crowded }, started, outcome, run.safeBytes)
     } catch (error) {
       // Only a mistake of ours gets here. The task stays as it is until the next life looks at it.
       world.log.error('the end of an attempt could not be recorded', { task, error: String(error) })
@@ -302,95 +304,6 @@ export class Transfers {
         measure: nothingMeasured,
       }
     }
-  }
-
-  async #end(started: StartedAttempt, outcome: Outcome, run: Run): Promise<void> {
-    const { world, journal, recording } = this.#parts
-    const { task, fence } = started
-    switch (outcome.kind) {
-      case 'fenced':
-        return
-      case 'stopped':
-        await this.#endAttempt(started, { kind: 'stopped' }, outcome.measure)
-        return
-      case 'finished': {
-        const { result, response, delivered, measure } = outcome
-        await recording.record(() =>
-          journal.finish({
-            task,
-            fence,
-            at: now(world.clock),
-            result,
-            response,
-            measure,
-            ...(delivered !== undefined && { delivered }),
-          }),
-        )
-        return
-      }
-      case 'failed':
-        await this.#fail(started, outcome, run)
-    }
-  }
-
-  async #fail(started: StartedAttempt, outcome: Extract<Outcome, { kind: 'failed' }>, run: Run): Promise<void> {
-    const { world, delivery } = this.#parts
-    const { error, failure, measure } = outcome
-    const { past, configuration, policy } = started
-    // A server without ranges that always breaks at the same place gives bytes each time and nothing new: that is no
-    // progress, or it would be asked for all of them again each second.
-    const progressed = outcome.progressed && run.safeBytes > past.bestBytes
-    const at = now(world.clock)
-    if (failure.kind === 'network' && failure.originWide === true)
-      this.#crowded(started, { status: error.status ?? 503, waitMs: failure.retryAfterMs ?? 0 }, run, at)
-    const next = nextAttempt(
-      {
-        ...past,
-        policy: policy.retry ?? configuration.retry,
-        progressed,
-        restarts: started.restarts,
-        digestFailures: started.digestFailures,
-      },
-      failure,
-      error,
-      at.steadyMs,
-      world.random,
-    )
-    const cause = error.toJSON()
-    const diskFailed = failure.kind === 'network' && failure.diskFailed === true
-    switch (next.kind) {
-      case 'fail':
-        await this.#endAttempt(started, { kind: 'fail', error: next.error.toJSON() }, measure, diskFailed)
-        return
-      case 'wait':
-        await this.#endAttempt(started, { ...next, cause }, measure)
-        return
-      case 'retry': {
-        const wakeAtMs = Math.ceil(next.wakeAtMs)
-        const reopens = next.reopensAtMs !== undefined && { reopensAtMs: Math.ceil(next.reopensAtMs) }
-        const end = { ...next, ...reopens, wakeAtMs, cause, progressed }
-        const ended = await this.#endAttempt(started, end, measure, diskFailed)
-        if (!ended) return
-        delivery.pass(started.session, {
-          kind: 'didRetry',
-          timeMs: at.wallMs,
-          task: started.task,
-          attempt: started.attempt,
-          cause,
-          nextAtMs: toWall(at, wakeAtMs),
-        })
-      }
-    }
-  }
-
-  /** False: somebody else has ended it already (cancelled, suspended, timed out, …). */
-  async #endAttempt(started: StartedAttempt, end: AttemptEnd, measure: Measure, diskFailed = false): Promise<boolean> {
-    const { world, journal, recording } = this.#parts
-    const { task, fence } = started
-    const answer = await recording.record(() =>
-      journal.endAttempt({ task, fence, at: now(world.clock), end, measure, diskFailed }),
-    )
-    return answer?.found === 'recorded'
   }
 }
 

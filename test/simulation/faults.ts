@@ -209,7 +209,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     name: 'refused-command-kept',
     says: 'What a command wrote before it was refused stays.',
     file: 'src/journal/group.ts',
-    replace: [`'refused' in one ? 'rollback to command; release command' : 'release command'`, `'release command'`],
+    replace: [`'rollback to command; release command'`, `'release command'`],
   },
   {
     name: 'event-in-its-own-transaction',
