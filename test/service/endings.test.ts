@@ -293,3 +293,19 @@ test('a verb that does not exist is refused', async () => {
   const ask = it.life.service.call(it.caller, 'toString' as 'daemon.status', {}, new AbortController().signal)
   await assert.rejects(ask, (error) => isLonghaulError(error, 'INVALID_ARGUMENT'))
 })
+
+test('bytes of a file whose disk failed while it got its name are not said to be kept', async () => {
+  for (const diskFailed of [false, true]) {
+    const it = await open()
+    const id = await it.add({ policy: { retry: { maximumAttempts: 1, initialDelayMs: 1, maximumDelayMs: 1 } } })
+    const attempt = it.engine.of(id)
+    await attempt.reserve()
+    await attempt.checkpoint(1000, 1000)
+    await attempt.publish()
+    await attempt.fail(new LonghaulError('CANNOT_WRITE_TO_FILE', 'gone'), { kind: 'network', diskFailed })
+    const { state, progress } = await it.get(id)
+    assert.deepEqual([state, progress.received], ['completed', diskFailed ? 0 : 1000])
+    await it.close()
+    house = undefined
+  }
+})

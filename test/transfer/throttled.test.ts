@@ -102,3 +102,23 @@ test('connections of one file share its limit', async () => {
   const asked = ((size - policy.bandwidthLimit / 10) / policy.bandwidthLimit) * 1000
   assert.ok(waitedMs >= asked - 1, `${waitedMs} of ${asked}`)
 })
+
+test('a short file with a limit keeps its connection until it is paid for', async () => {
+  await using bench = await Bench.open()
+  const paper = bench.report()
+  let before: number | undefined
+  const report = {
+    reserve: async (facts: Parameters<typeof paper.reserve>[0]) => {
+      // Far more turns than a body on loopback needs.
+      for (let i = 0; i < 200; i++) await turn()
+      before = bench.fetched
+      return paper.reserve(facts)
+    },
+  }
+  const clock = new VirtualClock()
+  const url = bench.server.file('/a', { size: 16_384 })
+  const running = bench.run(url, { policy: { bandwidthLimit: 10_000 } }, { world: { clock }, report })
+  expectKind((await overTime(running, clock)).outcome, 'finished')
+  assert.equal(before, 0)
+  assert.notEqual(bench.fetched, 0)
+})
