@@ -54,12 +54,12 @@ function make(connections: () => number): Made {
 }
 
 for (const { connections, every, most } of [
-  { connections: 1, every: 16, most: 64 },
-  { connections: 4, every: 16, most: 64 },
-  { connections: 32, every: 16, most: 64 },
-  { connections: 64, every: 8, most: 32 },
-  { connections: 128, every: 4, most: 16 },
-  { connections: 1000, every: 4, most: 16 },
+  { connections: 1, every: 16, most: 32 },
+  { connections: 4, every: 16, most: 32 },
+  { connections: 32, every: 16, most: 32 },
+  { connections: 64, every: 8, most: 16 },
+  { connections: 128, every: 4, most: 8 },
+  { connections: 1000, every: 4, most: 8 },
 ])
   test(`with ${connections} connections a checkpoint comes each ${every} MiB, and the sender waits at ${most} MiB`, async () => {
     const { take, synced } = make(() => connections)
@@ -74,7 +74,7 @@ for (const { connections, every, most } of [
 test('fewer connections leave each of them more', async () => {
   let connections = 128
   const { take, synced } = make(() => connections)
-  for (let i = 1; i < 16; i++) take()
+  for (let i = 1; i < 8; i++) take()
   assert.equal(take(), true)
   connections = 4
   assert.equal(take(), false)
