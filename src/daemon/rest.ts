@@ -1,10 +1,11 @@
 /**
  * When the daemon comes to rest: nothing runs, and for a while nobody has asked for anything. Then it gives back what its work left in
- * memory, once, whether or not apps are connected. One timer is armed after work; none while something runs, nor at rest.
+ * memory, once, whether or not apps are connected: also the code that V8 has compiled, so it does not rest between two batches of
+ * work. One timer is armed after work; none while something runs, nor at rest.
  */
 import type { Clock, Timer } from '../world/clock.ts'
 
-const afterMs = 10_000
+const afterMs = 30_000
 
 export interface RestOptions {
   readonly clock: Clock

@@ -10,19 +10,19 @@ function make(): { clock: ManualClock; rest: Rest; rests: () => number } {
   return { clock, rest, rests: () => rests }
 }
 
-test('ten seconds after the last that was asked for, once, and no timer after that', () => {
+test('thirty seconds after the last that was asked for, once, and no timer after that', () => {
   const { clock, rest, rests } = make()
   rest.stirred()
   clock.advance(6000)
   rest.stirred()
-  clock.advance(9999)
+  clock.advance(29_999)
   assert.equal(rests(), 0)
   clock.advance(1)
   assert.equal(rests(), 1)
   assert.equal(clock.waiting, 0)
 })
 
-test('never while an attempt runs, whatever is asked for, and ten seconds after the last has ended', () => {
+test('never while an attempt runs, whatever is asked for, and thirty seconds after the last has ended', () => {
   const { clock, rest, rests } = make()
   rest.stirred()
   rest.turned(true)
@@ -31,7 +31,7 @@ test('never while an attempt runs, whatever is asked for, and ten seconds after 
   clock.advance(3_600_000)
   rest.turned(true)
   rest.turned(false)
-  clock.advance(9999)
+  clock.advance(29_999)
   assert.equal(rests(), 0)
   clock.advance(1)
   assert.equal(rests(), 1)
@@ -46,7 +46,7 @@ test('work between two rests is followed by a rest of its own; after the stop th
     rest.turned(true)
     clock.advance(20_000)
     rest.turned(false)
-    clock.advance(10_000)
+    clock.advance(30_000)
     assert.equal(rests(), day)
   }
   rest.stirred()
