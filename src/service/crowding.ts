@@ -75,7 +75,7 @@ export class Crowding {
     return crowded
   }
 
-  /** An attempt begins. True: it is one more than the origin takes, and what becomes of it will be told. @param open it included */
+  /** An attempt begins. True: it is one more than the origin takes, and what becomes of it will be told. @param open it included, those that are being closed not */
   began(origin: string, open: number): boolean {
     const known = this.#known.get(origin)
     if (known === undefined || known.isTrying || open <= known.takes) return false

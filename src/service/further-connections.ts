@@ -21,6 +21,7 @@ interface Held {
 export class FurtherConnections {
   readonly #mostOf: (origin: string) => number
   readonly #first = new Set<Holder>()
+  readonly #closing = new Set<Holder>()
   /** The oldest first. */
   readonly #further = new Set<Held>()
 
@@ -34,6 +35,11 @@ export class FurtherConnections {
     return this.#countThose((each) => each.origin === origin)
   }
 
+  /** Those that are not about to be closed. */
+  inUse(origin: string): number {
+    return this.#countThose((each) => each.origin === origin && !this.#closing.has(each))
+  }
+
   /** An attempt begins; it has a connection whatever runs, since the scheduler started it. Others make room. */
   begin(holder: Holder): void {
     this.#first.add(holder)
@@ -44,8 +50,14 @@ export class FurtherConnections {
     while (this.#ofLane(holder) > holder.maximumPerHost && this.#reclaim((each) => isSameLane(each, holder)));
   }
 
+  /** The attempt was told to stop: it only closes what it has. */
+  closes(holder: Holder): void {
+    if (this.#first.has(holder)) this.#closing.add(holder)
+  }
+
   end(holder: Holder): void {
     this.#first.delete(holder)
+    this.#closing.delete(holder)
     for (const held of this.#further) if (held.holder === holder) this.#further.delete(held)
   }
 

@@ -61,6 +61,8 @@ export interface Begun {
 interface Run {
   readonly stopping: AbortController
   readonly place: Place
+  /** Once it is committed. */
+  holder?: Holder
   settled: Promise<void>
   /** The most bytes that it recorded as safe. */
   safeBytes: number
@@ -158,6 +160,7 @@ export class Transfers {
     if (run === undefined) return
     // It only closes its files.
     this.#sit(run, 'none')
+    if (run.holder !== undefined) this.#parts.connections.closes(run.holder)
     this.#abort(run, why)
   }
 
@@ -206,9 +209,10 @@ export class Transfers {
     const { task, fence } = started
     const assignment = assignmentOf(started, this.#parts.spool)
     const holder = holderOf(started)
+    run.holder = holder
     connections.begin(holder)
     // One that only publishes asks nobody.
-    run.isTry = started.intent === undefined && crowding.began(holder.origin, connections.count(holder.origin))
+    run.isTry = started.intent === undefined && crowding.began(holder.origin, connections.inUse(holder.origin))
     progress.begin(started, assignment.policy.stallMs)
     try {
       const outcome = await this.#attempt(started, assignment, run, holder)

@@ -4,7 +4,7 @@ import { LonghaulError } from '../../src/contract/errors.ts'
 import { explanationFromJson } from '../../src/client/explain.ts'
 import { Crowding, type Refusal } from '../../src/service/crowding.ts'
 import { settle } from '../support/virtual-clock.ts'
-import { House } from './house.ts'
+import { House, measured } from './house.ts'
 
 const origin = 'https://a.test'
 const seconds = 1000
@@ -162,6 +162,22 @@ test('a try that ends well without a byte, as what is not modified does, was ser
   assert.equal(it.engine.running.length, 3)
   await it.engine.running.at(-1)!.finish()
   assert.equal(it.engine.running.length, 4, 'three it takes, and one more is tried')
+  await it.close()
+})
+
+test('who starts while a cancelled one still closes its connection is no try: that it is served says nothing', async () => {
+  const { it, ids } = await crowdedHouse(4)
+  for (const attempt of it.engine.running.slice(1)) await attempt.fail(...refusal)
+  const waiting = await it.add()
+  it.engine.obeys = false
+  await it.change(ids[0]!, 'cancel')
+  const served = it.engine.of(waiting)
+  await it.add()
+  await served.reserve()
+  await it.engine.of(ids[0]!).end({ kind: 'stopped', measure: measured })
+  assert.deepEqual(it.engine.running, [served])
+  await it.clock.advance(10 * seconds)
+  assert.equal(it.engine.running.length, 2, 'one more is tried when it is time')
   await it.close()
 })
 

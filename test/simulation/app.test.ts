@@ -67,6 +67,7 @@ class Stage {
         failure: () => undefined,
         before: () => {},
         after: () => {},
+        refused: () => {},
       }),
       files: this.disk.fileSystem(life),
       transport: this.internet.transport(life),

@@ -226,8 +226,9 @@ export class AppTwin {
     const task = id === undefined ? undefined : await this.#session?.task(id)
     if (task === undefined) return 'it has none'
     if (act !== 'retry') return actOn(task, act, ++this.#acts)
-    const next = await task.retry()
+    // Before the answer, which this app may not live to hear: from now on its key may give another.
     this.#memory.keys.delete(index)
+    const next = await task.retry()
     this.#memory.ids.set(index, next.id)
     this.#options.observe.accepted(next.id, index)
     return `is ${next.id.slice(-6)} now`

@@ -27,6 +27,8 @@ export interface JournalOptions {
   readonly before: (requests: readonly Request[]) => void
   /** Told even if the life ended right after the commit: it is committed all the same. */
   readonly after: (group: Committed) => void
+  /** A group was refused by `failure`. */
+  readonly refused: () => void
 }
 
 interface Waiting extends Request {
@@ -108,7 +110,10 @@ export function simulatedJournal(options: JournalOptions): Journal {
       strike('before')
       if (life.dead) throw new LifeEnded()
       const code = options.failure(number)
-      if (code !== undefined) throw Object.assign(new Error(`simulated SQLite failure ${code}`), { errcode: code })
+      if (code !== undefined) {
+        options.refused()
+        throw Object.assign(new Error(`simulated SQLite failure ${code}`), { errcode: code })
+      }
       exec(sql)
     }
     try {

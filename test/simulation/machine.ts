@@ -332,6 +332,10 @@ export class Machine {
         chronicle.trace(`journal: ${groupInWords(group)}`)
         chronicle.tell((watch) => watch.committed?.(group))
       },
+      refused: () => {
+        chronicle.trace('journal: the commit failed')
+        chronicle.tell((watch) => watch.refused?.())
+      },
     })
     this.#daemon = new DaemonTwin({
       life,

@@ -48,6 +48,8 @@ export interface Watch {
   before?(requests: readonly Request[]): void
   /** They were committed. */
   committed?(group: Committed): void
+  /** The journal could not commit. */
+  refused?(): void
   /** A step is over, with everything that it caused. Only what is cheap. */
   stepped?(): void
   /** The machine was asleep until now. */

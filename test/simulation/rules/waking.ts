@@ -97,8 +97,8 @@ export const waking: Rule = {
     const attempts = new Set<string>()
     /** Those whose end came from outside, and when. */
     const closing = new Map<string, number>()
-    /** Since then this life has been there, and awake. */
-    let awakeSinceMs = 0
+    /** Since then this life has been there, and awake, and its journal could be written. */
+    let ableSinceMs = 0
     let isFresh = false
     /** Timeline ms: then something is overdue, if nothing has changed. */
     let overdueAtMs = Infinity
@@ -159,7 +159,7 @@ export const waking: Rule = {
       noteJump()
       overdueAtMs = Infinity
       for (const task of tasks) {
-        const atMs = Math.max(freeSince(task, sight), awakeSinceMs) + patienceMs
+        const atMs = Math.max(freeSince(task, sight), ableSinceMs) + patienceMs
         if (nowMs() > atMs) {
           const why = task.reason.is === 'none' ? 'nothing is in its way' : `its ${task.reason.is} has come`
           broken(`${task.uid} stands still although ${why} ${Math.round(nowMs() - atMs + patienceMs)} ms ago`)
@@ -226,8 +226,11 @@ export const waking: Rule = {
         isFresh = false
         lookForTimers(sight)
       },
+      refused: () => {
+        ableSinceMs = nowMs()
+      },
       slept: () => {
-        awakeSinceMs = nowMs()
+        ableSinceMs = nowMs()
       },
       daemon: (what) => {
         tasks = []
@@ -235,7 +238,7 @@ export const waking: Rule = {
         closing.clear()
         isFresh = false
         overdueAtMs = Infinity
-        if (what === 'starts') awakeSinceMs = nowMs()
+        if (what === 'starts') ableSinceMs = nowMs()
       },
     }
   },
