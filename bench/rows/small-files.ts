@@ -12,6 +12,7 @@ const fullCount = 2000
 const bytes = 16 * 1024
 const limits = { active: 64, connections: 16 }
 const bare = 'bare promises'
+const engine = 'the engine alone'
 
 export const smallFiles: Row = {
   name: 'small-files',
@@ -35,6 +36,7 @@ async function runSmallFiles(stage: Stage): Promise<Result> {
     aria2Parallel(many),
     longhaulFetches(many, control, 'longhaul without syncs'),
     barePromises(many),
+    engineAlone(many),
   ]
   // Compiles what is compiled once.
   for (const contender of contenders.filter(({ name }) => name.startsWith('longhaul'))) {
@@ -51,6 +53,8 @@ async function runSmallFiles(stage: Stage): Promise<Result> {
         { of: 'wall', against: 'longhaul without syncs' },
         { of: 'wall', against: bare },
         { of: 'cpu', against: bare },
+        { of: 'wall', name: engine, against: 'aria2 -j16' },
+        { of: 'cpu', name: engine, against: bare },
       ],
       notes: [
         `${stage.fileSystem}; ${count} files; only Longhaul makes them durable`,
@@ -68,14 +72,10 @@ interface Many {
 }
 
 function longhaulFetches(many: Many, longhaul: Longhaul, name: string): Contender {
-  const { server, payloads } = many
   return contender(many, {
     name,
     command: 'an app: session.enqueue(2,000 rows), didComplete of each',
-    prepare: (folder, list) => {
-      const rows = payloads.map((payload) => ({ url: server.url(payload.name), to: join(folder, payload.name) }))
-      writeFileSync(list, JSON.stringify(rows))
-    },
+    prepare: (folder, list) => writeFileSync(list, rowsOf(many, folder)),
     run: (_folder, list, round) =>
       longhaul.program('fetch-many.ts', {
         identifier: `bench.small.${round + 1}`,
@@ -113,19 +113,35 @@ function aria2Parallel(many: Many): Contender {
 
 /** What the promises cost where nothing else is done; the start of its daemon is in it. */
 function barePromises(many: Many): Contender {
-  const { stage, server, payloads } = many
+  const { stage } = many
   return contender(many, {
     name: bare,
     command: 'node bench/programs/bare-small.ts',
-    prepare: (folder, list) => {
-      const rows = payloads.map(({ name }) => ({ url: server.url(name), to: join(folder, name) }))
-      writeFileSync(list, JSON.stringify(rows))
-    },
+    prepare: (folder, list) => writeFileSync(list, rowsOf(many, folder)),
     run: (folder, list) => {
       const parameter = { rows: list, home: `${folder}.home`, ...limits }
       return stage.run([process.execPath, stage.published.program('bare-small.ts'), JSON.stringify(parameter)])
     },
   })
+}
+
+/** Our transfers without all else. It keeps fewer promises than the floor: nothing is recorded, nobody is told. */
+function engineAlone(many: Many): Contender {
+  const { stage } = many
+  return contender(many, {
+    name: engine,
+    command: 'node bench/programs/engine-alone.ts',
+    prepare: (folder, list) => writeFileSync(list, rowsOf(many, folder)),
+    run: (_folder, list) => {
+      const parameter = { rows: list, ...limits }
+      return stage.run([process.execPath, stage.published.program('engine-alone.ts'), JSON.stringify(parameter)])
+    },
+  })
+}
+
+/** { url, to } of each. */
+function rowsOf({ server, payloads }: Many, folder: string): string {
+  return JSON.stringify(payloads.map(({ name }) => ({ url: server.url(name), to: join(folder, name) })))
 }
 
 interface Way {

@@ -1,8 +1,10 @@
 /**
  * View, plan, act, sleep: the scheduler's answers become work. One turn at a time; a nudge during a turn makes another one
- * follow. What was seen holds on while tasks only start and end (`scheduler/outlook`): then a turn does without a look. One timer is armed while something runs or is due by itself, never further than the next full minute; none else, so
- * that an idle daemon is never woken. Until something is due that timer looks at the clocks alone: only after the wall clock was
- * set does a turn begin before that.
+ * follow. What was seen holds on while tasks only start and end (`scheduler/outlook`): then a turn does without a look.
+ *
+ * One timer is armed while something runs or is due by itself, never further than the next full minute; none else, so that an
+ * idle daemon is never woken. Until something is due that timer looks at the clocks alone: only after the wall clock was set does
+ * a turn begin before that.
  *
  * While the journal cannot be written nothing new starts, and it is tried again each second.
  */
