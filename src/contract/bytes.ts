@@ -73,6 +73,9 @@ export interface Delivered {
   readonly modifiedMs: number
 }
 
+/** What becomes of the bytes that an earlier attempt kept: of a part in another folder they are copied. */
+export type KeptBytes = 'in place' | 'to be copied' | 'none'
+
 /**
  * Why kept bytes are given up. `bytes changed`: there are other bytes than before, so that a whole file may never come
  * together; so many of these in a row end the task. `cannot go on`: nothing says that they changed, but they cannot be gone on

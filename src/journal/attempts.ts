@@ -169,15 +169,21 @@ export function reserve(work: Work, input: CommandInput<'reserve'>): CommandOutp
       running: 'active',
       intent: null,
       total: input.representation.total ?? null,
-      ...(!input.adopt && { received: 0 }),
+      ...(input.kept === 'none' && { received: 0 }),
     },
     at,
   )
   store.run('update task_text set response = ? where task = ?', JSON.stringify(input.response), task.id)
   const representation = JSON.stringify(input.representation)
   const part = partRow(store, task.id)
-  if (input.adopt && part !== undefined) {
+  if (input.kept === 'in place' && part !== undefined) {
     store.run('update part set representation = ? where task = ?', representation, task.id)
+    return name
+  }
+  if (input.kept === 'to be copied' && part !== undefined) {
+    // Whatever interrupts the copy, nothing is left of it; an attempt that runs is not robbed of the file it has named.
+    reclaim(store, input.part.folder, input.part.name)
+    owe(work, { ...input.part, identity: null, boot: null }, at.steadyMs)
     return name
   }
   // A file of the same name is written over from its start; it must not be unlinked under the attempt.
@@ -192,6 +198,16 @@ export function reserve(work: Work, input: CommandInput<'reserve'>): CommandOutp
     representation,
   )
   return name
+}
+
+/** The old file is owed and the new one is not any more, both in the commit that counts its bytes there. */
+function movePart(work: Work, task: number, to: { readonly folder: string; readonly name: string }, at: Moment): void {
+  const { store } = work
+  const part = partRow(store, task)
+  if (part === undefined || pathKey(part.folder, part.name) === pathKey(to.folder, to.name)) return
+  owe(work, part, at.steadyMs)
+  reclaim(store, to.folder, to.name)
+  store.run('update part set folder = ?, name = ? where task = ?', to.folder, to.name, task)
 }
 
 export function resumed(work: Work, input: CommandInput<'resumed'>): Recorded {
@@ -220,6 +236,7 @@ export function checkpoint(work: Work, input: CommandInput<'checkpoint'>): Recor
   const { store } = work
   const task = running(store, input.task, input.fence) ?? justPaused(store, input.task, input.fence)
   if (task === undefined) return fenced
+  if (input.moved !== undefined) movePart(work, task.id, input.moved, input.at)
   store.run(
     'update part set identity = ?, boot = ?, ranges = ?, representation = ? where task = ?',
     JSON.stringify(input.identity),

@@ -13,6 +13,7 @@ import type { BandwidthChange, DaemonBandwidth } from '../contract/bandwidth.ts'
 import type {
   ByteRanges,
   Delivered,
+  KeptBytes,
   DeliveredBefore,
   Part,
   Place,
@@ -374,7 +375,7 @@ export interface Commands {
       | ({ readonly found: 'started' } & StartedAttempt)
       | { readonly found: 'not ready'; readonly gate: Gate | undefined }
   }
-  /** Before the first byte: the name at the destination and the part file's, the response and its representation. Old kept bytes are owed unless `adopt`. */
+  /** Before the first byte: the name at the destination and the part file's, the response and its representation. */
   reserve: {
     input: {
       readonly task: TaskId
@@ -387,8 +388,11 @@ export interface Commands {
         | { readonly folder: string; readonly names: readonly string[]; readonly place?: Place | undefined }
         | 'spool'
       readonly part: { readonly folder: string; readonly name: string }
-      /** The part of the assignment goes on; false: it starts from zero. */
-      readonly adopt: boolean
+      /**
+       * What becomes of the part of the assignment. `in place`: it goes on. `to be copied`: it counts until a checkpoint says that its
+       * copy does; until then `part` is owed. `none`: it is owed, and `part` starts from zero.
+       */
+      readonly kept: KeptBytes
     }
     output:
       /** `alike`: another live task's name in this folder is the same one where names fold. */
@@ -417,6 +421,8 @@ export interface Commands {
       readonly identity: PartIdentity
       readonly ranges: ByteRanges
       readonly representation: Representation
+      /** They are in this file now; the one they were copied from is owed. */
+      readonly moved?: { readonly folder: string; readonly name: string }
     }
     output: Recorded
   }

@@ -6,6 +6,7 @@ import type {
   ByteRanges,
   Delivered,
   DeliveredBefore,
+  KeptBytes,
   Part,
   PartIdentity,
   Place,
@@ -71,7 +72,8 @@ export interface Report {
     readonly place?: Place
     readonly names: readonly string[]
     readonly part: { readonly folder: string; readonly name: string }
-    readonly adopt: boolean
+    /** As `Journal.reserve`. */
+    readonly kept: KeptBytes
   }): Promise<
     | {
         readonly name: string
@@ -90,6 +92,8 @@ export interface Report {
     readonly identity: PartIdentity
     readonly ranges: ByteRanges
     readonly representation: Representation
+    /** The bytes were copied into this file, and count in it from now on. */
+    readonly moved?: { readonly folder: string; readonly name: string }
   }): Promise<'recorded' | Fenced>
   restart(why: string, because: RestartCause): Promise<'recorded' | Fenced>
   /**

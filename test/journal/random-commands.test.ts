@@ -259,10 +259,17 @@ class Run {
           destination: step.pick % 2 === 0 ? 'spool' : { folder: '/d', names: ['f3', 'f3 (1)'] },
           // Names have the id in them: two tasks never use one.
           part: { folder: '/d', name: `part ${step.pick % 5 === 0 ? 'again ' : ''}${task}` },
-          adopt: step.pick % 3 === 0,
+          kept: (['in place', 'to be copied', 'none'] as const)[step.pick % 3]!,
         })
       case 'checkpoint':
-        return journal.checkpoint({ ...own, identity, ranges: [[0, 1 + (step.pick % 100)]], representation })
+        return journal.checkpoint({
+          ...own,
+          identity,
+          ranges: [[0, 1 + (step.pick % 100)]],
+          representation,
+          // What was reserved may be a copy, of which nothing counts before it is whole.
+          ...(step.pick % 2 === 0 && { moved: { folder: '/d', name: `part ${task}` } }),
+        })
       case 'restart':
         return journal.restart({ ...own, why: 'test', because: step.pick % 2 === 0 ? 'bytes changed' : 'cannot go on' })
       case 'resumed':

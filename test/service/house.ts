@@ -92,7 +92,7 @@ export class Attempt {
       folder,
       names: [name ?? 'file'],
       part: { folder, name: `.${this.task.slice(-8)}.longhaul-part` },
-      adopt: false,
+      kept: 'none',
     })
   }
 

@@ -190,12 +190,16 @@ export class Subject {
       representation: { etag: '"1"', total: 100, acceptsRanges: true },
       destination: 'spool',
       part: { folder: '/spool', name: `${attempt.task}.part` },
-      adopt: false,
+      kept: 'none',
       ...more,
     })
   }
 
-  checkpoint(attempt: { readonly task: TaskId; readonly fence: number }, bytes: number): Promise<Recorded> {
+  checkpoint(
+    attempt: { readonly task: TaskId; readonly fence: number },
+    bytes: number,
+    more: Pick<Parameters<Journal['checkpoint']>[0], 'moved'> = {},
+  ): Promise<Recorded> {
     return this.journal.checkpoint({
       task: attempt.task,
       fence: attempt.fence,
@@ -203,6 +207,7 @@ export class Subject {
       identity,
       ranges: [[0, bytes]],
       representation: { etag: '"1"', total: 100, acceptsRanges: true },
+      ...more,
     })
   }
 

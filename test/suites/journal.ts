@@ -1372,7 +1372,7 @@ export function journalSuite(form: string, open: OpenJournal): void {
       const { session } = await s.owned()
       const id = await s.addOne(session)
       const attempt = await s.startWithBytes(id)
-      await s.reserve(attempt, { adopt: true, part: { folder: '/spool', name: 'another' } })
+      await s.reserve(attempt, { kept: 'in place', part: { folder: '/spool', name: 'another' } })
       assert.equal((await s.journal.explainFacts({ id }))!.part?.name, `${id}.part`)
       assert.deepEqual((await s.journal.explainFacts({ id }))!.part?.ranges, [[0, 40]])
       assert.equal((await s.record(id)).progress.received, 40)
@@ -1386,6 +1386,27 @@ export function journalSuite(form: string, open: OpenJournal): void {
         (await s.journal.owed({ limit: 9, at: s.at })).map(({ name }) => name),
         [`${id}.part`],
       )
+    })
+
+    check('keep their bytes where they are until a checkpoint counts them in the copy', async (s) => {
+      const { session } = await s.owned()
+      const id = await s.addOne(session)
+      const attempt = await s.startWithBytes(id)
+      const copy = { folder: '/other', name: 'copy' }
+      const facts = async (): Promise<unknown> => {
+        const { part } = (await s.journal.explainFacts({ id }))!
+        const owed = await s.journal.owed({ limit: 9, at: s.at })
+        return [part?.folder, part?.ranges, owed.map(({ folder }) => folder)]
+      }
+      for (let copies = 0; copies < 2; copies++) {
+        await s.reserve(attempt, { kept: 'to be copied', part: copy })
+        assert.deepEqual(await facts(), ['/spool', [[0, 40]], ['/other']])
+        assert.equal((await s.record(id)).progress.received, 40)
+      }
+      assert.deepEqual(await s.checkpoint(attempt, 40, { moved: copy }), { found: 'recorded' })
+      assert.deepEqual(await facts(), ['/other', [[0, 40]], ['/spool']])
+      await s.checkpoint(attempt, 41, { moved: copy })
+      assert.deepEqual(await facts(), ['/other', [[0, 41]], ['/spool']])
     })
 
     check('are not robbed of a name that was owed when they take it again', async (s) => {
@@ -1654,7 +1675,7 @@ async function assertFenced(
   const { task, fence } = attempt
   const answers = await Promise.all([
     s.reserve(attempt),
-    s.reserve(attempt, { adopt: true }),
+    s.reserve(attempt, { kept: 'in place' }),
     ...(but === undefined ? [s.checkpoint(attempt, 99)] : []),
     s.journal.resumed({ task, fence, at: s.at, offset: 1, proof: 'digest' }),
     s.journal.restart({ task, fence, at: s.at, why: 'test', because: 'bytes changed' }),

@@ -8,7 +8,9 @@ import type { ExpectedDigest } from '../../src/contract/digests.ts'
 import type { Report } from '../../src/transfer/assignment.ts'
 import type { Transport } from '../../src/world/transport.ts'
 import { cutAfter } from '../../src/testing/index.ts'
+import { FileFailure } from '../../src/world/file-system.ts'
 import { Bench, expectKind, taskId } from './support/bench.ts'
+import { watchedFiles } from './support/watched-files.ts'
 
 const size = 50_000
 
@@ -108,6 +110,39 @@ test('kept bytes beside an earlier destination go on beside the new one', async 
   assert.equal(bench.server.bytesSent('/a'), size)
   assert.ok((await bench.read('new/file.bin')).equals(bench.server.bytes('/a')))
 })
+
+for (const [what, kind, trouble] of [
+  ['stopped', 'stopped', 'is stopped'],
+  ['ended by a full disk', 'failed', 'no space'],
+] as const)
+  test(`kept bytes count in their folder until their copy does: a copy that is ${what} costs nothing`, async () => {
+    await using bench = await Bench.open()
+    await Promise.all([mkdir(bench.path('old')), mkdir(bench.path('new'))])
+    const url = bench.server.file('/a', { size, etag: '"v1"', script: [cutAfter(20_000)] })
+    expectKind(await bench.run(url, { folder: bench.path('old') }), 'failed')
+    const before = structuredClone(bench.part)
+    const stopping = new AbortController()
+    const files = watchedFiles(bench.world.files, {
+      before: (operation, name) => {
+        if (operation === 'file write' && trouble === 'no space') throw new FileFailure('no space', name)
+      },
+      // Its file is there, and the copy is about to begin.
+      after: (operation) => {
+        if (operation === 'folder create') stopping.abort()
+      },
+    })
+    const wishes = { folder: bench.path('new') }
+    const signal = trouble === 'no space' ? new AbortController().signal : stopping.signal
+    expectKind(await bench.run(url, wishes, { world: { files }, signal }), kind)
+    assert.deepEqual(bench.part, before)
+    expectKind(await bench.run(url, wishes), 'finished')
+    assert.deepEqual(bench.restarts, [])
+    assert.deepEqual(
+      bench.server.requests.map(({ headers }) => headers['range']),
+      [undefined, 'bytes=20000-', 'bytes=20000-'],
+    )
+    assert.ok((await bench.read('new/file.bin')).equals(bench.server.bytes('/a')))
+  })
 
 test('kept bytes whose folder is gone are fetched again', async () => {
   await using bench = await Bench.open()

@@ -2,7 +2,7 @@
  * The story of one attempt: ask, prove, reserve, lay, verify, publish. Only this file sees more than one of them. Every
  * chapter may end it by throwing an ending (`endings.ts`); here it becomes the one outcome.
  */
-import type { ByteRanges } from '../../contract/bytes.ts'
+import type { ByteRanges, Representation } from '../../contract/bytes.ts'
 import { LonghaulError } from '../../contract/errors.ts'
 import { maskUrl, type ResponseJson } from '../../contract/task.ts'
 import type { TaskId } from '../../contract/words.ts'
@@ -169,13 +169,11 @@ async function receive(begun: Attempt, opening: Received, kept: Kept | undefined
     }
     attempt.progress.transferring(there, total)
     if (opening.kind === 'continued' && continued !== undefined) {
-      if (adopted === undefined)
-        for (const [from, to] of ranges) await part.copy(continued.part, from, to, () => stopIfAsked(attempt))
+      if (adopted === undefined) await move(attempt, continued, part, representation)
       attempt.measures.proven(opening.proof)
       const resumed = { offset: there, proof: opening.proof, ...(total !== undefined && { total }) }
       unfenced(await attempt.report.resumed(resumed))
     }
-    const safe = adopted === undefined ? 0 : countBytes(ranges)
     verification.advance(prefixLength(withoutRange(ranges, offset, offset + 1)))
     const until = opening.kind === 'continued' ? opening.until : undefined
     const joining = joiningFacts(attempt)
@@ -186,7 +184,7 @@ async function receive(begun: Attempt, opening: Received, kept: Kept | undefined
       offset,
       until,
       ranges,
-      safe,
+      safe: countBytes(ranges),
       joining,
       verification,
     })
@@ -225,6 +223,18 @@ function joiningFacts({ assignment, world, measures, signal }: Attempt): Joining
   }
 }
 
+/**
+ * Kept bytes into a part in another folder. They count where they are until all of them are safe in their new place: whatever
+ * interrupts it, the copy is what is lost.
+ */
+async function move(attempt: Attempt, kept: Kept, part: PartFile, representation: Representation): Promise<void> {
+  const { ranges } = kept
+  for (const [from, to] of ranges) await part.copy(kept.part, from, to, () => stopIfAsked(attempt))
+  await part.sync('data')
+  const moved = { folder: part.folder.path, name: part.name }
+  unfenced(await attempt.report.checkpoint({ identity: part.identity, ranges, representation, moved }))
+}
+
 function stopIfAsked(attempt: Attempt): void {
   if (attempt.signal.aborted) throw new AttemptStopped()
 }
@@ -245,8 +255,8 @@ async function reserve(
 ): Promise<{ readonly name: string; readonly partFileName: string; readonly alike: TaskId | undefined }> {
   const { assignment, folder, report } = attempt
   const names = assignment.spooled ? [wanted] : await candidateNames(folder, wanted, assignment.ifExists)
-  const adopt = continued?.elsewhere === false
-  const partFileName = adopt ? continued.part.name : partName(wanted, assignment.task)
+  const inPlace = continued?.elsewhere === false
+  const partFileName = inPlace ? continued.part.name : partName(wanted, assignment.task)
   const granted = unfenced(
     await report.reserve({
       response: answer.response,
@@ -255,7 +265,7 @@ async function reserve(
       place: { device: folder.identity.device, inode: folder.identity.inode },
       names,
       part: { folder: assignment.folder, name: partFileName },
-      adopt,
+      kept: inPlace ? 'in place' : continued === undefined ? 'none' : 'to be copied',
     }),
   )
   if ('busyWith' in granted) throw destinationBusy(folder, wanted, granted.busyWith)

@@ -150,11 +150,11 @@ export class Bench {
       this.said.push(name)
     }
     return {
-      reserve: async ({ part, adopt, names, response, representation }) => {
+      reserve: async ({ part, kept, names, response, representation }) => {
         note('reserve')
         this.reserved = { names, response }
         this.representation = representation
-        if (!adopt || this.part === undefined) this.part = { ...part, ranges: [], representation }
+        if (kept === 'none' || this.part === undefined) this.part = { ...part, ranges: [], representation }
         return { name: names[0]! }
       },
       resumed: async ({ offset, proof }) => {
@@ -163,10 +163,10 @@ export class Bench {
         this.proof = proof
         return 'recorded'
       },
-      checkpoint: async ({ identity, ranges, representation }) => {
+      checkpoint: async ({ identity, ranges, representation, moved }) => {
         note('checkpoint')
         // Plain data, as through a thread.
-        this.part = structuredClone({ ...this.part!, identity, ranges, representation })
+        this.part = structuredClone({ ...this.part!, ...moved, identity, ranges, representation })
         return 'recorded'
       },
       restart: async (why, because) => {
