@@ -265,6 +265,7 @@ async function carefully(twin: OneServer): Promise<{ readonly body: Buffer | und
           digest: 'no digest',
           acceptable: [{ from: 200, to: 299 }],
           ask: (request) => askOf(twin, request),
+          refuseOther: () => {},
           restart: async () => {
             kept = undefined
           },

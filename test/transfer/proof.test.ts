@@ -207,6 +207,32 @@ test('a refusal while going on costs no kept byte', async () => {
   assert.deepEqual(await bench.read(), bench.server.bytes(path))
 })
 
+const unexpected: Readonly<Record<string, readonly Behaviour[]>> = {
+  'of another length': [status(200, {}, 'please log in')],
+  'of another digest': [
+    { status: 200, headers: { 'Repr-Digest': `sha-256=:${Buffer.alloc(32).toString('base64')}:` } },
+  ],
+  'of another length after a 416': [status(416), status(200, {}, 'please log in')],
+  'of another length after a range that does not fit': [
+    { headers: { 'Content-Range': undefined } },
+    status(200, {}, 'please log in'),
+  ],
+}
+for (const [name, script] of Object.entries(unexpected)) {
+  test(`a whole file that is not the one expected costs no kept byte: ${name}`, async () => {
+    await using bench = await Bench.open()
+    bench.server.file(path, { size })
+    const expectedDigests = [{ algorithm: 'sha-256' as const, hex: bench.server.digest(path) }]
+    const wishes = { expectedLength: size, expectedDigests }
+    const failed = expectKind(await cutThen(bench, { etag: '"v1"' }, script, wishes), 'failed')
+    assert.match(failed.error.code, /^(LENGTH|DIGEST)_MISMATCH$/)
+    assert.deepEqual(bench.restarts, [])
+    expectKind(await bench.run(bench.server.url(path), wishes), 'finished')
+    assert.equal(bench.resumedAt, cut)
+    assert.deepEqual(await bench.read(), bench.server.bytes(path))
+  })
+}
+
 test('a 206 to a plain request is malformed', async () => {
   await using bench = await Bench.open()
   const url = bench.server.file(path, { size, script: [{ status: 206 }] })

@@ -94,6 +94,7 @@ async function tell(attempt: Attempt): Promise<Finished> {
       digest: assignment.expectedDigests.length > 0 ? 'digest expected' : 'no digest',
       acceptable: assignment.policy.acceptableStatusCodes,
       ask: (request) => ask(request, assignment.policy, { ...world, measures: attempt.measures }, attempt.signal),
+      refuseOther: (answer, representation) => refuseOther(assignment, answer.response, representation),
       restart: (why, because) => restart(attempt, why, because),
       waitsForFirstPlace: () => world.absences.another(assignment.task),
       wall: () => world.clock.wall(),
@@ -122,18 +123,8 @@ async function receive(begun: Attempt, opening: Received, kept: Kept | undefined
   const wanted = wantedName(begun.assignment, answer.response)
   const attempt = named(begun, wanted)
   const { assignment, folder } = attempt
-  const { expectedLength } = assignment
   const { total } = representation
-  if (expectedLength !== undefined && total !== undefined && expectedLength !== total)
-    throw new AttemptFailed(
-      new LonghaulError(
-        'LENGTH_MISMATCH',
-        `${maskUrl(answer.response.url)} has ${total} bytes instead of the ${expectedLength} that you expect.`,
-        { retryable: false },
-      ),
-      { kind: 'final' },
-    )
-  refuseOtherFile(assignment.expectedDigests, answer.response)
+  refuseOther(assignment, answer.response, representation)
   const offset = opening.kind === 'continued' ? opening.offset : 0
   const continued = opening.kind === 'continued' ? kept : undefined
   const ranges: ByteRanges = continued?.ranges ?? []
@@ -209,6 +200,24 @@ async function receive(begun: Attempt, opening: Received, kept: Kept | undefined
     verification.stop()
     if (adopted === undefined) await part.close()
   }
+}
+
+/** Where a head announces another file than the user expects, none of its bytes are of use. @throws AttemptFailed */
+function refuseOther(
+  { expectedDigests, expectedLength }: Assignment,
+  response: ResponseJson,
+  { total }: Representation,
+): void {
+  if (expectedLength !== undefined && total !== undefined && expectedLength !== total)
+    throw new AttemptFailed(
+      new LonghaulError(
+        'LENGTH_MISMATCH',
+        `${maskUrl(response.url)} has ${total} bytes instead of the ${expectedLength} that you expect.`,
+        { retryable: false },
+      ),
+      { kind: 'final' },
+    )
+  refuseOtherFile(expectedDigests, response)
 }
 
 /** How a further connection is asked for. Each is asked as the first was, redirects included: their targets may expire. */

@@ -51,6 +51,8 @@ export interface OpeningFacts {
   readonly digest: 'digest expected' | 'no digest'
   readonly acceptable: readonly StatusRule[] | 'any'
   readonly ask: (request: RequestFacts) => Promise<Answer>
+  /** Holds a head against what the user expects. @throws AttemptFailed where it announces another file */
+  readonly refuseOther: (answer: Answer, representation: Representation) => void
   /** Records that kept bytes are given up. @throws AttemptFenced */
   readonly restart: (why: string, because: RestartCause) => Promise<void>
   /** The place that served first failed in passing. Whether to wait for it, rather than to give kept bytes up. */
@@ -208,20 +210,20 @@ function continuing(
 }
 
 async function startOver(facts: OpeningFacts, why: string, because: RestartCause): Promise<Opening> {
-  await facts.restart(why, because)
-  return openWhole(facts, await facts.ask(facts.request))
+  return restartWith(facts, await facts.ask(facts.request), why, because)
 }
 
-/** An answer to a range request that is no range: the whole file, or a refusal that says nothing of the kept bytes. */
+/** The whole file instead of the rest; or an answer that says nothing of the kept bytes, for which none is given up. */
 async function restartWith(facts: OpeningFacts, answer: Answer, why: string, because: RestartCause): Promise<Opening> {
-  if (!isAcceptable(answer.status, facts.acceptable)) throw await refusal(answer, facts.wall())
+  const opening = await openWhole(facts, answer)
   try {
+    if (opening.kind === 'whole') facts.refuseOther(answer, opening.representation)
     await facts.restart(why, because)
   } catch (error) {
     answer.close()
     throw error
   }
-  return openWhole(facts, answer)
+  return opening
 }
 
 async function openWhole(facts: OpeningFacts, answer: Answer): Promise<Opening> {
