@@ -310,6 +310,19 @@ test('a 304 that was not asked for is a refusal', async () => {
   assert.equal(failed.error.status, 304)
 })
 
+for (const [field, value] of [
+  ['If-None-Match', '"v2"'],
+  ['If-Modified-Since', 'Thu, 02 Jan 2020 00:00:00 GMT'],
+] as const)
+  test(`a 304 to an ${field} of the request's own says nothing of the file that was delivered before`, async () => {
+    await using bench = await Bench.open()
+    const url = bench.server.file('/a', { size, lastModified: 'Wed, 01 Jan 2020 00:00:00 GMT' })
+    const wishes = await deliveredOnce(bench, url)
+    bench.server.change('/a', { seed: 'new', etag: '"v2"', lastModified: value })
+    const failed = expectKind(await bench.run(url, { ...wishes, headers: [[field, value]] }), 'failed')
+    assert.equal(failed.error.status, 304)
+  })
+
 test('progress tells phases in order, and not more than ten times a second', async () => {
   await using bench = await Bench.open()
   const { ManualClock } = await import('../support/manual-clock.ts')
