@@ -88,6 +88,8 @@ export interface DeliveredBefore {
   readonly file: Delivered
   readonly response: ResponseJson
   readonly representation: Representation
+  /** Whether it was proven that nothing of the file is missing, by its length, the end of its body or a digest. */
+  readonly lengthVerified: boolean
   /** 'sha-256:HEX' */
   readonly digest?: string
 }

@@ -10,7 +10,7 @@
  */
 import type { Delivered, PublishIntent } from '../contract/bytes.ts'
 import type { ErrorCode } from '../contract/errors.ts'
-import type { RequestFacts, ResponseJson } from '../contract/task.ts'
+import type { RequestFacts, ResponseJson, TaskResult } from '../contract/task.ts'
 import { configurationOf } from './configurations.ts'
 import type { CommandInput, CommandOutput, Fenced, Moment, Recorded, StartedAttempt } from './journal.ts'
 import { cancelledError, closeAttempt, endTask, timedOutError } from './endings.ts'
@@ -129,8 +129,8 @@ function intentOf(task: TaskRow, boot: string): PublishIntent | undefined {
 
 function deliveredBefore(store: Store, task: TaskRow, options: TaskOptions, boot: string): StartedAttempt['delivered'] {
   if (task.retry_of === null || (task.revalidates === 0 && options.ifExists !== 'revalidate')) return undefined
-  const text = store.get<{ delivered: string | null; response: string | null }>(
-    'select delivered, response from task_text where task = ?',
+  const text = store.get<{ delivered: string | null; response: string | null; result: string | null }>(
+    'select delivered, response, result from task_text where task = ?',
     task.retry_of,
   )
   const left = maybe<StoredDelivered>(text?.delivered ?? null)
@@ -141,6 +141,7 @@ function deliveredBefore(store: Store, task: TaskRow, options: TaskOptions, boot
     file,
     response,
     representation: left.representation,
+    lengthVerified: maybe<TaskResult>(text?.result ?? null)?.lengthVerified === true,
     ...(left.digest !== undefined && { digest: left.digest }),
   }
 }

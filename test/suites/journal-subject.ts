@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import type { PartIdentity, PublishIntent } from '../../src/contract/bytes.ts'
 import { errorTable, type ErrorCode, type ErrorJson } from '../../src/contract/errors.ts'
 import type { DurableEventJson } from '../../src/contract/events.ts'
-import type { NewTask, RequestFacts, ResponseJson, TaskRecord } from '../../src/contract/task.ts'
+import type { NewTask, RequestFacts, ResponseJson, TaskRecord, TaskResult } from '../../src/contract/task.ts'
 import { makeTaskId, type TaskId } from '../../src/contract/words.ts'
 import type {
   AttemptEnd,
@@ -232,12 +232,15 @@ export class Subject {
     })
   }
 
-  finish(attempt: { readonly task: TaskId; readonly fence: number }): Promise<Recorded> {
+  finish(
+    attempt: { readonly task: TaskId; readonly fence: number },
+    more: Partial<TaskResult> = {},
+  ): Promise<Recorded> {
     return this.journal.finish({
       task: attempt.task,
       fence: attempt.fence,
       at: this.at,
-      result: { path: `/spool/${attempt.task}.file`, bytes: 100, lengthVerified: true, notModified: false },
+      result: { path: `/spool/${attempt.task}.file`, bytes: 100, lengthVerified: true, notModified: false, ...more },
       response,
       delivered: { folder: '/spool', name: `${attempt.task}.file`, identity, size: 100, modifiedMs: 9 },
       measure,

@@ -325,6 +325,7 @@ export function journalSuite(form: string, open: OpenJournal): void {
           file: { folder: '/spool', name: `${done}.file`, identity, size: 100, modifiedMs: 9 },
           response,
           representation: { etag: '"1"', total: 100, acceptsRanges: true },
+          lengthVerified: true,
         })
         // Not modified: what it left is handed on to the next one.
         const delivered = attempt.delivered.file
@@ -342,6 +343,15 @@ export function journalSuite(form: string, open: OpenJournal): void {
         assert.deepEqual(third.delivered?.representation, { etag: '"1"', total: 100, acceptsRanges: true })
       },
     )
+
+    check('a file whose length nobody proved is told as such to the task that may revalidate it', async (s) => {
+      const { session } = await s.owned()
+      const attempt = await s.startWithBytes(await s.addOne(session, { key: 'k' }))
+      await s.intent(attempt, { lengthVerified: false })
+      await s.finish(attempt, { lengthVerified: false })
+      const again = await s.start(await s.addOne(session, { key: 'k', again: true }))
+      assert.equal(again.delivered?.lengthVerified, false)
+    })
 
     check('two live tasks never write to one destination, and it is free again at the end', async (s) => {
       const { session } = await s.owned()

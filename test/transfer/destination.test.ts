@@ -162,7 +162,13 @@ async function deliveredOnce(bench: Bench, url: string): Promise<NonNullable<Par
   bench.said.length = 0
   return {
     ifExists: 'revalidate',
-    delivered: { file, response: first.response!, representation: bench.representation!, digest: 'sha-256:aa' },
+    delivered: {
+      file,
+      response: first.response!,
+      representation: bench.representation!,
+      lengthVerified: true,
+      digest: 'sha-256:aa',
+    },
   }
 }
 

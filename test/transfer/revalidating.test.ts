@@ -1,6 +1,7 @@
 /** A file that was delivered before and has changed since: however the newer one comes, the file is the old or the new one. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { DeliveredBefore } from '../../src/contract/bytes.ts'
 import type { ReceivedRequest } from '../../src/testing/index.ts'
 import { cutAfter, other, redirect, stallAfter, status, type Step, withEtag } from '../../src/testing/index.ts'
 import { Bench, expectKind, type Wishes } from './support/bench.ts'
@@ -10,6 +11,21 @@ const path = '/a.bin'
 const many = { policy: { maximumSegments: 4 } }
 const isConditional = ({ headers }: ReceivedRequest): boolean => headers['if-none-match'] !== undefined
 
+/** What an earlier task of the same key left. */
+async function deliveredBy(bench: Bench, url: string, wishes?: Wishes): Promise<DeliveredBefore> {
+  const { delivered: file, response, result } = expectKind(await bench.run(url, wishes), 'finished')
+  bench.part = undefined
+  bench.intent = undefined
+  const { digest, lengthVerified } = result
+  return {
+    file: file!,
+    response: response!,
+    representation: bench.representation!,
+    lengthVerified,
+    ...(digest !== undefined && { digest }),
+  }
+}
+
 /** Delivers the old file, then has the server serve a newer one by the script. */
 async function changed(
   bench: Bench,
@@ -17,10 +33,7 @@ async function changed(
 ): Promise<{ readonly url: string; readonly wishes: Wishes }> {
   bench.sizes = smallPieces
   const url = bench.server.file(path, { size, etag: '"v1"', seed: 'old' })
-  const { delivered: file, response } = expectKind(await bench.run(url), 'finished')
-  bench.part = undefined
-  bench.intent = undefined
-  const delivered = { file: file!, response: response!, representation: bench.representation! }
+  const delivered = await deliveredBy(bench, url)
   bench.server.change(path, { etag: '"v2"', seed: 'new', script })
   return { url, wishes: { ...many, ifExists: 'revalidate', delivered } }
 }
@@ -72,13 +85,29 @@ test('that another place, to which the address leads now, has an equal validator
   await using bench = await Bench.open()
   for (const file of ['/1.bin', '/2.bin']) bench.server.file(file, { size, etag: '"v1"' })
   const url = bench.server.answers('/latest', redirect('/1.bin'), redirect('/2.bin'))
-  const { delivered: file, response } = expectKind(await bench.run(url), 'finished')
-  bench.part = undefined
-  bench.intent = undefined
-  const delivered = { file: file!, response: response!, representation: bench.representation! }
+  const delivered = await deliveredBy(bench, url)
   const { result } = expectKind(await bench.run(url, { ifExists: 'revalidate', delivered }), 'finished')
   assert.equal(result.notModified, false)
   assert.ok((await bench.read()).equals(bench.server.bytes('/2.bin')))
+})
+
+test('a file that only a close ended is fetched anew, as its validator would vouch for what may be missing', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file(path, { size, etag: '"v1"', framing: 'close' })
+  const delivered = await deliveredBy(bench, url)
+  const { result } = expectKind(await bench.run(url, { ifExists: 'revalidate', delivered }), 'finished')
+  assert.deepEqual([result.notModified, result.lengthVerified], [false, false])
+  assert.equal(bench.server.requests.at(-1)!.headers['if-none-match'], undefined)
+})
+
+test('a file that only a close ended is revalidated where its digest was verified', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file(path, { size, etag: '"v1"', framing: 'close' })
+  const expectedDigests = [{ algorithm: 'sha-256' as const, hex: bench.server.digest(path) }]
+  const delivered = await deliveredBy(bench, url, { expectedDigests })
+  const wishes: Wishes = { ifExists: 'revalidate', delivered, expectedDigests }
+  const { result } = expectKind(await bench.run(url, wishes), 'finished')
+  assert.deepEqual([result.notModified, result.lengthVerified], [true, true])
 })
 
 test('where a server ignores the condition and sends the same again, that is the file', async () => {

@@ -226,13 +226,13 @@ function finished(
 /** The server says that the file delivered before is still the same, and nobody has touched it here. */
 export function notModified({ assignment: { delivered } }: Attempt): Finished {
   if (delivered === undefined) throw new Error('nothing was delivered before')
-  const { file, digest, response } = delivered
+  const { file, digest, lengthVerified, response } = delivered
   return {
     kind: 'finished',
     result: {
       path: join(file.folder, file.name),
       bytes: file.size,
-      lengthVerified: true,
+      lengthVerified,
       notModified: true,
       ...(digest !== undefined && { digest }),
     },

@@ -129,7 +129,9 @@ export async function revalidation(attempt: Attempt): Promise<HeaderPairs> {
   if (ifExists !== 'revalidate' || delivered === undefined) return []
   // A 304 would answer the user's own condition, which says nothing of the file here.
   if (conditions.some((name) => hasField(request.headers, name))) return []
-  const { file, representation } = delivered
+  const { file, lengthVerified, representation } = delivered
+  // Of a file that may have been cut, a validator says what its whole is, and not that it is here.
+  if (!lengthVerified) return []
   if (file.folder !== folder || file.name !== knownName(attempt)) return []
   if (expectedDigests.length > 0 && !hadThem(expectedDigests, delivered.digest)) return []
   if (!(await isUntouched(file, attempt.folder))) return []
