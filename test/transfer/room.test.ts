@@ -1,8 +1,10 @@
 /** Room on the disk, shared by all downloads that run. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Room } from '../../src/transfer/files/room.ts'
 import { createEngine } from '../../src/transfer/engine.ts'
 import { cutAfter, stallAfter } from '../../src/testing/index.ts'
+import type { Folder } from '../../src/world/file-system.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { Bench, expectKind } from './support/bench.ts'
 import { watchedFiles } from './support/watched-files.ts'
@@ -36,6 +38,22 @@ test('of two downloads that fit alone and not together the second waits until th
   free = 6000
   expectKind(await run(), 'finished')
   assert.ok((await bench.read('b.bin')).equals(bench.server.bytes('/b')))
+})
+
+test('of two that fit alone and not together one gets the room, also where both have looked before either took it', async () => {
+  await using bench = await Bench.open()
+  const looks = Promise.withResolvers<number>()
+  const watched = await watchedFiles(bench.world.files, {}).folder(bench.folder)
+  const folder: Folder = { ...watched, free: () => looks.promise }
+  const room = new Room(new ManualClock())
+  const both = [1, 2].map(() => room.take(folder, 80, () => 0))
+  looks.resolve(100)
+  const ends = await Promise.allSettled(both)
+  await folder.close()
+  assert.deepEqual(
+    ends.map(({ status }) => status),
+    ['fulfilled', 'rejected'],
+  )
 })
 
 test('while a disk stays full the server is not asked at each look at it', async () => {

@@ -29,9 +29,12 @@ export class Room {
    * @throws AttemptFailed DISK_FULL
    */
   async take(folder: Folder, neededBytes: number, written: () => number): Promise<Disposable> {
-    await this.require(folder, neededBytes)
-    // Nothing was awaited since: nobody else has looked in between.
     const { device } = folder.identity
+    if (!this.#goesWithoutLook(device, neededBytes)) {
+      const free = await this.#look(folder, neededBytes)
+      // Nothing is awaited from here on: of two that have looked at the same time only one gets what is free for one.
+      this.#refuseFull(folder, neededBytes, free)
+    }
     const needed = (): number => Math.max(0, neededBytes - Math.max(0, written()))
     const here = this.#needs.get(device) ?? new Set()
     this.#needs.set(device, here.add(needed))
@@ -45,11 +48,20 @@ export class Room {
 
   /** @throws AttemptFailed DISK_FULL */
   async require(folder: Folder, neededBytes: number): Promise<void> {
-    const { device } = folder.identity
-    if (this.#goesWithoutLook(device, neededBytes)) return
+    if (this.#goesWithoutLook(folder.identity.device, neededBytes)) return
+    this.#refuseFull(folder, neededBytes, await this.#look(folder, neededBytes))
+  }
+
+  async #look(folder: Folder, neededBytes: number): Promise<number> {
     const free = await folder.free()
-    this.#looks.set(device, { freeBytes: free, atMs: this.#clock.steady(), askedBytes: neededBytes })
-    const taken = this.#taken(device)
+    const atMs = this.#clock.steady()
+    this.#looks.set(folder.identity.device, { freeBytes: free, atMs, askedBytes: neededBytes })
+    return free
+  }
+
+  /** @throws AttemptFailed DISK_FULL */
+  #refuseFull(folder: Folder, neededBytes: number, free: number): void {
+    const taken = this.#taken(folder.identity.device)
     if (free - taken >= neededBytes) return
     const others = taken === 0 ? '' : `, of which transfers that run will need ${taken}`
     throw new AttemptFailed(
