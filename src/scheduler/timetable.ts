@@ -1,7 +1,8 @@
 /**
  * What the daemon's bandwidth limit is at a moment, and when that changes next, by the local wall clock. Always derived from
- * the clock as it is: so a clock that was set, a machine that slept and the days on which the hour changes need no rule of
- * their own. A window of hours that such a day has not is left out there, one of hours that it has twice holds twice. Pure.
+ * the clock as it is: so a clock that was set and a machine that slept need no rule of their own, and days on which the hour
+ * changes only a few more moments to look at. A window of hours that such a day has not is left out there, one of hours that
+ * it has twice holds twice. Pure.
  */
 import type { BandwidthWindow, DaemonBandwidth } from '../contract/bandwidth.ts'
 
@@ -28,15 +29,38 @@ function holds({ days, from, to }: BandwidthWindow, date: Date): boolean {
   return (days.includes(today) && minute >= from) || (days.includes((today + 6) % 7) && minute < to)
 }
 
-/** Where windows begin and end from now on, in order. */
+/** Where windows may begin and end from now on, in order. */
 function boundaries(windows: readonly BandwidthWindow[], wallMs: number): readonly number[] {
   const minutes = new Set(windows.flatMap(({ from, to }) => [from, to % dayMinutes]))
   const here = new Date(wallMs)
   const found: number[] = []
-  for (let day = 0; day <= daysAhead; day++)
+  for (let day = 0; day <= daysAhead; day++) {
+    const moment = (minute: number): number =>
+      new Date(here.getFullYear(), here.getMonth(), here.getDate() + day, 0, minute).getTime()
+    const [begin, end] = [moment(0), moment(dayMinutes)]
+    const changed = setBackMs(end) - setBackMs(begin)
+    if (changed !== 0) found.push(clockChange(begin, end))
     for (const minute of minutes) {
-      const at = new Date(here.getFullYear(), here.getMonth(), here.getDate() + day, 0, minute).getTime()
-      if (at > wallMs) found.push(at)
+      found.push(moment(minute))
+      // Of a minute that comes twice that was the first time.
+      if (changed > 0) found.push(moment(minute) + changed)
     }
-  return found.toSorted((a, b) => a - b)
+  }
+  return found.filter((atMs) => atMs > wallMs).toSorted((a, b) => a - b)
+}
+
+/** How far local clocks are behind UTC. */
+function setBackMs(wallMs: number): number {
+  return new Date(wallMs).getTimezoneOffset() * 60_000
+}
+
+/** The first moment after which local clocks go as they do at the end of a day, and not as at its beginning. */
+function clockChange(beginMs: number, endMs: number): number {
+  let [before, after] = [beginMs, endMs]
+  while (after - before > 1) {
+    const between = Math.floor((before + after) / 2)
+    if (setBackMs(between) === setBackMs(endMs)) after = between
+    else before = between
+  }
+  return after
 }

@@ -84,16 +84,65 @@ test('when the clocks change, hours that a day has not are left out and those th
   assert.equal(nextChange(long, at('2026-10-24T22:00')), at('2026-10-24T22:00') + 9 * 3_600_000)
 })
 
+test('a window ends each time that the clocks come to its end, and where they leap over its beginning it begins at once', () => {
+  const sunday: DaemonBandwidth = { windows: [{ days: [6], from: 120, to: 150, limit: 1 }] }
+  for (const [now, change] of [
+    ['2026-10-24T23:30:00Z', '2026-10-25T00:00:00Z'],
+    ['2026-10-25T00:15:00Z', '2026-10-25T00:30:00Z'],
+    ['2026-10-25T00:31:00Z', '2026-10-25T01:00:00Z'],
+    ['2026-10-25T01:15:00Z', '2026-10-25T01:30:00Z'],
+    ['2026-10-25T01:31:00Z', '2026-11-01T01:00:00Z'],
+  ] as const)
+    assert.equal(nextChange(sunday, at(now)), at(change), now)
+  const across: DaemonBandwidth = { windows: [{ days: everyDay, from: 150, to: 240, limit: 1 }] }
+  // It begins, is over at 03:00 as that is 02:00 again, and begins.
+  assert.equal(nextChange(across, at('2026-10-25T00:45:00Z')), at('2026-10-25T01:00:00Z'))
+  assert.equal(nextChange(across, at('2026-10-25T01:00:00Z')), at('2026-10-25T01:30:00Z'))
+  // 02:00 becomes 03:00.
+  assert.equal(nextChange(across, at('2027-03-28T00:00:00Z')), at('2027-03-28T01:00:00Z'))
+})
+
+const window: fc.Arbitrary<BandwidthWindow> = fc.record(
+  {
+    days: fc.subarray(everyDay, { minLength: 1 }),
+    from: fc.integer({ min: 0, max: 1439 }),
+    to: fc.integer({ min: 1, max: 1440 }),
+    limit: fc.integer({ min: 1, max: 5 }),
+  },
+  { requiredKeys: ['days', 'from', 'to'] },
+)
+
+test('where the clocks change, however far and at whatever hour, the limit is one in each minute until the next change', () => {
+  const home = process.env['TZ']
+  for (const [zone, ...days] of [
+    ['Europe/Berlin', '2026-10-25', '2027-03-28'],
+    // Half an hour.
+    ['Australia/Lord_Howe', '2026-10-04', '2027-04-04'],
+    // At midnight, before which an hour comes twice.
+    ['America/Santiago', '2026-04-04', '2026-09-05'],
+    // At one in the morning, so that midnight comes twice; and at midnight, which there is not.
+    ['America/Havana', '2026-11-01', '2026-03-08'],
+  ] as const)
+    try {
+      process.env['TZ'] = zone
+      for (const day of days)
+        fc.assert(
+          fc.property(fc.array(window, { minLength: 1, maxLength: 3 }), fc.nat(1440), (windows, minutes) => {
+            const bandwidth: DaemonBandwidth = { windows }
+            const wallMs = at(`${day}T00:00`) + minutes * 60_000
+            const next = nextChange(bandwidth, wallMs) ?? Infinity
+            const limit = limitAt(bandwidth, wallMs)
+            for (let ms = wallMs; ms < Math.min(next, wallMs + 86_400_000); ms += 60_000)
+              assert.equal(limitAt(bandwidth, ms), limit, `${zone}, ${new Date(ms).toString()}`)
+            if (next !== Infinity) assert.notEqual(limitAt(bandwidth, next), limit)
+          }),
+        )
+    } finally {
+      process.env['TZ'] = home
+    }
+})
+
 test('between now and the next change the limit is one, on any timetable', () => {
-  const window: fc.Arbitrary<BandwidthWindow> = fc.record(
-    {
-      days: fc.subarray(everyDay, { minLength: 1 }),
-      from: fc.integer({ min: 0, max: 1439 }),
-      to: fc.integer({ min: 1, max: 1440 }),
-      limit: fc.integer({ min: 1, max: 5 }),
-    },
-    { requiredKeys: ['days', 'from', 'to'] },
-  )
   fc.assert(
     fc.property(
       fc.array(window, { maxLength: 4 }),
