@@ -154,6 +154,21 @@ test('kept bytes whose folder is gone are fetched again', async () => {
   assert.deepEqual(bench.restarts, ['the folder of the partial file is gone'])
 })
 
+test('kept bytes on a disk that is not plugged in do not hold up a download that was given another place', async () => {
+  await using bench = await Bench.open()
+  const folder = bench.path('old')
+  await mkdir(folder)
+  const url = bench.server.file('/a', { size, etag: '"v1"', script: [cutAfter(20_000)] })
+  expectKind(await bench.run(url, { folder }), 'failed')
+  // What is left of it is an empty folder on another disk.
+  await rm(bench.path(`old/${bench.part!.name}`))
+  bench.part = { ...bench.part!, identity: { ...bench.part!.identity!, device: 'unplugged' } }
+  expectKind(await bench.run(url, { folder }), 'failed')
+  assert.deepEqual(bench.restarts, [])
+  expectKind(await bench.run(url), 'finished')
+  assert.deepEqual(bench.restarts, ['the partial file is gone'])
+})
+
 async function deliveredOnce(bench: Bench, url: string): Promise<NonNullable<Parameters<Bench['run']>[1]>> {
   const first = expectKind(await bench.run(url), 'finished')
   const file: Delivered = first.delivered!

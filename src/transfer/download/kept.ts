@@ -51,7 +51,7 @@ export async function keptPart(attempt: Attempt): Promise<Kept | undefined> {
     return { part: opened, ranges, representation, elsewhere, close }
   }
   await release()
-  // The folder of a disk that is not plugged in is often an empty one on another disk.
+  // The folder of a disk that is not plugged in is often an empty one on another disk. Who has another place now does not wait for it.
   const { device } = part.identity
   if (opened.missing && !elsewhere && device !== '' && attempt.folder.identity.device !== device)
     throw new AttemptFailed(
@@ -65,6 +65,10 @@ export async function keptPart(attempt: Attempt): Promise<Kept | undefined> {
   return undefined
 }
 
+/**
+ * Undefined: it is gone, perhaps with its disk. That is not waited for: another place is what a task is given when its disk does not
+ * come back.
+ */
 async function openElsewhere(attempt: Attempt, path: string): Promise<Folder | undefined> {
   try {
     return await attempt.world.files.folder(path)
