@@ -1,7 +1,7 @@
 /**
  * Memory in which bytes wait to be written, for all transfers together: two buffers a connection, large while there are few
- * connections, smaller when there are many, so that the sum stays at 8 MiB or below. What is given back is used again, and let go of
- * when the last connection has ended.
+ * connections, smaller when there are many, so that the sum stays at 8 MiB or below, of more than 64 connections at 128 KiB each. What
+ * is given back is used again, and let go of when the last connection has ended.
  */
 
 const budgetBytes = 8 * 1024 * 1024

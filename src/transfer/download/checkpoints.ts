@@ -113,7 +113,7 @@ export class Checkpoints {
   #begin(): void {
     this.#timer?.cancel()
     this.#timer = undefined
-    // The next begins when this one ends.
+    // When that one ends, what came meanwhile is seen to.
     if (this.#underWay !== undefined || this.#closed || this.#failure !== undefined) return
     this.#inFlight = this.#unsafe
     this.#unsafe = 0

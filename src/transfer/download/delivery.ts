@@ -139,7 +139,7 @@ async function recordIntent(attempt: Attempt, intent: PublishIntent): Promise<bo
   return true
 }
 
-/** After a crash: what was under way is finished, or found to be lost. */
+/** After a crash, or where publishing failed in passing: what was under way is finished, or found to be lost. */
 export async function finishPublishing(attempt: Attempt, intent: PublishIntent): Promise<Finished | 'start again'> {
   const { assignment, folder, progress, world } = attempt
   attempt.state.intentRecorded = true
@@ -192,7 +192,7 @@ function asPlaced(folder: Folder, { name, identity, bytes, modifiedMs }: Publish
   return { folder: folder.path, name, identity, size: bytes, modifiedMs }
 }
 
-/** What was put in its place in an earlier life. It is published all the same if it cannot be told what it looks like now. */
+/** What may have been put in its place by an earlier attempt. It is published all the same if it cannot be told what it looks like now. */
 async function asFound(folder: Folder, { name, identity }: PublishIntent): Promise<Delivered | undefined> {
   const found = await folder.look(name).catch((error: unknown) => {
     if (error instanceof FileFailure) return undefined

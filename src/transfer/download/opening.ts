@@ -1,7 +1,7 @@
 /**
  * How an attempt comes to its bytes: asked for the rest with proof, asked once more where a server ignored the proof or where the
- * address leads elsewhere now, or asked for the whole. Kept bytes are given up here and only here, with the reason recorded
- * before anything else is written.
+ * address leads elsewhere now, or asked for the whole. Where no answer lets the kept bytes be gone on from they are given up here, with
+ * the reason recorded before anything else is written.
  */
 import type { ByteRanges, Representation, RestartCause } from '../../contract/bytes.ts'
 import { LonghaulError } from '../../contract/errors.ts'
