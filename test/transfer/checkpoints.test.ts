@@ -9,6 +9,7 @@ import { settle } from '../support/virtual-clock.ts'
 const mebibyte = 1024 * 1024
 
 interface Made {
+  readonly clock: ManualClock
   readonly checkpoints: Checkpoints
   /** Takes a mebibyte. True: the sender has to wait. */
   readonly take: () => boolean
@@ -17,6 +18,7 @@ interface Made {
 }
 
 function make(connections: () => number): Made {
+  const clock = new ManualClock()
   let taken = 0
   let sync: PromiseWithResolvers<void> | undefined
   const folder = { path: '/d' }
@@ -35,8 +37,9 @@ function make(connections: () => number): Made {
     connections,
   }
   const report = { checkpoint: () => Promise.resolve('recorded') } as unknown as Report
-  const checkpoints = new Checkpoints(source, 0, report, new ManualClock(), () => assert.fail('broken'))
+  const checkpoints = new Checkpoints(source, 0, report, clock, () => assert.fail('broken'))
   return {
+    clock,
     checkpoints,
     take: () => {
       taken += mebibyte
@@ -78,5 +81,17 @@ test('fewer connections leave each of them more', async () => {
   assert.equal(take(), true)
   connections = 4
   assert.equal(take(), false)
+  assert.equal(await synced(), true)
+})
+
+test('bytes that came while a sync took more than five seconds are made safe as soon as it has ended', async () => {
+  const { clock, take, synced } = make(() => 1)
+  take()
+  clock.advance(5000)
+  await settle()
+  take()
+  clock.advance(5001)
+  assert.equal(await synced(), true)
+  clock.advance(1)
   assert.equal(await synced(), true)
 })

@@ -110,6 +110,15 @@ test('a file that only a close ended is revalidated where its digest was verifie
   assert.deepEqual([result.notModified, result.lengthVerified], [true, true])
 })
 
+test('a file of another length than is expected now is not asked about', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file(path, { size, etag: '"v1"' })
+  const wishes: Wishes = { ifExists: 'revalidate', delivered: await deliveredBy(bench, url), expectedLength: size + 1 }
+  const { error } = expectKind(await bench.run(url, wishes), 'failed')
+  assert.equal(error.code, 'LENGTH_MISMATCH')
+  assert.equal(bench.server.requests.at(-1)!.headers['if-none-match'], undefined)
+})
+
 test('where a server ignores the condition and sends the same again, that is the file', async () => {
   await using bench = await Bench.open()
   const { url, wishes } = await changed(bench, [withEtag(undefined)])

@@ -42,6 +42,8 @@ export class Checkpoints {
   #recorded: number
   /** Taken since the one under way, or else the last, began. */
   #unsafe = 0
+  /** Steady ms at which the first of them came. */
+  #unsafeSinceMs = 0
   /** Those that the one under way will make safe. */
   #inFlight = 0
   #timer: Timer | undefined
@@ -79,6 +81,7 @@ export class Checkpoints {
   /** More bytes were taken. The promise, if there is one, settles when more may come. */
   taken(bytes: number): Promise<void> | undefined {
     if (this.#closed) return undefined
+    if (this.#unsafe === 0) this.#unsafeSinceMs = this.#clock.steady()
     this.#unsafe += bytes
     this.#arm()
     return this.#unsafe + this.#inFlight >= 2 * this.#each ? this.#underWay : undefined
@@ -107,7 +110,7 @@ export class Checkpoints {
   /** Sees to it that what is not safe becomes so. */
   #arm(): void {
     if (this.#unsafe >= this.#each) this.#begin()
-    else if (this.#unsafe > 0) this.#timer ??= this.#clock.timer(this.#clock.steady() + everyMs, () => this.#begin())
+    else if (this.#unsafe > 0) this.#timer ??= this.#clock.timer(this.#unsafeSinceMs + everyMs, () => this.#begin())
   }
 
   #begin(): void {

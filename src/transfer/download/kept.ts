@@ -129,7 +129,7 @@ const conditions = ['if-none-match', 'if-modified-since'] as const
 
 /** The conditional fields for the file that an earlier task delivered, if nobody has touched it since. */
 export async function revalidation(attempt: Attempt): Promise<HeaderPairs> {
-  const { ifExists, delivered, expectedDigests, folder, request } = attempt.assignment
+  const { ifExists, delivered, expectedDigests, expectedLength, folder, request } = attempt.assignment
   if (ifExists !== 'revalidate' || delivered === undefined) return []
   // A 304 would answer the user's own condition, which says nothing of the file here.
   if (conditions.some((name) => hasField(request.headers, name))) return []
@@ -137,6 +137,7 @@ export async function revalidation(attempt: Attempt): Promise<HeaderPairs> {
   // Of a file that may have been cut, a validator says what its whole is, and not that it is here.
   if (!lengthVerified) return []
   if (file.folder !== folder || file.name !== knownName(attempt)) return []
+  if (expectedLength !== undefined && expectedLength !== file.size) return []
   if (expectedDigests.length > 0 && !hadThem(expectedDigests, delivered.digest)) return []
   if (!(await isUntouched(file, attempt.folder))) return []
   if (representation.etag !== undefined) return [['if-none-match', representation.etag]]
