@@ -93,7 +93,7 @@ class Composition implements Service {
       progress: this.#progress,
       recording: this.#recording,
       accounts: this.#accounts,
-      connections: new FurtherConnections((origin) => crowding.takes(origin)),
+      connections: new FurtherConnections((origin) => crowding.takes(origin, clock.steady())),
       crowding,
       spool: facts.spool,
       released: () => {

@@ -58,26 +58,33 @@ export class Crowding {
     return this.#known.size
   }
 
-  /** Connections that the origin takes. */
-  takes(origin: string): number {
-    return this.#known.get(origin)?.takes ?? this.#maximum
+  /** Connections that the origin takes. @param nowMs steady */
+  takes(origin: string, nowMs: number): number {
+    return this.#living(origin, nowMs)?.takes ?? this.#maximum
   }
 
   /** All that take fewer than they may have. @param nowMs steady */
   crowded(nowMs: number): ReadonlyMap<string, Crowded> {
     if (this.#known.size === 0) return nobody
     const crowded = new Map<string, Crowded>()
-    for (const [origin, { takes, tryAtMs, isTrying, untilMs }] of this.#known) {
-      if (takes >= this.#maximum || untilMs <= nowMs) continue
+    for (const origin of this.#known.keys()) {
+      const known = this.#living(origin, nowMs)
+      if (known === undefined || known.takes >= this.#maximum) continue
+      const { takes, tryAtMs, isTrying } = known
       const mayTry = isTrying || tryAtMs <= nowMs
       crowded.set(origin, mayTry ? { most: takes + 1 } : { most: takes, untilMs: tryAtMs })
     }
     return crowded
   }
 
-  /** An attempt begins. True: it is one more than the origin takes, and what becomes of it will be told. @param open it included, those that are being closed not */
-  began(origin: string, open: number): boolean {
-    const known = this.#known.get(origin)
+  /**
+   * An attempt begins. True: it is one more than the origin takes, and what becomes of it will be told.
+   *
+   * @param open it included, those that are being closed not
+   * @param nowMs steady
+   */
+  began(origin: string, open: number, nowMs: number): boolean {
+    const known = this.#living(origin, nowMs)
     if (known === undefined || known.isTrying || open <= known.takes) return false
     this.#known.set(origin, { ...known, isTrying: true })
     return true
@@ -100,8 +107,7 @@ export class Crowding {
 
   /** @param nowMs steady */
   refused(origin: string, { open, status, waitMs, isTry, isNews }: Refusal, nowMs: number): void {
-    const found = this.#known.get(origin)
-    const known = found !== undefined && found.untilMs > nowMs ? found : undefined
+    const known = this.#living(origin, nowMs)
     if (isTry && known !== undefined) {
       // Of a task that was told so before it says little, if it costs the others nothing; by then it waits for itself, and another is tried.
       const counts = isNews || waitMs > 0
@@ -115,12 +121,20 @@ export class Crowding {
     if (!isNews || isDoubted) return
     if (open > 1) {
       const { stepMs = firstTryMs, isTrying = false } = known ?? {}
-      const takes = Math.max(1, Math.min(open, this.takes(origin)) - 1)
+      const takes = Math.max(1, Math.min(open, this.takes(origin, nowMs)) - 1)
       this.#remember(origin, { takes, tryAtMs: nowMs + waitMs + stepMs, stepMs, isTrying, untilMs: nowMs + keptMs })
     } else if (status === 503 && known !== undefined) {
       const more = { takes: this.#maximum, tryAtMs: nowMs, stepMs: firstTryMs, isTrying: false }
       this.#remember(origin, { ...more, untilMs: nowMs + doubtedMs })
     }
+  }
+
+  /** What still counts: whatever has had its day is forgotten. */
+  #living(origin: string, nowMs: number): Known | undefined {
+    const known = this.#known.get(origin)
+    if (known === undefined || known.untilMs > nowMs) return known
+    this.#known.delete(origin)
+    return undefined
   }
 
   #remember(origin: string, known: Known): void {

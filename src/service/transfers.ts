@@ -211,8 +211,9 @@ export class Transfers {
     const holder = holderOf(started)
     run.holder = holder
     connections.begin(holder)
+    const { origin } = holder
     // One that only publishes asks nobody.
-    run.isTry = started.intent === undefined && crowding.began(holder.origin, connections.inUse(holder.origin))
+    run.isTry = started.intent === undefined && crowding.began(origin, connections.inUse(origin), world.clock.steady())
     progress.begin(started, assignment.policy.stallMs)
     try {
       const outcome = await this.#attempt(started, assignment, run, holder)
@@ -226,7 +227,7 @@ export class Transfers {
       world.log.error('the end of an attempt could not be recorded', { task, error: String(error) })
     } finally {
       connections.end(holder)
-      if (run.isTry) crowding.undecided(holder.origin)
+      if (run.isTry) crowding.undecided(origin)
       progress.end(task, fence)
     }
   }

@@ -23,19 +23,19 @@ const one = (open: number, more: Partial<Refusal> = {}): Refusal => ({
 function crowdedTo(takes: number): Crowding {
   const crowding = new Crowding(8)
   for (let open = 8; open > takes; open--) crowding.refused(origin, one(open), 0)
-  assert.equal(crowding.takes(origin), takes)
+  assert.equal(crowding.takes(origin, 0), takes)
   return crowding
 }
 
 test('each refusal takes one away, down to one', () => {
   const crowding = new Crowding(8)
-  assert.equal(crowding.takes(origin), 8)
+  assert.equal(crowding.takes(origin, 0), 8)
   // The others are being told as well.
   for (let refusals = 0; refusals < 4; refusals++) crowding.refused(origin, one(8), 0)
   assert.deepEqual(crowding.crowded(0), new Map([[origin, { most: 4, untilMs: 10 * seconds }]]))
   for (let refusals = 0; refusals < 9; refusals++) crowding.refused(origin, one(4), 0)
-  assert.equal(crowding.takes(origin), 1)
-  assert.equal(crowding.takes('https://b.test'), 8)
+  assert.equal(crowding.takes(origin, 0), 1)
+  assert.equal(crowding.takes('https://b.test', 0), 8)
 })
 
 for (const takes of [1, 4, 7])
@@ -49,9 +49,9 @@ for (const takes of [1, 4, 7])
       waits.push((untilMs! - atMs) / seconds)
       atMs = untilMs!
       assert.deepEqual(crowding.crowded(atMs).get(origin), { most: takes + 1 })
-      assert.equal(crowding.began(origin, takes), false)
-      assert.equal(crowding.began(origin, takes + 1), true)
-      assert.equal(crowding.began(origin, takes + 1), false, 'one at a time')
+      assert.equal(crowding.began(origin, takes, atMs), false)
+      assert.equal(crowding.began(origin, takes + 1, atMs), true)
+      assert.equal(crowding.began(origin, takes + 1, atMs), false, 'one at a time')
       crowding.refused(origin, one(takes + 1, { isTry: true }), atMs)
     }
     assert.deepEqual(waits, [10, 20, 40, 80, 160, 320, 600, 600])
@@ -61,7 +61,7 @@ test('a try that was refused before says little: soon there is another one', () 
   const crowding = crowdedTo(2)
   for (const atMs of [10, 20, 30].map((each) => each * seconds)) {
     assert.deepEqual(crowding.crowded(atMs).get(origin), { most: 3 })
-    assert.equal(crowding.began(origin, 3), true)
+    assert.equal(crowding.began(origin, 3, atMs), true)
     crowding.refused(origin, one(3, { isTry: true, isNews: false }), atMs)
     assert.deepEqual(crowding.crowded(atMs).get(origin), { most: 2, untilMs: atMs + 10 * seconds })
   }
@@ -71,7 +71,7 @@ test('after a try that was served the next one is tried at once, until the origi
   const crowding = crowdedTo(5)
   for (const open of [6, 7, 8]) {
     assert.deepEqual(crowding.crowded(10 * seconds).get(origin), { most: open })
-    assert.equal(crowding.began(origin, open), true)
+    assert.equal(crowding.began(origin, open, 10 * seconds), true)
     crowding.served(origin)
   }
   assert.equal(crowding.crowded(10 * seconds).size, 0)
@@ -81,14 +81,24 @@ test('after a try that was served the next one is tried at once, until the origi
 test('time alone proves nothing, and a day forgets', () => {
   const crowding = crowdedTo(2)
   assert.deepEqual(crowding.crowded(23 * 60 * minute).get(origin), { most: 3 })
+  assert.equal(crowding.takes(origin, 23 * 60 * minute), 2)
   assert.equal(crowding.crowded(24 * 60 * minute).size, 0)
+  assert.equal(crowding.takes(origin, 24 * 60 * minute), 8, 'of what is lent as well')
+  assert.equal(crowding.began(origin, 3, 24 * 60 * minute), false, 'it is no try any more')
+  assert.equal(crowding.size, 0)
+})
+
+test('a refusal after that day counts from all connections again', () => {
+  const crowding = crowdedTo(2)
+  crowding.refused(origin, one(8), 24 * 60 * minute)
+  assert.equal(crowding.takes(origin, 24 * 60 * minute), 7)
 })
 
 test('a try that ended without an answer leaves its place to another one', () => {
   const crowding = crowdedTo(2)
-  assert.equal(crowding.began(origin, 3), true)
+  assert.equal(crowding.began(origin, 3, 0), true)
   crowding.undecided(origin)
-  assert.equal(crowding.began(origin, 3), true)
+  assert.equal(crowding.began(origin, 3, 0), true)
 })
 
 test('one that answers 503 also to whoever comes alone is not crowded, and is not taken for it for ten minutes', () => {
@@ -96,22 +106,22 @@ test('one that answers 503 also to whoever comes alone is not crowded, and is no
   crowding.refused(origin, one(1), minute)
   assert.equal(crowding.crowded(minute).size, 0)
   crowding.refused(origin, one(8), 10 * minute)
-  assert.equal(crowding.takes(origin), 8)
+  assert.equal(crowding.takes(origin, 10 * minute), 8)
   crowding.refused(origin, one(8), 11 * minute)
-  assert.equal(crowding.takes(origin), 7)
+  assert.equal(crowding.takes(origin, 11 * minute), 7)
 })
 
 test('429 to whoever comes alone means that it is too much still', () => {
   const crowding = crowdedTo(1)
   crowding.refused(origin, one(1, { status: 429 }), minute)
-  assert.equal(crowding.takes(origin), 1)
+  assert.equal(crowding.takes(origin, minute), 1)
 })
 
 test('no more than a thousand origins are kept', () => {
   const crowding = new Crowding(8)
   for (let n = 0; n < 1500; n++) crowding.refused(`https://${n}.test`, one(8), 0)
   assert.equal(crowding.size, 1000)
-  assert.equal(crowding.takes('https://1499.test'), 7)
+  assert.equal(crowding.takes('https://1499.test', 0), 7)
 })
 
 const busy = new LonghaulError('HTTP_STATUS', 'answered with status 503', { status: 503 })
@@ -258,5 +268,18 @@ test('no further connection is lent to an origin that takes no more', async () =
     report.more(() => {}),
     undefined,
   )
+  await it.close()
+})
+
+test('a day after it refused, a file that is alone is lent further connections again', async () => {
+  const { it, ids } = await crowdedHouse(2)
+  const [first, second] = ids
+  await it.engine.of(second!).fail(...refusal)
+  await it.change(second!, 'cancel')
+  const { report } = it.engine.of(first!)
+  const lent = (): boolean => report.more(() => {}) !== undefined
+  assert.equal(lent(), false)
+  await it.clock.advance(24 * 60 * minute)
+  assert.equal(lent(), true)
   await it.close()
 })
