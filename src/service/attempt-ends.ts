@@ -13,7 +13,9 @@ export interface EndParts {
   readonly journal: Journal
   readonly delivery: Delivery
   readonly recording: Recording
-  /** Its origin, or whom that led to, answered 429 or 503. */
+  /** Of the address that the task asks first. */
+  readonly origin: string
+  /** That origin answered 429 or 503. */
   crowded(answer: Pick<Refusal, 'status' | 'waitMs'>, at: Moment): void
 }
 
@@ -65,8 +67,9 @@ async function fail(
   // progress, or it would be asked for all of them again each second.
   const progressed = outcome.progressed && safeBytes > past.bestBytes
   const at = now(world.clock)
-  if (failure.kind === 'network' && failure.originWide === true)
-    parts.crowded({ status: error.status ?? 503, waitMs: failure.retryAfterMs ?? 0 }, at)
+  // Whom a link led to speaks for itself alone: the origin of the link has asked for nothing.
+  const originWide = failure.kind === 'network' && failure.ofOrigin === parts.origin
+  if (originWide) parts.crowded({ status: error.status ?? 503, waitMs: failure.retryAfterMs ?? 0 }, at)
   const next = nextAttempt(
     {
       ...past,
@@ -75,7 +78,7 @@ async function fail(
       restarts: started.restarts,
       digestFailures: started.digestFailures,
     },
-    failure,
+    originWide ? { ...failure, originWide } : failure,
     error,
     at.steadyMs,
     world.random,

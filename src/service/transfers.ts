@@ -221,7 +221,7 @@ export class Transfers {
       progress.close(task, fence)
       const crowded = (answer: Pick<Refusal, 'status' | 'waitMs'>, at: Moment): void =>
         this.#crowded(started, answer, run, at)
-      await recordEnd({ ...this.#parts, crowded }, started, outcome, run.safeBytes)
+      await recordEnd({ ...this.#parts, origin, crowded }, started, outcome, run.safeBytes)
     } catch (error) {
       // Only a mistake of ours gets here. The task stays as it is until the next life looks at it.
       world.log.error('the end of an attempt could not be recorded', { task, error: String(error) })
@@ -240,7 +240,7 @@ export class Transfers {
     this.#parts.roomier()
   }
 
-  /** Its origin, or whom that led to, answered 429 or 503. */
+  /** Its origin answered 429 or 503. */
   #crowded(started: StartedAttempt, answer: Pick<Refusal, 'status' | 'waitMs'>, run: Run, at: Moment): void {
     const { connections, crowding } = this.#parts
     const { origin } = holderOf(started)

@@ -141,8 +141,8 @@ export type Failure =
   | {
       readonly kind: 'network'
       /** Steady-free: ms to wait that the server asked for. */ readonly retryAfterMs?: number
-      /** It speaks of the whole origin, and what the server asked for holds for all tasks there. */
-      readonly originWide?: boolean
+      /** It speaks of this whole origin, to which redirects may have led: what was asked for holds for all tasks there. */
+      readonly ofOrigin?: string
       /** Nobody knows what the disk kept of what was written last, names included. */
       readonly diskFailed?: boolean
     }

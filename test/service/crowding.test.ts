@@ -125,7 +125,7 @@ test('no more than a thousand origins are kept', () => {
 })
 
 const busy = new LonghaulError('HTTP_STATUS', 'answered with status 503', { status: 503 })
-const refusal = [busy, { kind: 'network', originWide: true }] as const
+const refusal = [busy, { kind: 'network', ofOrigin: origin }] as const
 
 async function crowdedHouse(tasks: number): Promise<{ readonly it: House; readonly ids: readonly string[] }> {
   const it = await House.open()
@@ -194,7 +194,7 @@ test('who starts while a cancelled one still closes its connection is no try: th
 test('behind a wait that the server asked for there is no crowd, and after it no herd', async () => {
   const { it, ids } = await crowdedHouse(12)
   for (const attempt of it.engine.running.slice(2))
-    await attempt.fail(busy, { kind: 'network', originWide: true, retryAfterMs: 2 * minute })
+    await attempt.fail(busy, { kind: 'network', ofOrigin: origin, retryAfterMs: 2 * minute })
   const { blockers } = await it.call('task.explain', { id: ids.at(-1)! })
   assert.deepEqual(
     blockers.map(({ code }) => code),
@@ -204,7 +204,7 @@ test('behind a wait that the server asked for there is no crowd, and after it no
   assert.equal(it.engine.running.length, 2, 'as many as it takes')
   await it.clock.advance(10 * seconds)
   assert.equal(it.engine.running.length, 3, 'and then one more is tried')
-  await it.engine.running.at(-1)!.fail(busy, { kind: 'network', originWide: true, retryAfterMs: minute })
+  await it.engine.running.at(-1)!.fail(busy, { kind: 'network', ofOrigin: origin, retryAfterMs: minute })
   await it.clock.advance(minute + 19 * seconds)
   assert.equal(it.engine.running.length, 2, 'whose refusal made everybody wait, so the next one is later')
   await it.clock.advance(seconds)
@@ -216,7 +216,7 @@ test('what one task waits for by its own back-off keeps nobody else waiting', as
   const { it, ids } = await crowdedHouse(1)
   const [broken] = ids
   for (let failures = 0; failures < 8; failures++) {
-    await it.engine.of(broken!).fail(busy, { kind: 'network', originWide: true, retryAfterMs: seconds })
+    await it.engine.of(broken!).fail(busy, { kind: 'network', ofOrigin: origin, retryAfterMs: seconds })
     const id = await it.add()
     await it.clock.advance(seconds + 10)
     assert.ok(it.engine.isRunning(id), `after ${failures} failures`)
@@ -245,9 +245,11 @@ test('an address that always answers 503 does not take the others their connecti
   await it.close()
 })
 
-test('a broken line, and what a mirror says, are no crowd', async () => {
+test('a broken line, and what a server says to which a link led, are no crowd', async () => {
   const { it } = await crowdedHouse(8)
-  for (const attempt of it.engine.running.slice(2)) await attempt.fail(busy, { kind: 'network' })
+  const [, , first, ...others] = it.engine.running
+  await first!.fail(busy, { kind: 'network' })
+  for (const attempt of others) await attempt.fail(busy, { kind: 'network', ofOrigin: 'https://b.test' })
   for (let i = 0; i < 6; i++) await it.add()
   assert.equal(it.engine.running.length, 8)
   await it.close()

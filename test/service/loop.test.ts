@@ -181,9 +181,11 @@ test('Retry-After of an origin holds back all its tasks, in every session, and n
   const it = await open()
   await it.openSession('com.other')
   const first = await it.add()
-  await it.engine
-    .of(first)
-    .fail(new LonghaulError('HTTP_STATUS', '429'), { kind: 'network', retryAfterMs: 30_000, originWide: true })
+  await it.engine.of(first).fail(new LonghaulError('HTTP_STATUS', '429'), {
+    kind: 'network',
+    retryAfterMs: 30_000,
+    ofOrigin: 'https://a.test',
+  })
   const second = await it.add({}, 'com.other')
   const elsewhere = await it.add({ request: { url: 'https://b.test/', method: 'GET', headers: [] } })
   assert.deepEqual(
@@ -200,6 +202,22 @@ test('Retry-After of an origin holds back all its tasks, in every session, and n
   assert.equal(it.engine.running.length, 1)
   await it.clock.advance(1010)
   assert.equal(it.engine.running.length, 3)
+})
+
+test('Retry-After of a server to which a link led holds back the one task, and nothing else of the origin of the link', async () => {
+  const it = await open()
+  const led = await it.add()
+  await it.engine.of(led).fail(new LonghaulError('HTTP_STATUS', '503'), {
+    kind: 'network',
+    retryAfterMs: 3_600_000,
+    ofOrigin: 'https://b.test',
+  })
+  const other = await it.add()
+  assert.ok(it.engine.isRunning(other))
+  await it.clock.advance(3_599_000)
+  assert.ok(!it.engine.isRunning(led))
+  await it.clock.advance(1010)
+  assert.ok(it.engine.isRunning(led))
 })
 
 test('Retry-After beyond the deadline fails the task at once and says so', async () => {

@@ -157,13 +157,13 @@ for (const [what, step] of Object.entries(passing)) {
   })
 }
 
-test('a first mirror that is busy is waited for as long as it asks, by this task alone', async () => {
+test('a first mirror that is busy is waited for as long as it asks, and the origin of the link has not asked for it', async () => {
   await using bench = await Bench.open()
   await using the = await mirrors(bench)
   the.a.change(path, { script: [cutAfter(kept), status(503, { 'Retry-After': '60' })] })
   expectKind(await bench.run(the.url), 'failed')
   const { error, failure } = expectKind(await bench.run(the.url), 'failed')
-  assert.deepEqual(failure, { kind: 'network', retryAfterMs: 60_000 })
+  assert.deepEqual(failure, { kind: 'network', retryAfterMs: 60_000, ofOrigin: new URL(the.a.url(path)).origin })
   assert.equal(error.status, 503)
   assert.match(error.message, new RegExp(the.a.url(path)))
 })

@@ -1,8 +1,10 @@
 /** Answers that are not the file, redirects over real sockets, and lengths that do not agree. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { badChunk, excess, redirect, resetAfter, status } from '../../src/testing/index.ts'
+import { badChunk, busy, excess, FaultServer, redirect, resetAfter, status } from '../../src/testing/index.ts'
 import { Bench, expectKind } from './support/bench.ts'
+
+const originOf = (server: FaultServer): string => new URL(server.url('/')).origin
 
 test('a status that passes is tried again, and one that does not is final with the beginning of its body', async () => {
   await using bench = await Bench.open()
@@ -12,7 +14,10 @@ test('a status that passes is tried again, and one that does not is final with t
     assert.equal(outcome.error.status, code)
     assert.equal(outcome.error.retryable, true)
     const speaksOfTheServer = code === 429 || code === 503
-    assert.deepEqual(outcome.failure, { kind: 'network', ...(speaksOfTheServer && { originWide: true }) })
+    assert.deepEqual(outcome.failure, {
+      kind: 'network',
+      ...(speaksOfTheServer && { ofOrigin: originOf(bench.server) }),
+    })
   }
   const url = bench.server.answers('/404', status(404, {}, 'x'.repeat(100_000)))
   const outcome = expectKind(await bench.run(url), 'failed')
@@ -24,15 +29,24 @@ test('a status that passes is tried again, and one that does not is final with t
 
 test('Retry-After of 429 and 503 is for the whole server, of others for the one address', async () => {
   await using bench = await Bench.open()
+  const ofOrigin = originOf(bench.server)
   const ask = async (code: number, value: string): Promise<unknown> => {
     const url = bench.server.answers(`/${code}`, status(code, { 'Retry-After': value }))
     return expectKind(await bench.run(url), 'failed').failure
   }
-  assert.deepEqual(await ask(503, '7'), { kind: 'network', retryAfterMs: 7000, originWide: true })
-  assert.deepEqual(await ask(429, '0'), { kind: 'network', retryAfterMs: 0, originWide: true })
+  assert.deepEqual(await ask(503, '7'), { kind: 'network', retryAfterMs: 7000, ofOrigin })
+  assert.deepEqual(await ask(429, '0'), { kind: 'network', retryAfterMs: 0, ofOrigin })
   assert.deepEqual(await ask(500, '7'), { kind: 'network', retryAfterMs: 7000 })
-  assert.deepEqual(await ask(503, 'whenever'), { kind: 'network', originWide: true })
+  assert.deepEqual(await ask(503, 'whenever'), { kind: 'network', ofOrigin })
   assert.deepEqual(await ask(500, 'whenever'), { kind: 'network' })
+})
+
+test('what a server asks for to which a link led is of that server, and not of the one that has the link', async () => {
+  await using bench = await Bench.open()
+  await using other = await FaultServer.start()
+  const url = bench.server.answers('/link', redirect(other.answers('/busy', busy(503, 7))))
+  const { failure } = expectKind(await bench.run(url), 'failed')
+  assert.deepEqual(failure, { kind: 'network', retryAfterMs: 7000, ofOrigin: originOf(other) })
 })
 
 test('a 401 wants credentials and shows what the server said', async () => {

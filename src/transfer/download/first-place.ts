@@ -31,11 +31,7 @@ export async function rangeOfFirstPlace(
   } catch (thrown) {
     const ending = asEnding(thrown)
     if (!(ending instanceof AttemptFailed)) throw ending
-    if (ending.failure.kind === 'network') {
-      // Else all tasks of the link's origin would wait, which is not the one that asks for it.
-      const { originWide: _, ...failure } = ending.failure
-      throw new AttemptFailed(ending.error, failure)
-    }
+    if (ending.failure.kind === 'network') throw ending
   }
   return undefined
 }

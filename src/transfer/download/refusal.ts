@@ -39,15 +39,15 @@ export async function refusal(answer: Answer, wallMs: number): Promise<AttemptFa
       retryable: retried,
     },
   )
-  return new AttemptFailed(error, retried ? passingFailure(status, retryAfterMs) : { kind: 'final' })
+  return new AttemptFailed(error, retried ? passingFailure(answer, retryAfterMs) : { kind: 'final' })
 }
 
-function passingFailure(status: number, retryAfterMs: number | undefined): Failure {
+function passingFailure({ status, response }: Answer, retryAfterMs: number | undefined): Failure {
   return {
     kind: 'network',
     ...(retryAfterMs !== undefined && { retryAfterMs }),
     // "Too many requests" and "unavailable" speak of the server, not of this one address.
-    ...((status === 429 || status === 503) && { originWide: true }),
+    ...((status === 429 || status === 503) && { ofOrigin: new URL(response.url).origin }),
   }
 }
 
