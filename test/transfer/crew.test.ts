@@ -40,15 +40,39 @@ test('what the server served before is where it begins', () => {
   assert.equal(new Crew(4, 6).wanted, 4)
 })
 
-test('a server that refuses one more gets half, and is not asked again for a minute', () => {
+test('a server that refuses one more gets half, is not asked again for a minute, and then up to what it took', () => {
   const crew = new Crew(8, 8)
   crew.refused(5, 0)
   assert.equal(crew.wanted, 4)
   const now = run(crew, 1000, 0, 590)
   assert.equal(crew.wanted, 4)
   run(crew, 1000, now, 30)
-  assert.equal(crew.wanted, 8)
+  assert.equal(crew.wanted, 5)
 })
+
+test('a server that asked for a longer wait is not asked again before that', () => {
+  const crew = new Crew(8, 8)
+  crew.refused(5, 0, 3_600_000)
+  const now = run(crew, 1000, 0, 35_990)
+  assert.equal(crew.wanted, 4)
+  run(crew, 1000, now, 30)
+  assert.equal(crew.wanted, 5)
+})
+
+test('a shorter wait that a server asked for after a longer one takes nothing of it away', () => {
+  const crew = new Crew(8, 8)
+  crew.refused(6, 0, 3_600_000)
+  crew.refused(5, 0, 1000)
+  run(crew, 1000, 0, 1000)
+  assert.equal(crew.wanted, 2)
+})
+
+for (const everyMs of [90, 100, 150, 400])
+  test(`a steady rate is one from the first look on, where bytes come each ${everyMs} ms`, () => {
+    const crew = new Crew(8, undefined)
+    for (let looks = 0; looks < 20; looks++) crew.took(1_000_000, crew.wanted, looks * everyMs)
+    assert.equal(crew.wanted, 8)
+  })
 
 test('connections that are in each other’s way become fewer', () => {
   const crew = new Crew(8, undefined)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
+  busy,
   cutAfter,
   drip,
   ignoreRange,
@@ -16,6 +17,8 @@ import {
 import { FileFailure } from '../../src/world/file-system.ts'
 import { settle, VirtualClock } from '../support/virtual-clock.ts'
 import { Bench, expectKind } from './support/bench.ts'
+import { leapingClock } from './support/leaping-clock.ts'
+import { firstBytes, severalBytes, smallPieces } from './support/several.ts'
 import { watchedFiles } from './support/watched-files.ts'
 
 const mebibyte = 1024 * 1024
@@ -126,6 +129,21 @@ test('while a further connection is not answered, the first goes on to the end',
   const policy = { ...several.policy, stallMs: 1000 }
   expectKind(await bench.run(url, { policy }), 'finished')
   assert.ok((await bench.read()).equals(bench.server.bytes('/a.bin')))
+})
+
+test('a server that refused a further connection and asked for an hour is not asked again after a minute', async () => {
+  await using bench = await Bench.open()
+  bench.sizes = smallPieces
+  const file = { size: severalBytes, etag: '"v1"', script: [stallAfter(firstBytes), busy(429, 3600)] }
+  const url = bench.server.file('/a.bin', file)
+  const { clock, leap } = leapingClock(bench.world.clock)
+  const refused = Promise.withResolvers<void>()
+  const running = bench.run(url, several, { world: { clock }, report: { more: () => refused.resolve } })
+  await Promise.all([refused.promise, bench.handedOver(firstBytes)])
+  leap(61_000)
+  bench.server.release()
+  expectKind(await running, 'finished')
+  assert.equal(bench.server.requests.length, 2)
 })
 
 test('what a connection that broke off left is fetched by the others', async () => {

@@ -226,7 +226,9 @@ export class Connections {
       this.#pieces.release(claim)
       this.#failure = joined.failure
       if (joined.kind === 'too many') {
-        this.#crew.refused(this.#running - 1, this.#now())
+        const { failure } = joined.failure
+        const waitMs = failure.kind === 'network' ? failure.retryAfterMs : undefined
+        this.#crew.refused(this.#running - 1, this.#now(), waitMs)
         this.#learn({ kind: 'refused', above: Math.max(1, this.#running - 1) })
       } else {
         this.#crew.alone()

@@ -14,7 +14,7 @@ const cautiousMs = 10_000
 const refusedMs = 60_000
 
 export class Crew {
-  readonly #most: number
+  #most: number
   #wanted: number
   /** Steady ms; before, it does not grow. */
   #growsFrom = -Infinity
@@ -39,8 +39,12 @@ export class Crew {
 
   /** Bytes came over `running` connections. True: now and then, while fewer run than are wanted; there may be room by now. */
   took(bytes: number, running: number, nowMs: number): boolean {
+    // How long the first of all took to come, nobody knows.
+    if (this.#since === undefined) {
+      this.#since = nowMs
+      return false
+    }
     this.#bytes += bytes
-    this.#since ??= nowMs
     const elapsedMs = nowMs - this.#since
     if (elapsedMs < lookEveryMs) return false
     const rate = this.#bytes / elapsedMs
@@ -55,10 +59,11 @@ export class Crew {
     this.#since = nowMs
   }
 
-  /** The server refused one more while `running` were open. @param waitMs how long it asked us to wait, if it did */
-  refused(running: number, nowMs: number, waitMs: number = refusedMs): void {
+  /** The server refused one more while `running` were open: there will never be more. @param waitMs how long it asked us to wait */
+  refused(running: number, nowMs: number, waitMs: number = 0): void {
+    this.#most = Math.max(1, Math.min(this.#most, running))
     this.#wanted = Math.max(1, Math.min(Math.floor(this.#wanted / 2), running))
-    this.#growsFrom = nowMs + Math.max(refusedMs, waitMs)
+    this.#growsFrom = Math.max(this.#growsFrom, nowMs + Math.max(refusedMs, waitMs))
   }
 
   /** One broke off and left `running`: they take over what it had to fetch. */

@@ -6,9 +6,9 @@ import { setImmediate } from 'node:timers/promises'
 import type { FileOptions, Step } from '../../../src/testing/index.ts'
 import { ok, stallAfter } from '../../../src/testing/index.ts'
 import type { Outcome } from '../../../src/transfer/assignment.ts'
-import type { Clock } from '../../../src/world/clock.ts'
 import type { PieceSizes } from '../../../src/transfer/download/pieces.ts'
 import { type Bench, expectKind, type Wishes } from './bench.ts'
+import { leapingClock } from './leaping-clock.ts'
 
 const kibibyte = 1024
 export const severalBytes: number = 1536 * kibibyte
@@ -70,19 +70,12 @@ async function downloadAt(bench: Bench, moment: Moment, told: Told): Promise<Out
   }
   bench.server.change(filePath, { script: [stalled, stalled, ...(moment === 'the third connection' ? lies : [])] })
   // Only a rate that lasts brings a third connection: this clock leaps over the time that it takes.
-  let leap = 0
-  const { clock } = bench.world
-  const leaping: Clock = {
-    steady: () => clock.steady() + leap,
-    wall: () => clock.wall(),
-    sleep: (ms, signal) => clock.sleep(ms, signal),
-    timer: (at, run) => clock.timer(at - leap, run),
-  }
-  const running = bench.run(url, wishes, { world: { clock: leaping } })
+  const { clock, leap } = leapingClock(bench.world.clock)
+  const running = bench.run(url, wishes, { world: { clock } })
   await bench.handedOver(2 * firstBytes)
   await setImmediate()
   if (moment === 'the third connection') {
-    leap = 200
+    leap(200)
     bench.server.release()
     return toTheEnd(bench, url, wishes, await running)
   }
