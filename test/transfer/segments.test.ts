@@ -6,6 +6,7 @@ import {
   drip,
   ignoreRange,
   other,
+  otherRange,
   redirect,
   resetAfter,
   stallAfter,
@@ -32,6 +33,19 @@ function asked(bench: Bench): readonly (string | undefined)[] {
 
 function mostAtOnce(bench: Bench): number {
   return new Set(bench.server.requests.map((request) => request.connection)).size
+}
+
+/** Lets time go by until it is over. */
+async function passed(clock: VirtualClock, running: Promise<unknown>): Promise<void> {
+  let over = false
+  const end = (): void => {
+    over = true
+  }
+  running.then(end, end)
+  while (!over) {
+    await settle()
+    await clock.advance(50)
+  }
 }
 
 test('a large file comes over several connections, each range with its proof', async () => {
@@ -258,15 +272,25 @@ test('a server that answers nobody else before the first has ended costs two sec
   const clock = new VirtualClock()
   const began = clock.steady()
   const stallMs = 60 * 60_000
-  let over = false
-  const running = bench.run(url, { policy: { ...several.policy, stallMs } }, { world: { clock } }).finally(() => {
-    over = true
-  })
-  while (!over) {
-    await settle()
-    await clock.advance(50)
-  }
+  const running = bench.run(url, { policy: { ...several.policy, stallMs } }, { world: { clock } })
+  await passed(clock, running)
   expectKind(await running, 'finished')
   assert.ok(clock.steady() - began < stallMs)
   assert.ok((await bench.read()).equals(bench.server.bytes('/a.bin')))
+})
+
+test('where such a server gave the first only a part of what was asked, the first asks it for the rest', async () => {
+  await using bench = await Bench.open()
+  bench.sizes = smallPieces
+  const ends = firstBytes + 600 * 1024
+  const script = [cutAfter(firstBytes), otherRange(firstBytes, ends), stallBeforeHead()]
+  const url = bench.server.file('/a.bin', { size: severalBytes, etag: '"v1"', script })
+  expectKind(await bench.run(url), 'failed')
+  const clock = new VirtualClock()
+  const policy = { ...several.policy, stallMs: 60 * 60_000 }
+  const running = bench.run(url, { policy }, { world: { clock } })
+  await passed(clock, running)
+  expectKind(await running, 'finished')
+  assert.ok((await bench.read()).equals(bench.server.bytes('/a.bin')))
+  assert.ok(asked(bench)[3]?.startsWith(`bytes=${ends}-`))
 })

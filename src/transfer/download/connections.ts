@@ -49,8 +49,8 @@ export class Connections {
   readonly #crew: Crew
   readonly #pieces: Pieces
   readonly #over = Promise.withResolvers<void>()
-  /** Ends those that joined. */
-  readonly #end = new AbortController()
+  /** Ends those that joined, and all questions. */
+  #end = new AbortController()
   #running = 0
   /** Those of them that were told to end. */
   readonly #leaving = new Set<AbortController>()
@@ -209,6 +209,8 @@ export class Connections {
   #takeBack(): void {
     this.#crew.alone()
     this.#end.abort()
+    // What the first asks from now on is not taken back.
+    this.#end = new AbortController()
   }
 
   /** `undefined`: the server gave no such range; somebody else may. */
