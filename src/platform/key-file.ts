@@ -14,6 +14,8 @@ import { type ErrorCode, LonghaulError } from '../contract/errors.ts'
 import { makeFolder, syncFolder } from './make-folder.ts'
 
 const size = 32
+/** Nothing is wrong with the file itself. */
+const passing: readonly (string | undefined)[] = ['EMFILE', 'ENFILE', 'EAGAIN', 'ENOMEM', 'EIO']
 
 export interface KeyFile {
   readonly path: string
@@ -26,7 +28,8 @@ export interface KeyFile {
 
 /**
  * The key; made if there is none (and its folder with it, mode 0700).
- * @throws LonghaulError, `retryable: false`, when the file is another user's, readable by others, or damaged
+ * @throws LonghaulError, `retryable: false`, when the file is another user's, readable by others, or damaged; `retryable: true` when
+ *   it cannot be opened just now
  */
 export async function readOrMakeKey(file: KeyFile): Promise<Uint8Array> {
   const found = await readKey(file)
@@ -46,7 +49,7 @@ export async function readKey(key: KeyFile): Promise<Uint8Array | undefined> {
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined
     const why = codeOf(error) === 'ELOOP' ? 'is a symbolic link' : `cannot be read (${String(codeOf(error))})`
-    throw refused(key, why, error)
+    throw refused(key, why, error, passing.includes(codeOf(error)))
   }
   try {
     const found = await file.stat()
@@ -86,9 +89,9 @@ async function make(key: KeyFile): Promise<void> {
   await syncFolder(dirname(path))
 }
 
-function refused({ path, what, code, hint }: KeyFile, why: string, cause?: unknown): LonghaulError {
+function refused({ path, what, code, hint }: KeyFile, why: string, cause?: unknown, retryable = false): LonghaulError {
   return new LonghaulError(code, `${what} ${path} ${why}. It was left as it is and is not used.`, {
-    retryable: false,
+    retryable,
     cause,
     hint,
   })

@@ -7,7 +7,7 @@
  * seconds before a crash may be lost, and servers set them anew.
  */
 import type { Credential, CredentialReference, KnownCredential } from '../contract/credential.ts'
-import { asLonghaulError, LonghaulError } from '../contract/errors.ts'
+import { isLonghaulError, LonghaulError } from '../contract/errors.ts'
 import type { Journal, SealedSecret, SessionId } from '../journal/journal.ts'
 import { Access } from '../transfer/access.ts'
 import type { Timer } from '../world/clock.ts'
@@ -25,10 +25,13 @@ interface Account {
   known?: KnownCredential
 }
 
+/** By origin; as it is stored until it is first used, an error where that will never open. */
+type Known = Map<string, Account | SealedSecret | LonghaulError>
+
 interface Holder {
   readonly access: Access
-  /** By origin; an error where what is stored cannot be opened. Read from the journal once. */
-  readonly accounts: () => Promise<Map<string, Account | LonghaulError>>
+  /** Read from the journal once. */
+  readonly accounts: () => Promise<Known>
   /** Cookies have changed since they were written. */
   late?: Timer | undefined
   /** The write that is under way; it never rejects. */
@@ -93,21 +96,16 @@ export class Accounts {
     const load = (): Promise<readonly SealedSecret[]> => (stored ??= this.#load(session))
     let accounts: ReturnType<Holder['accounts']> | undefined
     const holder: Holder = {
-      accounts: () => (accounts ??= load().then((all) => this.#accountsIn(session, all))),
+      accounts: () => (accounts ??= load().then(credentialsIn)),
       access: new Access(
         {
-          credential: (origin, how) => this.#credential(holder, origin, how),
+          credential: (origin, how) => this.#credential(session, holder, origin, how),
           storedCookies: async () => {
             const stored = (await load()).find(({ kind }) => kind === 'cookies')
-            return stored === undefined ? undefined : this.#world.vault.open(stored.sealed, cookiesPlace(session))
+            return stored && this.#cookiesIn(session, stored)
           },
           cookiesChanged: () => this.#gather(session, holder),
-          cookiesLost: (error) => {
-            this.#world.log.warn('the cookies of a session could not be read; it begins without any', {
-              session,
-              error: String(error),
-            })
-          },
+          cookiesLost: (error) => this.#cookiesLost(session, error),
         },
         this.#world,
       ),
@@ -122,27 +120,50 @@ export class Accounts {
     return (await this.#recording.record(() => this.#journal.secrets({ session }))) ?? []
   }
 
-  async #accountsIn(session: SessionId, all: readonly SealedSecret[]): Promise<Map<string, Account | LonghaulError>> {
-    const accounts = new Map<string, Account | LonghaulError>()
-    for (const { kind, name, sealed } of all) {
-      if (kind !== 'credential') continue
-      try {
-        const text = await this.#world.vault.open(sealed, credentialPlace(session, name))
-        accounts.set(name, { credential: JSON.parse(text) as Credential })
-      } catch (error) {
-        this.#world.log.warn('a credential could not be opened', { session, origin: name, error: String(error) })
-        accounts.set(name, asLonghaulError(error, 'USER_AUTHENTICATION_REQUIRED'))
+  async #cookiesIn(session: SessionId, { sealed }: SealedSecret): Promise<string | undefined> {
+    try {
+      return await this.#world.vault.open(sealed, cookiesPlace(session))
+    } catch (error) {
+      if (!neverOpens(error)) {
+        this.#world.log.warn('the cookies of a session cannot be read now', { session, error: String(error) })
+        throw error
       }
+      this.#cookiesLost(session, error)
+      return undefined
     }
-    return accounts
   }
 
-  async #credential(holder: Holder, origin: string, how: 'known' | 'anew'): Promise<KnownCredential | undefined> {
-    const account = (await holder.accounts()).get(origin)
+  #cookiesLost(session: SessionId, error: unknown): void {
+    this.#world.log.warn('the cookies of a session are lost; it begins without any', { session, error: String(error) })
+  }
+
+  async #credential(
+    session: SessionId,
+    holder: Holder,
+    origin: string,
+    how: 'known' | 'anew',
+  ): Promise<KnownCredential | undefined> {
+    const account = await this.#account(session, await holder.accounts(), origin)
     if (account === undefined) return undefined
-    if (account instanceof LonghaulError) throw account
     if (how === 'anew' || account.known === undefined) account.known = await this.#read(account.credential, origin)
     return account.known
+  }
+
+  async #account(session: SessionId, accounts: Known, origin: string): Promise<Account | undefined> {
+    const found = accounts.get(origin)
+    if (found === undefined || 'credential' in found) return found
+    if (found instanceof LonghaulError) throw found
+    try {
+      const text = await this.#world.vault.open(found.sealed, credentialPlace(session, origin))
+      const account = { credential: JSON.parse(text) as Credential }
+      // Another one may have been set meanwhile.
+      if (accounts.get(origin) === found) accounts.set(origin, account)
+      return account
+    } catch (error) {
+      this.#world.log.warn('a credential could not be opened', { session, origin, error: String(error) })
+      if (neverOpens(error) && accounts.get(origin) === found) accounts.set(origin, error)
+      throw error
+    }
   }
 
   async #read(credential: Credential, origin: string): Promise<KnownCredential> {
@@ -203,4 +224,13 @@ function cookiesPlace(session: SessionId): string {
 
 function unusable(origin: string, why: string): LonghaulError {
   return new LonghaulError('USER_AUTHENTICATION_REQUIRED', `The credential for ${origin} cannot be used: ${why}.`)
+}
+
+function credentialsIn(all: readonly SealedSecret[]): Known {
+  return new Map(all.filter(({ kind }) => kind === 'credential').map((secret) => [secret.name, secret]))
+}
+
+/** Else it could only not be read now. */
+function neverOpens(error: unknown): error is LonghaulError {
+  return isLonghaulError(error, 'USER_AUTHENTICATION_REQUIRED')
 }

@@ -8,7 +8,10 @@ export interface Vault {
    * @throws LonghaulError when there is no key to be had; nothing is sealed then
    */
   seal(text: string, place: string): Promise<string>
-  /** @throws LonghaulError when the key is another one or gone, or the text was changed */
+  /**
+   * @throws LonghaulError USER_AUTHENTICATION_REQUIRED when it will never open: the key is another one or gone, or the text was changed.
+   *   Another one when the key cannot be read, which passes by itself where that is `retryable`
+   */
   open(sealed: string, place: string): Promise<string>
   /** The secret as it is now, without a line break at its end. @throws LonghaulError that names the place and nothing in it */
   read(reference: CredentialReference): Promise<string>

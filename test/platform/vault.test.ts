@@ -71,6 +71,25 @@ test('a key file that others can read is refused and left alone', { skip: needs(
   assert.deepEqual(await readFile(key), before)
 })
 
+test(
+  'while no file can be opened, the key file is one that may be read later, and none that has to be mended',
+  { skip: needs('linux', 'prlimit') },
+  async () => {
+    const key = join(await temporaryFolder(), 'vault.key')
+    await createVault(key, {}).seal('text', 'place')
+    const [told] = await race(
+      1,
+      `import { execFileSync } from 'node:child_process'
+      import { createVault } from '#platform/vault.ts'
+      await go
+      execFileSync('prlimit', ['--pid', String(process.pid), '--nofile=3:'])
+      const { code, retryable } = await createVault(${JSON.stringify(key)}, {}).open('sealed', 'place').catch((error) => error)
+      console.log(code, retryable)`,
+    )
+    assert.equal(told, 'NO_PERMISSIONS_TO_READ_FILE true')
+  },
+)
+
 test('a reference is read anew each time, without the line break at its end', async () => {
   const folder = await temporaryFolder()
   const path = join(folder, 'token')

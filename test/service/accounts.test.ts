@@ -177,9 +177,83 @@ test('a jar that does not open any more begins empty and is kept again', async (
   const before = live()
   await before.of(session).takeCookies(url, [['set-cookie', 'a=1']])
   await before.stop()
-  const lost = live({ ...openVault, open: () => Promise.reject(new Error('another key')) })
+  const anotherKey = new LonghaulError('USER_AUTHENTICATION_REQUIRED', 'The key file is another one.')
+  const lost = live({ ...openVault, open: () => Promise.reject(anotherKey) })
   assert.equal(await lost.of(session).cookieFor(url, 'strict'), undefined)
   await lost.of(session).takeCookies(url, [['set-cookie', 'b=2']])
   await lost.stop()
   assert.equal(await live().of(session).cookieFor(url, 'strict'), 'b=2')
+})
+
+/** Many files are open, until it says otherwise. */
+function unreadableVault(why: LonghaulError): { readonly vault: Vault; readonly readable: () => void } {
+  let readable = false
+  return {
+    vault: { ...openVault, open: (...given) => (readable ? openVault.open(...given) : Promise.reject(why)) },
+    readable: () => {
+      readable = true
+    },
+  }
+}
+
+const tooManyFiles = new LonghaulError('NO_PERMISSIONS_TO_READ_FILE', 'The key file cannot be read (EMFILE).', {
+  retryable: true,
+})
+
+test('a jar that cannot be read now is not written over, what comes meanwhile joins it, and a request for it fails in passing', async () => {
+  const { live, session, clock } = await stage()
+  const before = live()
+  await before.of(session).takeCookies(url, [['set-cookie', 'login=precious']])
+  await before.stop()
+  const { vault, readable } = unreadableVault(tooManyFiles)
+  const accounts = live(vault)
+  const access = accounts.of(session)
+  await assert.rejects(access.cookieFor(url, 'strict'), tooManyFiles)
+  await access.takeCookies(url, [['set-cookie', 'a=1']])
+  await clock.advance(60_000)
+  assert.equal(await live().of(session).cookieFor(url, 'strict'), 'login=precious')
+  readable()
+  const both = ['a=1', 'login=precious']
+  const cookies = async (of: Accounts): Promise<unknown> =>
+    (await of.of(session).cookieFor(url, 'strict'))?.split('; ').toSorted()
+  assert.deepEqual(await cookies(accounts), both)
+  await clock.advance(2000)
+  assert.deepEqual(await cookies(live()), both)
+})
+
+test('a jar under a key file that others can read is left as it is, and requests go without it until that is mended', async () => {
+  const { live, session } = await stage()
+  const before = live()
+  await before.of(session).takeCookies(url, [['set-cookie', 'login=precious']])
+  await before.stop()
+  const openToAll = new LonghaulError('NO_PERMISSIONS_TO_READ_FILE', 'The key file has mode 644.')
+  const { vault, readable } = unreadableVault(openToAll)
+  const access = live(vault).of(session)
+  assert.equal(await access.cookieFor(url, 'strict'), undefined)
+  await access.takeCookies(url, [['set-cookie', 'login=anew']])
+  assert.equal(await access.cookieFor(url, 'strict'), 'login=anew')
+  readable()
+  assert.equal(await access.cookieFor(url, 'strict'), 'login=anew', 'what came last is what the server knows')
+})
+
+test('a credential that cannot be read once is read again at the next use', async () => {
+  const { live, session, shown } = await stage()
+  await live().set(session, origin, { bearer: 'token' })
+  const { vault, readable } = unreadableVault(tooManyFiles)
+  const accounts = live(vault)
+  assert.equal(await shown(accounts, session), undefined)
+  readable()
+  assert.equal(await shown(accounts, session), 'Bearer token')
+})
+
+test('a credential that is set while the stored one is read holds', async () => {
+  const { live, session, shown } = await stage()
+  await live().set(session, origin, { bearer: 'old' })
+  const opening = Promise.withResolvers<void>()
+  const accounts = live({ ...openVault, open: (...given) => opening.promise.then(() => openVault.open(...given)) })
+  const first = shown(accounts, session)
+  await accounts.set(session, origin, { bearer: 'new' })
+  opening.resolve()
+  await first
+  assert.equal(await shown(accounts, session), 'Bearer new')
 })

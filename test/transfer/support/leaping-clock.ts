@@ -1,7 +1,7 @@
 import type { Clock } from '../../../src/world/clock.ts'
 
 /** A clock that leaps over time, instead of a test that waits for it. */
-export function leapingClock(clock: Clock): { readonly clock: Clock; leap(ms: number): void } {
+export function leapingClock(clock: Clock): { readonly clock: Clock; readonly leap: (ms: number) => void } {
   let leapt = 0
   return {
     clock: {
