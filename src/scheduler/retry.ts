@@ -82,7 +82,7 @@ export function nextAttempt(
     case 'destination unavailable':
       return look('destination', history.lastCode === 'DESTINATION_UNAVAILABLE', nowMs)
     case 'malformed':
-      // RFC 9112 leaves no doubt about what was received; a second one is no accident of one connection.
+      // RFC 9112 leaves no doubt about what was received; a second one is no accident of one connection. No other kind has its codes.
       if (history.lastCode === error.code) return fail(error)
       break
     case 'digest':

@@ -15,10 +15,12 @@ import {
   cutAfter,
   hugeHead,
   httpDate,
+  ignoreRange,
   lie,
   malformedHead,
   ok,
   other,
+  otherRange,
   raw,
   resetAfter,
   stallAfter,
@@ -133,6 +135,12 @@ for (const [what, step] of Object.entries(malformed))
     server.file(`${path}-once`, { size, script: [step] })
     assert.deepEqual(await fetched(`${path}-once`), { error: undefined, asked: 2, attempts: 2 })
   })
+
+test('a malformed answer after one that only gave no range is the first of its kind, and tried a second time', async () => {
+  const script = [cutAfter(part), otherRange(part, 2 * part), ignoreRange(), malformedHead()]
+  server.file('/no-range-before', { size, etag: '"v1"', script })
+  assert.deepEqual(await fetched('/no-range-before'), { error: undefined, asked: 5, attempts: 4 })
+})
 
 test('a Retry-After that is a date is waited for by the wall clock', async () => {
   const until = new Date(Math.ceil(Date.now() / 1000) * 1000 + 3_600_000)

@@ -96,11 +96,14 @@ function changed(answer: Answer): AttemptFailed {
   )
 }
 
-/** Not final: the next attempt asks for what is missing, and hears for itself what the server has to say. */
+/**
+ * Not final: the next attempt asks for what is missing, and hears for itself what the server has to say. Not BAD_SERVER_RESPONSE: by
+ * that code a malformed answer is known, of which the second one is final.
+ */
 function noRange(answer: Answer, why: string): AttemptFailed {
   return new AttemptFailed(
     new LonghaulError(
-      'BAD_SERVER_RESPONSE',
+      'NETWORK_CONNECTION_LOST',
       `${maskUrl(answer.response.url)} did not give a range of the file that it had promised: ${why}. It is tried again.`,
       { retryable: true },
     ),
