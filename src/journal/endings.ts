@@ -81,6 +81,7 @@ export function endTask(work: Work, task: TaskRow, changes: TaskChanges, at: Mom
       ...changes,
       outcome: ending.outcome,
       completed_at: at.wallMs,
+      last_progress_at: at.steadyMs,
       intent: null,
       wait: null,
       wait_until: null,

@@ -1,4 +1,7 @@
-/** What is forgotten in time, and the files that go with it. At most 1,000 tasks a call. */
+/**
+ * What is forgotten in time, and the files that go with it. At most 1,000 tasks a call. That time is over only when it has passed on
+ * the steady clock too: a wall clock that was set would take everything at once.
+ */
 import type { PartIdentity } from '../contract/bytes.ts'
 import type { CommandInput, CommandOutput, Moment, OwedFile } from './journal.ts'
 import { currentBoot, identityIn, owe, owePart, type OwedRow } from './files.ts'
@@ -81,14 +84,17 @@ function deleteOld(work: Work, limit: number, at: Moment): number {
     if (deleted >= limit) break
     const abandoned = attached_at <= at.wallMs - kept.undeliveredMs
     const old = store.all<TaskRow>(
-      `select * from task where session = ? and gate = 'done' and completed_at <= ?
+      `select * from task where session = ? and gate = 'done' and completed_at <= ? and coalesce(last_progress_at, 0) <= ?
          and not exists (select 1 from dependency where needs = task.id)
-         and (not exists (select 1 from event where event.task = task.id) or (? and completed_at <= ?))
+         and (not exists (select 1 from event where event.task = task.id)
+           or (? and completed_at <= ? and coalesce(last_progress_at, 0) <= ?))
        order by completed_at limit ?`,
       session,
       at.wallMs - kept.completedMs,
+      at.steadyMs - kept.completedMs,
       abandoned ? 1 : 0,
       at.wallMs - kept.undeliveredMs,
+      at.steadyMs - kept.undeliveredMs,
       Math.max(0, Math.min(limit - deleted, n - kept.tasksOfSession)),
     )
     for (const task of old) forget(work, task, at)
@@ -127,8 +133,8 @@ function forget(work: Work, task: TaskRow, at: Moment): void {
 function dropOldParts(work: Work, limit: number, at: Moment): number {
   const { store } = work
   const old = store.all<OwedRow & { readonly task: number }>(
-    `select part.* from part join task on task.id = part.task where gate = 'done' and completed_at <= ? limit ?`,
-    at.wallMs - kept.failedPartsMs,
+    `select part.* from part join task on task.id = part.task where gate = 'done' and coalesce(last_progress_at, 0) <= ? limit ?`,
+    at.steadyMs - kept.failedPartsMs,
     limit,
   )
   for (const part of old) {

@@ -47,6 +47,7 @@ export interface TaskRow {
   readonly total: number | null
   /** Steady ms. */
   readonly first_started_at: number | null
+  /** Steady ms; of a task that is completed, of its end. */
   readonly last_progress_at: number | null
   readonly give_up_after: number | null
   /** The session's configuration when it first started. */

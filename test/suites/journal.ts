@@ -1636,6 +1636,32 @@ export function journalSuite(form: string, open: OpenJournal): void {
       assert.deepEqual(await names(), [`${none}.part`, `${some}.part`])
     })
 
+    check(
+      'bytes of failed tasks after seven days by the clock that never jumps, however the other one is set',
+      async (s) => {
+        const { session } = await s.owned()
+        await s.end(await s.startWithBytes(await s.addOne(session)), { kind: 'fail', error: lost })
+        const keeps = async (setMs: number): Promise<boolean> => {
+          await s.journal.retire({ at: { ...s.at, wallMs: s.at.wallMs + setMs } })
+          return (await s.journal.owed({ limit: 9, at: s.at })).length === 0
+        }
+        s.pass(1000)
+        assert.ok(await keeps(50 * 365 * day))
+        s.pass(7 * day - 1001)
+        assert.ok(await keeps(0))
+        s.pass(1)
+        assert.ok(!(await keeps(-365 * day)))
+      },
+    )
+
+    check('no completed task because the clock was set forward', async (s) => {
+      const owner = await s.owned()
+      await s.change(await s.add(owner.session, ...Array.from({ length: 1200 }, () => ({}))), { kind: 'cancel' })
+      s.pass(day)
+      await s.journal.retire({ at: { ...s.at, wallMs: s.at.wallMs + 50 * 365 * day } })
+      assert.equal((await s.journal.counts({})).completed, 1200)
+    })
+
     check('completed tasks after 30 days, but the newest thousand, and none with events to come', async (s) => {
       const owner = await s.owned()
       const ids = [
