@@ -17,7 +17,7 @@ export interface SessionConfiguration {
   readonly timeoutIntervalForRequest?: DurationLike | undefined
   /** Deadline, from the first `resume()`; suspended, held and queued time excluded. @default '7d' */
   readonly timeoutIntervalForResource?: DurationLike | undefined
-  /** Connections to one origin that this session may use. @default 6 */
+  /** Connections to one origin that this session may use, by the addresses of its tasks, wherever redirects lead. @default 6 */
   readonly maximumConnectionsPerHost?: number | undefined
   /** @default 16 */
   readonly maximumActiveTasks?: number | undefined
