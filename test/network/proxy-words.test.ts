@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { type ProxyAddress, proxyAddress } from '../../src/contract/proxy.ts'
 import { connectParley } from '../../src/network/proxy/connect.ts'
+import { Challenged } from '../../src/network/proxy/identity.ts'
 import type { Parley } from '../../src/network/proxy/parley.ts'
 import { socks5Parley } from '../../src/network/proxy/socks5.ts'
 import { NetworkFailure } from '../../src/world/transport.ts'
@@ -127,4 +128,29 @@ test('SOCKS5 names an address by its bytes', () => {
     assert.equal(Buffer.from(parley.opening).toString('hex'), '050100')
     assert.equal(heard(parley, [Buffer.from([5, 0])]).said, `050100${words}0050`)
   }
+})
+
+test('the head of a proxy takes no time to read, however it is filled', () => {
+  const parley = connect()
+  for (const long of [' ', '\t', ' \t', 'b ', ':', 'a: ']) {
+    const filled = long.repeat(60_000 / long.length)
+    const started = process.cpuUsage().user
+    const step = parley.read(Buffer.from(`HTTP/1.1 200 OK\r\nA: b${filled}b\r\n\r\n`))
+    assert.ok(process.cpuUsage().user - started < 500_000, `${JSON.stringify(long)} takes long`)
+    assert.equal(step?.open, true)
+  }
+})
+
+test('blanks round the value of a field of a proxy are no part of it', () => {
+  assert.throws(
+    () => connect().read(Buffer.from('HTTP/1.1 407 No\r\nProxy-Authenticate: \t Basic realm="r" \t \r\nA:\r\n\r\n')),
+    (error: unknown) => {
+      assert.ok(error instanceof Challenged)
+      assert.deepEqual(error.headers, [
+        ['proxy-authenticate', 'Basic realm="r"'],
+        ['a', ''],
+      ])
+      return true
+    },
+  )
 })

@@ -112,6 +112,26 @@ test('a jar has a size: cookies that are too large are not taken, those that wer
   assert.equal(cookies.header('https://www.example.org/', 'strict'), undefined)
 })
 
+test('no head has room for so many cookies that taking them holds anybody up, however full the jar is', () => {
+  const { cookies } = jar()
+  const sites = Array.from({ length: 20 }, (_, i) => `https://www.example${i}.com/`)
+  for (const site of sites) cookies.take(site, manyCookies(50, '; Secure'))
+  for (const url of ['http://www.example.com/', home]) {
+    const started = process.cpuUsage().user
+    cookies.take(url, manyCookies(5000))
+    assert.ok(process.cpuUsage().user - started < 1_000_000, `${url} takes long`)
+    assert.equal(cookies.header(url, 'strict')?.split('; ').length, 50)
+  }
+  const { cookies: restored } = jar()
+  const started = process.cpuUsage().user
+  restored.restore(cookies.toText())
+  assert.ok(process.cpuUsage().user - started < 500_000, 'reading it again takes long')
+})
+
+function manyCookies(count: number, attributes = ''): readonly string[] {
+  return Array.from({ length: count }, (_, i) => `a${i}=b${attributes}`)
+}
+
 test('a jar that was written down is the same when it is read, and what came meanwhile wins', () => {
   const before = jar()
   before.cookies.take(home, ['a=1; Max-Age=60; Path=/; HttpOnly', 'b=1; Domain=example.com; Path=/; Secure'])

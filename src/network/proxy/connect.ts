@@ -9,7 +9,7 @@ const maximumInterimAnswers = 10
 
 const statusLine = /^HTTP\/1\.[01] ([1-5]\d\d)(?: [^\r\n]*)?$/
 // RFC 9112 §5: a name is a token, and nothing stands between it and the colon.
-const fieldLine = /^([!#$%&'*+\-.^_`|~\dA-Za-z]+):[\t ]*([^\r\n]*?)[\t ]*$/
+const fieldLine = /^([!#$%&'*+\-.^_`|~\dA-Za-z]+):([^\r\n]*)$/
 
 /**
  * @param target `host:port`, IPv6 in brackets
@@ -39,7 +39,7 @@ export function connectParley(name: string, target: string, authorization: strin
       const headers = fields.map((line): readonly [string, string] => {
         const [, key, value] = fieldLine.exec(line) ?? []
         if (key === undefined) throw failed(name, 'did not answer in HTTP')
-        return [key.toLowerCase(), value ?? '']
+        return [key.toLowerCase(), (value ?? '').trim()]
       })
       const used = end + 4
       if (status < 200) {

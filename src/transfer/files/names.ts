@@ -9,6 +9,9 @@ import { dispositionFilename } from '../http/fields.ts'
 /** Bytes of UTF-8 that a name may have: room for what is put around it, below the 255 of nearly every file system. */
 const maximumNameBytes = 200
 
+/** What is looked at of a longer one: far more than is kept. */
+const readLength = 1024
+
 const fallback = 'download'
 
 /** A safe name: from Content-Disposition, else from the last component of the address, else `download`. Never empty. */
@@ -47,12 +50,8 @@ const reserved =
 
 /** `raw` as one safe path component, or `undefined` if nothing of it is left. Making a safe name safe changes nothing. */
 export function safeName(raw: string): string | undefined {
-  const component =
-    raw
-      .normalize('NFC')
-      .split(/[/\\]/)
-      .findLast((part) => part.trim() !== '') ?? ''
-  let name = component.replace(invisible, '').replace(forbidden, '_')
+  const component = raw.split(/[/\\]/).findLast((part) => part.trim() !== '') ?? ''
+  let name = endsOf(component).normalize('NFC').replace(invisible, '').replace(forbidden, '_')
   // A leading dot hides the file (and `.` and `..` are folders); Windows drops trailing dots and spaces.
   name = trimmed(name)
   name = name.replace(reserved, (device) => `${device}_`)
@@ -60,8 +59,17 @@ export function safeName(raw: string): string | undefined {
   return name === '' ? undefined : name
 }
 
+/** Some of what follows takes the square of the length, and a head has room for a name of 64 KiB. */
+function endsOf(component: string): string {
+  if (component.length <= readLength) return component
+  return component.slice(0, readLength / 2) + component.slice(-readLength / 2)
+}
+
 function trimmed(name: string): string {
-  return name.replace(/^[\s.]+/u, '').replace(/[\s.]+$/u, '')
+  let end = name.length
+  // An expression that ends in `+$` begins anew at each of a long run of dots.
+  while (/[\s.]/u.test(name.charAt(end - 1))) end--
+  return name.slice(0, end).replace(/^[\s.]+/u, '')
 }
 
 /** `name` cut to `bytes` of UTF-8 between two code points; the extension is kept. */

@@ -19,6 +19,12 @@ export interface CookieLimits {
 const cookieLimits: CookieLimits = { size: 4096, perSite: 50, all: 1000 }
 const longestAttribute = 1024
 
+interface Known {
+  /** When it was used last, in the order of uses. */
+  readonly use: number
+  readonly worth: string
+}
+
 /** How a request came about: `strict` from this site alone, `lax` by a redirect from another one, `none` such a one that changes something. */
 export type SiteContext = 'strict' | 'lax' | 'none'
 
@@ -29,7 +35,8 @@ export class Cookies {
   readonly #jar = emptyJar()
   /** Grows with each cookie that is kept or sent; the order of use, which time alone does not give. */
   #uses = 0
-  readonly #used = new Map<string, number>()
+  /** All that are in the jar, by their names: to look one up there takes a walk through all. */
+  readonly #known = new Map<string, Known>()
 
   /** @param changed called after what {@link toText} gives has changed */
   constructor(clock: Clock, changed: () => void, limits: CookieLimits = cookieLimits) {
@@ -40,20 +47,22 @@ export class Cookies {
 
   /** The value of the Cookie field for this address; undefined: nothing is sent. */
   header(url: string, site: SiteContext): string | undefined {
-    if (this.#used.size === 0) return undefined
+    if (this.#known.size === 0) return undefined
     const now = this.#clock.wall()
     const found = this.#jar
       .getCookiesSync(url, { expire: false, sameSiteContext: site })
       .filter((cookie) => !isOver(cookie, now))
       .toSorted(cookieCompare)
-    for (const cookie of found) this.#used.set(nameOf(cookie), ++this.#uses)
+    for (const cookie of found) this.#use(cookie)
     return found.length === 0 ? undefined : found.map((cookie) => cookie.cookieString()).join('; ')
   }
 
   /** Takes the Set-Cookie fields of an answer. What is not allowed is left out, as browsers do. */
   take(url: string, fields: readonly string[]): void {
     let changed = false
-    for (const field of fields) changed = this.#takeOne(url, field) || changed
+    // Over http none comes to them, and none goes.
+    const secure = url.startsWith('https:') ? [] : this.#all().filter((cookie) => cookie.secure)
+    for (const field of fields) changed = this.#takeOne(url, field, secure) || changed
     if (!changed) return
     this.#shrink()
     this.#changed()
@@ -71,13 +80,13 @@ export class Cookies {
     if (!Array.isArray(stored)) throw new Error('the stored cookies are not a list')
     for (const each of stored as readonly SerializedCookie[]) {
       const cookie = Cookie.fromJSON(each)
-      if (cookie === undefined || this.#found(cookie) !== undefined) continue
+      if (cookie === undefined || this.#known.has(nameOf(cookie))) continue
       this.#jar.store.putCookie(cookie, () => {})
-      this.#used.set(nameOf(cookie), ++this.#uses)
+      this.#use(cookie)
     }
   }
 
-  #takeOne(url: string, field: string): boolean {
+  #takeOne(url: string, field: string, secure: readonly Cookie[]): boolean {
     const cookie = Cookie.parse(field)
     if (cookie === undefined || Buffer.byteLength(cookie.key + cookie.value) > this.#limits.size) return false
     const attributes = [cookie.domain ?? '', cookie.path ?? '']
@@ -88,30 +97,15 @@ export class Cookies {
     cookie.maxAge = null
     // Nothing of it is needed, and a server could fill the jar with it.
     cookie.extensions = null
-    if (!url.startsWith('https:') && this.#hidesSecure(url, cookie)) return false
-    const before = this.#all()
+    if (hidesSecure(url, cookie, secure)) return false
     const kept = this.#jar.setCookieSync(cookie, url, { now: new Date(now), ignoreError: true })
     if (kept === undefined) return false
-    const old = before.find((each) => nameOf(each) === nameOf(kept))
+    const old = this.#known.get(nameOf(kept))
     if (isOver(kept, now)) {
       this.#remove(kept)
       return old !== undefined
     }
-    this.#used.set(nameOf(kept), ++this.#uses)
-    return old === undefined || worth(old) !== worth(kept)
-  }
-
-  /** "Leave Secure Cookies Alone" (RFC 6265bis §5.7, step 16): whoever can change http must not displace what https set. */
-  #hidesSecure(url: string, cookie: Cookie): boolean {
-    const host = new URL(url).hostname
-    const domain = cookie.domain ?? host
-    return this.#all().some(
-      (each) =>
-        each.secure &&
-        each.key === cookie.key &&
-        (domainMatch(each.domain ?? undefined, domain) === true ||
-          domainMatch(domain, each.domain ?? undefined) === true),
-    )
+    return this.#use(kept).worth !== old?.worth
   }
 
   #shrink(): void {
@@ -120,10 +114,11 @@ export class Cookies {
     for (const cookie of all.filter((each) => isOver(each, now))) this.#remove(cookie)
     const left = all
       .filter((cookie) => !isOver(cookie, now))
-      .toSorted((one, other) => (this.#used.get(nameOf(other)) ?? 0) - (this.#used.get(nameOf(one)) ?? 0))
+      .map((cookie) => ({ cookie, use: this.#known.get(nameOf(cookie))?.use ?? 0 }))
+      .toSorted((one, other) => other.use - one.use)
     const bySite = new Map<string, number>()
     let kept = 0
-    for (const cookie of left) {
+    for (const { cookie } of left) {
       const site = siteOf(cookie.domain ?? '')
       const ofSite = bySite.get(site) ?? 0
       if (kept === this.#limits.all || ofSite === this.#limits.perSite) {
@@ -144,14 +139,27 @@ export class Cookies {
     return all
   }
 
-  #found(cookie: Cookie): Cookie | undefined {
-    return this.#all().find((each) => nameOf(each) === nameOf(cookie))
+  #use(cookie: Cookie): Known {
+    const known = { use: ++this.#uses, worth: worth(cookie) }
+    this.#known.set(nameOf(cookie), known)
+    return known
   }
 
   #remove(cookie: Cookie): void {
-    this.#used.delete(nameOf(cookie))
+    this.#known.delete(nameOf(cookie))
     this.#jar.store.removeCookie(cookie.domain, cookie.path, cookie.key, () => {})
   }
+}
+
+/** "Leave Secure Cookies Alone" (RFC 6265bis §5.7, step 16): whoever can change http must not displace what https set. */
+function hidesSecure(url: string, cookie: Cookie, secure: readonly Cookie[]): boolean {
+  const domain = cookie.domain ?? new URL(url).hostname
+  return secure.some(
+    (each) =>
+      each.key === cookie.key &&
+      (domainMatch(each.domain ?? undefined, domain) === true ||
+        domainMatch(domain, each.domain ?? undefined) === true),
+  )
 }
 
 /** Whether a redirect between the two stays on one site (RFC 6265bis §5.2): scheme and registrable domain. */

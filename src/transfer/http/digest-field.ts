@@ -39,7 +39,7 @@ const comma = /[ \t]*,[ \t]*/y
 export function digestField(headers: HeaderList, name: 'repr-digest' | 'content-digest'): ExpectedDigest | undefined {
   const lines = headers.filter(([other]) => other.toLowerCase() === name).map(([, value]) => value)
   if (lines.length === 0) return undefined
-  const members = dictionary(lines.join(', ').replace(/^ +| +$/g, ''))
+  const members = dictionary(lines.join(', ').trim())
   const digests: ExpectedDigest[] = []
   for (const [name, base64] of members ?? []) {
     const algorithm = Object.hasOwn(registered, name) ? registered[name] : undefined
