@@ -79,17 +79,21 @@ export interface DigestUse {
 export function digestAuthorization(use: DigestUse): string {
   const { challenge, nonce, method, uri, cnonce, first } = use
   const { realm, opaque, algorithm, qop } = challenge
-  const digest = (text: string): string => createHash(challenge.hash).update(text, 'utf8').digest('hex')
+  const digest = (...parts: readonly (string | Uint8Array)[]): string => {
+    const hash = createHash(challenge.hash)
+    for (const [i, part] of parts.entries()) hash.update(i === 0 ? '' : ':').update(part)
+    return hash.digest('hex')
+  }
   // RFC 7616 §4: where the server says UTF-8, one way of writing each character.
   const normal = (text: string): string => (challenge.charset === undefined ? text : text.normalize('NFC'))
   const user = normal(use.user)
-  const secret = digest(`${user}:${realm}:${normal(use.password)}`)
-  const key = challenge.sess ? digest(`${secret}:${first.nonce}:${first.cnonce}`) : secret
-  const asked = digest(`${method}:${uri}`)
+  const secret = digest(user, octets(realm), normal(use.password))
+  const key = challenge.sess ? digest(secret, octets(first.nonce), first.cnonce) : secret
+  const asked = digest(method, uri)
   const count = use.count.toString(16).padStart(8, '0')
-  const proven = qop === undefined ? `${nonce}:${asked}` : `${nonce}:${count}:${cnonce}:${qop}:${asked}`
+  const proven = qop === undefined ? [] : [count, cnonce, qop]
   const fields = [
-    ...nameFields(user, challenge.userhash ? digest(`${user}:${realm}`) : undefined),
+    ...nameFields(user, challenge.userhash ? digest(user, octets(realm)) : undefined),
     `realm=${quoted(realm)}`,
     `uri=${quoted(uri)}`,
     ...(algorithm === undefined ? [] : [`algorithm=${algorithm}`]),
@@ -98,10 +102,15 @@ export function digestAuthorization(use: DigestUse): string {
     ...(qop === undefined ? [] : [`nc=${count}`]),
     ...(qop === undefined && !challenge.sess ? [] : [`cnonce=${quoted(cnonce)}`]),
     ...(qop === undefined ? [] : [`qop=${qop}`]),
-    `response=${quoted(digest(`${key}:${proven}`))}`,
+    `response=${quoted(digest(key, octets(nonce), ...proven, asked))}`,
     ...(opaque === undefined ? [] : [`opaque=${quoted(opaque)}`]),
   ]
   return `Digest ${fields.join(', ')}`
+}
+
+/** What a server sent, as it came: each character of a field stands for one octet, whatever the server means by them. */
+function octets(sent: string): Uint8Array {
+  return Buffer.from(sent, 'latin1')
 }
 
 /** RFC 7616 §3.4: a hash, or `username*` for what a quoted-string cannot carry. */

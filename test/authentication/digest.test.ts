@@ -122,6 +122,18 @@ test('names and realms with quotes are hashed without their escapes', () => {
   assert.equal(answer.get('response'), digest(`${secret}:n:${digest('GET:/dir/index.html')}`))
 })
 
+test('what a server sent is hashed as the octets that came, user and password as UTF-8', () => {
+  const sent = (text: string): string => Buffer.from(text, 'utf8').toString('latin1')
+  const field = `Digest realm="${sent('Geschützt')}", nonce="${sent('nönce')}", algorithm=MD5-sess, charset=UTF-8, userhash=true`
+  const answer = answered(field, { user: 'Jäsøn', password: 'pässword' })
+  const digest = (text: string): string => createHash('md5').update(text, 'utf8').digest('hex')
+  const key = digest(`${digest('Jäsøn:Geschützt:pässword')}:nönce:${cnonce}`)
+  assert.equal(answer.get('response'), digest(`${key}:nönce:${digest('GET:/dir/index.html')}`))
+  assert.equal(answer.get('username'), digest('Jäsøn:Geschützt'))
+  assert.equal(answer.get('realm'), sent('Geschützt'))
+  assert.equal(answer.get('nonce'), sent('nönce'))
+})
+
 test('a Digest challenge that cannot be answered is none', () => {
   for (const field of [
     'Digest nonce="n"',

@@ -72,6 +72,8 @@ export class GuardedServer {
     const { realm = 'files', user = 'Mufasa', password = 'Circle of Life', algorithm, qop = true } = rules
     const hash = algorithm?.startsWith('SHA-256') === true ? 'sha256' : 'md5'
     const digest = (text: string): string => createHash(hash).update(text).digest('hex')
+    // In a field each octet of its UTF-8 is a character.
+    const inField = Buffer.from(realm, 'utf8').toString('latin1')
     const nonces = new Map<string, Set<string>>()
     const sessions = new Map<string, string>()
     const make = (): string => {
@@ -81,7 +83,7 @@ export class GuardedServer {
     }
     const refuse = (response: ServerResponse, stale: boolean): void => {
       const fields = [
-        `Digest realm="${realm}", nonce="${make()}", opaque="some \\"thing\\""`,
+        `Digest realm="${inField}", nonce="${make()}", opaque="some \\"thing\\""`,
         ...(qop ? ['qop="auth"'] : []),
         ...(algorithm === undefined ? [] : [`algorithm=${algorithm}`]),
         ...(rules.domain === undefined ? [] : [`domain="${rules.domain}"`]),
@@ -100,8 +102,8 @@ export class GuardedServer {
       if (algorithm?.endsWith('-sess') === true) key = digest(`${key}:${first}`)
       const asked = digest(`${request.method}:${request.url}`)
       const right = digest(qop ? `${key}:${nonce}:${nc}:${cnonce}:auth:${asked}` : `${key}:${nonce}:${asked}`)
-      if (proof !== right || uri !== request.url || given['username'] !== user || given['opaque'] !== 'some "thing"')
-        return refuse(response, false)
+      if (proof !== right || uri !== request.url || given['username'] !== user) return refuse(response, false)
+      if (given['realm'] !== inField || given['opaque'] !== 'some "thing"') return refuse(response, false)
       // A count that was there before is somebody else's.
       if (qop && used.has(nc)) return refuse(response, true)
       used.add(nc)

@@ -181,6 +181,20 @@ test('wrong credentials are refused in words after one answer, and not sent unas
   assert.equal(here.server.seen[2]?.authorization, undefined)
 })
 
+test('a realm that is not ASCII is proven by its octets and told as it is meant', async (t) => {
+  const here = await stage(t)
+  here.credentials.set(originOf(here.server.url('/')), mufasa)
+  for (const algorithm of ['MD5', 'SHA-256-sess'] as const) {
+    here.server.digest({ realm: 'Geschützt', algorithm }, (_, response) => response.end('in'))
+    assert.equal((await here.get(here.server.url(`/${algorithm}`))).status, 200)
+  }
+  here.server.digest({ realm: 'Geschützt', password: 'another' }, (_, response) => response.end('in'))
+  const { unauthorised } = await here.get(here.server.url('/'))
+  assert.match(unauthorised?.why ?? '', /\(Digest, realm "Geschützt"\)/)
+  here.credentials.clear()
+  assert.match((await here.get(here.server.url('/'))).unauthorised?.why ?? '', /for the realm "Geschützt"/)
+})
+
 test('a server that calls every nonce stale is answered twice, not for ever', async (t) => {
   const here = await stage(t)
   here.credentials.set(originOf(here.server.url('/')), mufasa)

@@ -13,7 +13,7 @@ import type { KnownCredential } from '../../contract/credential.ts'
 import type { RequestFacts } from '../../contract/task.ts'
 import type { Random } from '../../world/clock.ts'
 import type { HeaderList } from '../../world/transport.ts'
-import { field } from './fields.ts'
+import { field, repairUtf8 } from './fields.ts'
 import { type Password, type Space, Spaces } from './spaces.ts'
 
 /**
@@ -151,7 +151,7 @@ export class Authentication {
 
   #refused(request: RequestFacts, shown: Shown, credential: Password, scheme: string, realm: string): Unauthorised {
     if (shown.space !== undefined) this.#spaces.forget(request.url, credential, shown.space)
-    return refused(`the user and password (${scheme}, realm ${JSON.stringify(realm)})`, request, shown)
+    return refused(`the user and password (${scheme}, realm ${inWords(realm)})`, request, shown)
   }
 }
 
@@ -214,11 +214,15 @@ function refused(what: string, request: RequestFacts, { by }: Shown): Unauthoris
 function wanted(request: RequestFacts, challenges: readonly Challenge[]): Unauthorised {
   const schemes = schemesOf(challenges)
   const realm = challenges.find(({ parameters }) => parameters.has('realm'))?.parameters.get('realm')
-  const where = realm === undefined ? '' : ` for the realm ${JSON.stringify(realm)}`
+  const where = realm === undefined ? '' : ` for the realm ${inWords(realm)}`
   return {
     why: `it asks for credentials${schemes === '' ? '' : ` (${schemes})`}${where}, and there are none for it`,
     hint: `Give them: session.setCredential('${originOf(request)}', …), user and password in the address, or an Authorization header.`,
   }
+}
+
+function inWords(realm: string): string {
+  return JSON.stringify(repairUtf8(realm))
 }
 
 function unanswerable(challenges: readonly Challenge[]): Unauthorised {

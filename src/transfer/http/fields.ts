@@ -144,7 +144,7 @@ export function dispositionFilename(headers: HeaderList): string | undefined {
 }
 
 /** Many servers send raw UTF-8, which reads as Latin-1; text that is not UTF-8 underneath is left as it is. */
-function repairUtf8(text: string): string {
+export function repairUtf8(text: string): string {
   if (!/[\x80-\xff]/.test(text) || /[\u0100-\uffff]/.test(text)) return text
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(text, 'latin1'))
