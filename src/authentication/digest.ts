@@ -8,12 +8,13 @@
 import { createHash } from 'node:crypto'
 import { type Challenge, quoted } from './challenges.ts'
 
-const hashes: Readonly<Record<string, 'md5' | 'sha256'>> = {
-  md5: 'md5',
-  'md5-sess': 'md5',
-  'sha-256': 'sha256',
-  'sha-256-sess': 'sha256',
-}
+/** No object: servers may ask for `constructor`. */
+const hashes: ReadonlyMap<string, 'md5' | 'sha256'> = new Map([
+  ['md5', 'md5'],
+  ['md5-sess', 'md5'],
+  ['sha-256', 'sha256'],
+  ['sha-256-sess', 'sha256'],
+])
 
 export interface DigestChallenge {
   readonly realm: string
@@ -39,7 +40,7 @@ export function digestChallenge({ scheme, parameters }: Challenge): DigestChalle
   const realm = parameters.get('realm')
   const nonce = parameters.get('nonce')
   const algorithm = parameters.get('algorithm')
-  const hash = hashes[(algorithm ?? 'md5').toLowerCase()]
+  const hash = hashes.get((algorithm ?? 'md5').toLowerCase())
   if (scheme !== 'digest' || realm === undefined || nonce === undefined || hash === undefined) return undefined
   const offered = parameters.get('qop')
   const qop = offered?.split(',').some((each) => each.trim().toLowerCase() === 'auth')

@@ -50,19 +50,19 @@ export interface ProxyAddress {
 }
 
 /** socks5h says that the proxy looks names up. Here it always does, so that no look-up goes past it. */
-const kinds: Readonly<Record<string, ProxyAddress['kind']>> = {
-  http: 'http',
-  https: 'https',
-  socks5: 'socks5',
-  socks5h: 'socks5',
-  socks: 'socks5',
-}
+const kinds: ReadonlyMap<string, ProxyAddress['kind']> = new Map([
+  ['http', 'http'],
+  ['https', 'https'],
+  ['socks5', 'socks5'],
+  ['socks5h', 'socks5'],
+  ['socks', 'socks5'],
+])
 const defaultPorts: Readonly<Record<ProxyAddress['kind'], number>> = { http: 80, https: 443, socks5: 1080 }
 
 /** Gives what is wrong, in words that name nothing of the text: there may be a password in it. */
 export function proxyAddress(text: string): ProxyAddress | string {
   const [, scheme = 'http', rest = ''] = /^(?:([a-z][a-z\d+.-]*):\/\/)?(.*)$/is.exec(text.trim()) ?? []
-  const kind = kinds[scheme.toLowerCase()]
+  const kind = kinds.get(scheme.toLowerCase())
   if (kind === undefined)
     return `its scheme ${JSON.stringify(scheme.slice(0, 20))} is not http, https or socks5${scheme.startsWith('socks4') ? ' (SOCKS4 is not supported)' : ''}`
   // As http: the parser does not check the hosts of schemes that it does not know.

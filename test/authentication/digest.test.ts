@@ -139,6 +139,8 @@ test('a Digest challenge that cannot be answered is none', () => {
     'Digest nonce="n"',
     'Digest realm="r"',
     'Digest realm="r", nonce="n", algorithm=SHA-512-256',
+    'Digest realm="r", nonce="n", algorithm=constructor',
+    'Digest realm="r", nonce="n", algorithm=__proto__',
     'Digest realm="r", nonce="n", qop="auth-int"',
     'Basic realm="r"',
   ])

@@ -53,6 +53,15 @@ test('a nonce that has gone stale is replaced, also by the one that an answer br
   assert.match(one.introduce('GET', 'http://a/')?.value ?? '', /nonce="n3", nc=00000002/)
 })
 
+test('an algorithm whose name means something in JavaScript is one that nobody knows', () => {
+  const one = identity()
+  assert.match(
+    one.learn(asks(digest('n1', ', algorithm=constructor')), undefined, 0) ?? '',
+    /^wants authentication by Digest/,
+  )
+  assert.equal(one.introduce('GET', 'http://a/'), undefined)
+})
+
 test('what was refused is not shown again', () => {
   const refused = 'did not accept the user and the password (407)'
   const byBasic = identity()

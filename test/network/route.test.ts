@@ -41,6 +41,7 @@ test('what is no address of a proxy is refused in words that give no secret away
     'ftp://me:swordfish@proxy',
     'socks4://me:swordfish@proxy',
     'socks4a://proxy',
+    'constructor://proxy',
     'http://me:swordfish@proxy/path',
     'http://me:swordfish@proxy?x',
     'http://me:swordfish@proxy:99999',
