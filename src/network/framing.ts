@@ -30,12 +30,24 @@ export function framingOf(method: string, status: number, headers: HeaderList): 
   return { proof: 'length', length }
 }
 
-/** Names in lower case, values trimmed; bytes beyond ASCII are Latin-1, as HTTP has it. */
+/** Names in lower case, values without the blanks around them; bytes beyond ASCII are Latin-1, as HTTP has it. */
 export function headerList(raw: RawHeaders): HeaderList {
   const parts = partsOf(raw)
   const list: (readonly [string, string])[] = []
-  for (let i = 0; i + 1 < parts.length; i += 2) list.push([parts[i]!.toLowerCase(), parts[i + 1]!.trim()])
+  for (let i = 0; i + 1 < parts.length; i += 2) list.push([parts[i]!.toLowerCase(), withoutBlanks(parts[i + 1]!)])
   return list
+}
+
+/** Spaces and tabs at both ends do not count (RFC 9110 §5.5). `trim` takes more: the octet A0, which may be half of a letter. */
+export function withoutBlanks(value: string): string {
+  let [from, to] = [0, value.length]
+  while (isBlank(value[from])) from++
+  while (to > from && isBlank(value[to - 1])) to--
+  return value.slice(from, to)
+}
+
+function isBlank(character: string | undefined): boolean {
+  return character === ' ' || character === '\t'
 }
 
 /** Bytes of the head on the wire, if it was written in the usual way. */

@@ -74,6 +74,7 @@ test('a field that is malformed anywhere is no field', () => {
     `${good}, ü=1`,
     `sha-256=${value(32).slice(1)}`,
     `SHA-256=${value(32)}`,
+    `${good}\u00a0`,
     `sha-256:${hex(32)}`,
     value(32),
   ])

@@ -31,6 +31,22 @@ test('twenty redirects are followed, relative and absolute ones', async () => {
   assert.equal(outcome.measure.redirects, 20)
 })
 
+test('an address in raw UTF-8 is followed octet by octet', async () => {
+  await using bench = await Bench.open()
+  for (const [name, path] of [
+    ['é.bin', '/%C3%A9.bin'],
+    // Its last octet reads as a space without break.
+    ['voilà', '/voil%C3%A0'],
+  ] as const) {
+    bench.server.file(path, { size: 10 })
+    const url = bench.server.answers('/go', redirect(Buffer.from(`/${name}`, 'utf8').toString('latin1')))
+    const { response } = expectKind(await bench.run(url, { ifExists: 'keepBoth' }), 'finished')
+    assert.equal(response?.url, bench.server.url(path))
+    bench.part = undefined
+    bench.intent = undefined
+  }
+})
+
 for (const target of [
   'ftp://127.0.0.1/x',
   'file:///etc/passwd',

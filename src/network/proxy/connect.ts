@@ -1,5 +1,6 @@
 /** A tunnel by CONNECT (RFC 9110 §9.3.6), and what a proxy's refusals mean. Strict: what is not HTTP/1 is not guessed at. */
 import type { NetworkFailure } from '../../world/transport.ts'
+import { withoutBlanks } from '../framing.ts'
 import { Challenged } from './identity.ts'
 import { failed, type Parley, refused } from './parley.ts'
 
@@ -39,7 +40,7 @@ export function connectParley(name: string, target: string, authorization: strin
       const headers = fields.map((line): readonly [string, string] => {
         const [, key, value] = fieldLine.exec(line) ?? []
         if (key === undefined) throw failed(name, 'did not answer in HTTP')
-        return [key.toLowerCase(), (value ?? '').trim()]
+        return [key.toLowerCase(), withoutBlanks(value ?? '')]
       })
       const used = end + 4
       if (status < 200) {

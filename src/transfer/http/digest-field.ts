@@ -39,7 +39,7 @@ const comma = /[ \t]*,[ \t]*/y
 export function digestField(headers: HeaderList, name: 'repr-digest' | 'content-digest'): ExpectedDigest | undefined {
   const lines = headers.filter(([other]) => other.toLowerCase() === name).map(([, value]) => value)
   if (lines.length === 0) return undefined
-  const members = dictionary(lines.join(', ').trim())
+  const members = dictionary(withoutSpaces(lines.join(', ')))
   const digests: ExpectedDigest[] = []
   for (const [name, base64] of members ?? []) {
     const algorithm = Object.hasOwn(registered, name) ? registered[name] : undefined
@@ -48,6 +48,14 @@ export function digestField(headers: HeaderList, name: 'repr-digest' | 'content-
       digests.push({ algorithm, hex: value.toString('hex') })
   }
   return strongestDigest(digests)
+}
+
+/** RFC 9651 §4.2: spaces alone are left out at both ends. */
+function withoutSpaces(text: string): string {
+  let [from, to] = [0, text.length]
+  while (text[from] === ' ') from++
+  while (to > from && text[to - 1] === ' ') to--
+  return text.slice(from, to)
 }
 
 /** Each key with its bytes, if they are some; the last of equal keys counts. `undefined`: malformed. */

@@ -17,10 +17,12 @@ export interface RedirectRules {
 
 const redirecting: readonly number[] = [301, 302, 303, 307, 308]
 
-/** The `Location` to follow, or `undefined` if this answer is the final one. */
+/** The `Location` to follow, in ASCII, or `undefined` if this answer is the final one. */
 export function redirectTarget(head: { readonly status: number; readonly headers: HeaderList }): string | undefined {
   if (!redirecting.includes(head.status)) return undefined
-  return head.headers.find(([name]) => name === 'location')?.[1]
+  const location = head.headers.find(([name]) => name === 'location')?.[1]
+  // Many servers send raw UTF-8. Each octet reads as a character here, of which the parser of addresses would make two.
+  return location?.replaceAll(/[\x80-\xff]/g, (octet) => `%${octet.charCodeAt(0).toString(16).toUpperCase()}`)
 }
 
 /** The next request. @throws AttemptFailed INSECURE_REDIRECT, BAD_SERVER_RESPONSE */
