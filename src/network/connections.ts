@@ -26,6 +26,11 @@ export class Connections<C extends Kept> {
     return this.#all.size
   }
 
+  /** To which idle ones wait. */
+  get origins(): number {
+    return this.#idle.size
+  }
+
   /** Watches a new connection until it is gone. */
   adopt(key: string, connection: C): void {
     if (this.#closed) {
@@ -44,6 +49,8 @@ export class Connections<C extends Kept> {
     const idle = this.#idle.get(key) ?? []
     for (let connection = idle.pop(); connection !== undefined; connection = idle.pop()) {
       if (connection.usable) {
+        // The key holds whole certificates and a proxy's password.
+        if (idle.length === 0) this.#idle.delete(key)
         connection.ref()
         return connection
       }
