@@ -110,8 +110,8 @@ async function openOnce(lane: GeneralLane, request: Outgoing, asking: Asking, si
     throw new Challenged(forwarding.name, headers)
   }
 
-  const kept = lane.connections.take(key)
-  if (kept !== undefined && !signal.aborted) {
+  const kept = signal.aborted ? undefined : lane.connections.take(key)
+  if (kept !== undefined) {
     const { proxied, remoteAddress } = kept.facts
     try {
       if (!proxied && remoteAddress !== undefined) request.checkAddress?.(remoteAddress)

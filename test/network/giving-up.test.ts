@@ -1,7 +1,14 @@
 /** Abort and close end the connection unless the body is whole, and nothing hangs. */
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
+import { Connections } from '../../src/network/connections.ts'
+import { type GeneralLane, openGeneral } from '../../src/network/general.ts'
+import { Identities } from '../../src/network/proxy/identity.ts'
+import { proxySettings } from '../../src/network/route.ts'
 import { createTransport } from '../../src/network/transport.ts'
+import { createTrust } from '../../src/network/trust.ts'
+import type { Exchange } from '../../src/world/transport.ts'
 import { ask, open } from '../support/ask.ts'
 import { FaultServer, stallAfter, stallBeforeHead } from '../../src/testing/index.ts'
 
@@ -45,6 +52,34 @@ test('a signal that fired before makes no connection', async () => {
   assert.equal(server.connections, 0)
   await transport.close()
 })
+
+test('a signal that fired before takes no connection away from those that wait', async () => {
+  await using server = await FaultServer.start()
+  const url = server.file('/a', { size: 1 })
+  const lane = generalLane()
+  const get = (signal: AbortSignal): Promise<Exchange> =>
+    openGeneral(lane, { url, method: 'GET', headers: [] }, new URL(url), signal)
+  await (await get(new AbortController().signal)).receive(() => undefined)
+  await assert.rejects(get(AbortSignal.abort()), aborted)
+  const next = await get(new AbortController().signal)
+  assert.equal(next.facts.reused, true)
+  next.close()
+  await lane.connections.close()
+})
+
+function generalLane(): GeneralLane {
+  return {
+    connections: new Connections(),
+    trust: createTrust(),
+    proxies: proxySettings({}),
+    identities: new Identities(randomBytes),
+    lookup: undefined,
+    connectTimeoutMs: 30_000,
+    maximumHeadBytes: 65_536,
+    idleMs: 4_000,
+    endsByClose: new Set(),
+  }
+}
 
 test('an abort while connecting rejects open', async () => {
   // An address that is never answered would need the network; one turn of the event loop is enough here.

@@ -51,8 +51,8 @@ export async function openHttp2(
     return exchange
   }
 
-  const kept = lane.sessions.take(key)
-  if (kept !== undefined && !signal.aborted) {
+  const kept = signal.aborted ? undefined : lane.sessions.take(key)
+  if (kept !== undefined) {
     const { proxied, remoteAddress } = kept.facts
     try {
       if (!proxied && remoteAddress !== undefined) request.checkAddress?.(remoteAddress)
