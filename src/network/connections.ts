@@ -22,8 +22,8 @@ export class Connections<C extends Kept> {
   #closed = false
 
   /** Used and idle ones. */
-  get size(): number {
-    return this.#all.size
+  get all(): ReadonlySet<C> {
+    return this.#all
   }
 
   /** To which idle ones wait. */

@@ -24,5 +24,5 @@ test('nothing is kept of an origin to which no connection waits', async () => {
   for (const each of [one, other]) each.destroy()
   await Promise.all([one.gone, other.gone])
   assert.equal(connections.origins, 0)
-  assert.equal(connections.size, 0)
+  assert.equal(connections.all.size, 0)
 })

@@ -257,6 +257,25 @@ test('a reader that stands still holds an HTTP/2 server to its window', { skip }
   await transport.close()
 })
 
+test('what servers may send ahead over HTTP/2 is bounded for all sessions together', { skip }, async () => {
+  const windows: unknown[] = []
+  const server = createSecureServer(testCertificate())
+  server.on('stream', (stream) => {
+    windows.push(stream.session?.remoteSettings.initialWindowSize)
+    stream.on('error', () => {}).respond({ ':status': 200 })
+  })
+  await using here = await running(server)
+  const transport = createTransport()
+  for (let i = 0; i < 4; i++) await open(transport, here.url, { tls: tls() })
+  const mebibyte = 1024 * 1024
+  assert.deepEqual(windows, [16 * mebibyte, 12 * mebibyte, 9 * mebibyte, 6.75 * mebibyte])
+  await transport.close()
+
+  let held = 0
+  for (let i = 0; i < 256; i++) held += windowBytes(held)
+  assert.ok(held <= (64 + 256) * mebibyte, `${held} bytes`)
+})
+
 test(
   'an HTTP/2 request that is given up ends as aborted, after the sink has let go of its bytes',
   { skip },

@@ -69,7 +69,7 @@ export async function openHttp2(
     }
   }
   const session = new Session(url.origin, await http2Line(where.dial), {
-    windowBytes: windowBytes(lane.sessions.size),
+    windowBytes: windowBytes([...lane.sessions.all].reduce((sum, each) => sum + each.windowBytes, 0)),
     maximumHeadBytes: lane.maximumHeadBytes,
     idleMs: lane.idleMs,
   })

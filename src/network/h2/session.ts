@@ -13,12 +13,16 @@ import type { DialFacts, Line } from '../dial.ts'
 /** As much as 1 Gbit/s × 75 ms holds, and some more. */
 const largestWindow: number = 16 * 1024 * 1024
 const smallestWindow: number = 1024 * 1024
-/** What all sessions together may have to hold for readers that are slower than their servers. */
-const windowBudget: number = 64 * 1024 * 1024
+/**
+ * What all sessions together may have to hold for readers that are slower than their servers. Those for which no more is left
+ * than the smallest window get that beyond it.
+ */
+const windowBudget: number = 4 * largestWindow
 
-/** For one more session beside `open` others: what a server may send ahead is memory of ours. */
-export function windowBytes(open: number): number {
-  return Math.max(smallestWindow, Math.min(largestWindow, Math.floor(windowBudget / (open + 1))))
+/** For one more session, where others have `held` already: what a server may send ahead is memory of ours. */
+export function windowBytes(held: number): number {
+  // They keep theirs until they end, so each takes a part of what is left.
+  return Math.max(smallestWindow, Math.floor((windowBudget - held) / 4))
 }
 
 export interface SessionOptions {
@@ -31,6 +35,8 @@ export interface SessionOptions {
 export class Session {
   readonly peer: string
   readonly facts: DialFacts
+  /** What the server may send ahead. */
+  readonly windowBytes: number
   /** Resolves when the connection is closed on our side. */
   readonly gone: Promise<void>
   readonly #line: Line
@@ -45,6 +51,7 @@ export class Session {
     this.#idleMs = options.idleMs
     this.peer = line.peer
     this.facts = line.facts
+    this.windowBytes = options.windowBytes
     this.gone = new Promise((resolve) => {
       if (line.tcp.closed) resolve()
       else line.tcp.once('close', () => resolve())
