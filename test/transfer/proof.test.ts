@@ -14,6 +14,7 @@ import {
   type Behaviour,
   type FileOptions,
 } from '../../src/testing/index.ts'
+import { rangeCondition } from '../../src/transfer/download/representation.ts'
 import { Bench, expectKind, type Wishes } from './support/bench.ts'
 
 const path = '/a.bin'
@@ -50,6 +51,18 @@ test('a Last-Modified younger than a minute proves nothing', async () => {
   assert.equal(second.headers['range'], undefined)
   assert.deepEqual(bench.said, ['reserve', 'reserve', 'intent'])
   assert.deepEqual(await bench.read(), bench.server.bytes(path))
+})
+
+test('the minute is counted in whatever form of date the server writes, with a year of two digits too', () => {
+  const proves = (lastModified: string, date: string): boolean =>
+    rangeCondition({ acceptsRanges: true, lastModified, date }) !== undefined
+  const now = ['Tue, 01 Dec 2026 08:50:37 GMT', 'Tuesday, 01-Dec-26 08:50:37 GMT', 'Tue Dec  1 08:50:37 2026']
+  for (const date of now) {
+    for (const lastModified of now) assert.equal(proves(lastModified, date), false, `${lastModified} at ${date}`)
+    assert.equal(proves('Tuesday, 01-Dec-26 08:49:37 GMT', date), true, date)
+    assert.equal(proves('Friday, 31-Dec-99 08:49:37 GMT', date), true, date)
+  }
+  assert.equal(proves('Friday, 31-Dec-99 23:00:00 GMT', 'Saturday, 01-Jan-00 00:00:00 GMT'), true)
 })
 
 test('a weak ETag proves nothing', async () => {

@@ -96,7 +96,8 @@ export function rangeCondition(
 
 function isSettled(known: Representation): boolean {
   const date = parseHttpDate(known.date, 0)
-  const modified = parseHttpDate(known.lastModified, 0)
+  // The Date tells the century of a year of two digits: without it every such year would be long past.
+  const modified = parseHttpDate(known.lastModified, date ?? 0)
   return date !== undefined && modified !== undefined && date - modified >= settledMs
 }
 
