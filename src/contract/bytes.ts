@@ -21,6 +21,8 @@ export interface Representation {
 export interface Source {
   /** Without its query. */
   readonly asked: string
+  /** Tells its query from another, and says nothing of it, since there may be a signature in it. Absent: it has none. */
+  readonly query?: string
   /** Whole, so that it can be asked again; as such it is no more than the answer's `url`, which is kept as well. */
   readonly served: string
 }

@@ -44,6 +44,22 @@ test('goes on by a Last-Modified that is a minute older than its Date', async ()
   assert.deepEqual(await bench.read(), bench.server.bytes(path))
 })
 
+for (const [validator, file, goesOn] of [
+  ['a Last-Modified', { lastModified: old }, false],
+  ['a strong ETag', { etag: '"v1"', lastModified: old }, true],
+] as const)
+  test(`${validator} of another query ${goesOn ? 'proves that the bytes are the same' : 'proves nothing: it may be the date of a program'}`, async () => {
+    await using bench = await Bench.open()
+    bench.server.file(`${path}?id=1`, { size, ...file, script: [cutAfter(cut)] })
+    const second = bench.server.file(`${path}?id=2`, { size, ...file, seed: goesOn ? path : 'another' })
+    expectKind(await bench.run(second.replace('id=2', 'id=1')), 'failed')
+    assert.equal(bench.part?.ranges.length, 1)
+    const { result } = expectKind(await bench.run(second), 'finished')
+    assert.equal(result.bytes, size)
+    assert.equal(bench.proof, goesOn ? 'strong ETag' : undefined)
+    if (!goesOn) assert.deepEqual(await bench.read(), bench.server.bytes(`${path}?id=2`))
+  })
+
 test('a Last-Modified younger than a minute proves nothing', async () => {
   await using bench = await Bench.open()
   expectKind(await cutThen(bench, { lastModified: new Date().toUTCString() }, []), 'finished')

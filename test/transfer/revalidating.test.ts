@@ -91,6 +91,22 @@ test('that another place, to which the address leads now, has an equal validator
   assert.ok((await bench.read()).equals(bench.server.bytes('/2.bin')))
 })
 
+for (const [validator, file, isAsked] of [
+  ['a Last-Modified', { lastModified: 'Wed, 01 Jan 2020 00:00:00 GMT' }, false],
+  ['a weak ETag', { etag: 'W/"v1"' }, false],
+  ['a strong ETag', { etag: '"v1"' }, true],
+] as const)
+  test(`by ${validator} a file ${isAsked ? 'is asked about under another query' : 'is not asked about under another query, which may name another one'}`, async () => {
+    await using bench = await Bench.open()
+    const first = bench.server.file(`${path}?id=1`, { size, ...file })
+    const second = bench.server.file(`${path}?id=2`, { size, ...file })
+    const delivered = await deliveredBy(bench, first)
+    const again = expectKind(await bench.run(first, { ifExists: 'revalidate', delivered }), 'finished')
+    assert.equal(again.result.notModified, true)
+    const other = expectKind(await bench.run(second, { ifExists: 'revalidate', delivered }), 'finished')
+    assert.equal(other.result.notModified, isAsked)
+  })
+
 test('a file that only a close ended is fetched anew, as its validator would vouch for what may be missing', async () => {
   await using bench = await Bench.open()
   const url = bench.server.file(path, { size, etag: '"v1"', framing: 'close' })

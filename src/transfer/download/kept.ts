@@ -10,6 +10,7 @@ import { isSameFile, type Lost, PartFile } from '../files/part-file.ts'
 import { hasField } from '../http/fields.ts'
 import { countBytes } from '../ranges.ts'
 import { type Attempt, restart } from './attempt.ts'
+import { provable } from './representation.ts'
 
 export interface Kept {
   readonly part: PartFile
@@ -43,7 +44,8 @@ export async function keptPart(attempt: Attempt): Promise<Kept | undefined> {
     throw error
   }
   if (opened instanceof PartFile) {
-    const { ranges, representation } = part
+    const { ranges } = part
+    const representation = provable(part.representation, attempt.assignment.request.url)
     const close = async (): Promise<void> => {
       await opened.close()
       await release()
@@ -133,13 +135,14 @@ export async function revalidation(attempt: Attempt): Promise<HeaderPairs> {
   if (ifExists !== 'revalidate' || delivered === undefined) return []
   // A 304 would answer the user's own condition, which says nothing of the file here.
   if (conditions.some((name) => hasField(request.headers, name))) return []
-  const { file, lengthVerified, representation } = delivered
+  const { file, lengthVerified } = delivered
   // Of a file that may have been cut, a validator says what its whole is, and not that it is here.
   if (!lengthVerified) return []
   if (file.folder !== folder || file.name !== knownName(attempt)) return []
   if (expectedLength !== undefined && expectedLength !== file.size) return []
   if (expectedDigests.length > 0 && !hadThem(expectedDigests, delivered.digest)) return []
   if (!(await isUntouched(file, attempt.folder))) return []
+  const representation = provable(delivered.representation, request.url)
   if (representation.etag !== undefined) return [['if-none-match', representation.etag]]
   if (representation.lastModified !== undefined) return [['if-modified-since', representation.lastModified]]
   return []

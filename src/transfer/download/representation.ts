@@ -2,6 +2,7 @@
  * Which bytes a URL served, and the proof that an answer gives more of the same. Two rules hold everywhere here: bytes of two
  * representations never meet in one file, and what cannot be compared does not fit.
  */
+import { createHash } from 'node:crypto'
 import type { Representation, RestartCause, Source } from '../../contract/bytes.ts'
 import type { Proof } from '../../contract/words.ts'
 import { digestOfText, digestText } from '../../contract/digests.ts'
@@ -20,7 +21,13 @@ import {
 
 /** Where an answer came from. */
 export function sourceOf(askedUrl: string, servedUrl: string): Source {
-  return { asked: placeOf(askedUrl), served: servedUrl }
+  const query = queryMark(askedUrl)
+  return { asked: placeOf(askedUrl), ...(query !== undefined && { query }), served: servedUrl }
+}
+
+function queryMark(url: string): string | undefined {
+  const { search } = new URL(url)
+  return search === '' ? undefined : createHash('sha256').update(search).digest('base64url').slice(0, 16)
 }
 
 /** Queries are left out: those of signed addresses are others each time. */
@@ -49,6 +56,18 @@ export function comparable(known: Representation, now: Source): Representation {
   if (isSameSource(known, now)) return known
   const { etag: _, lastModified: __, ...rest } = known
   return rest
+}
+
+/**
+ * What of the known bytes can prove something at the address that is asked now. A fresh query is welcome, since signed addresses have
+ * another each time; but it may as well name another file, and of those one program gives many by the same date. A strong ETag is
+ * not equal by chance.
+ */
+export function provable(known: Representation, askedUrl: string): Representation {
+  const { source } = known
+  if (source === undefined || source.asked !== placeOf(askedUrl) || source.query === queryMark(askedUrl)) return known
+  const { etag, lastModified: _, ...rest } = known
+  return { ...rest, ...(etag !== undefined && parseEtag(etag)?.weak === false && { etag }) }
 }
 
 /** A Last-Modified younger than this at its Date may stand for two different versions of that second (RFC 9110 §8.8.2.2). */
