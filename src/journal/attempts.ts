@@ -35,13 +35,15 @@ function running(store: Store, uid: string, fence: number): TaskRow | undefined 
 }
 
 /**
- * The task, if this attempt was its last and was paused from outside: nobody else writes to the part before the next one is
- * started, which raises the fence again. The end of an attempt by itself, or with its life, raises it by two (`closeAttempt`).
+ * The task, if this attempt was its last and was stopped from outside: nobody else writes to the part before the next one is
+ * started, which raises the fence again, or before somebody retries it, who has its bytes from then on. The end of an attempt by itself,
+ * or with its life, raises it by two (`closeAttempt`).
  */
-function justPaused(store: Store, uid: string, fence: number): TaskRow | undefined {
+function justStopped(store: Store, uid: string, fence: number): TaskRow | undefined {
   const task = findTask(store, uid)
-  if (task === undefined || task.running !== null || task.fence !== fence + 1 || task.gate === 'done') return undefined
-  return partRow(store, task.id) === undefined ? undefined : task
+  if (task === undefined || task.running !== null || task.fence !== fence + 1) return undefined
+  if (task.gate !== 'done') return partRow(store, task.id) === undefined ? undefined : task
+  return store.get('select 1 from task where retry_of = ?', task.id) === undefined ? task : undefined
 }
 
 export function startAttempt(work: Work, input: CommandInput<'startAttempt'>): CommandOutput<'startAttempt'> {
@@ -177,7 +179,8 @@ export function reserve(work: Work, input: CommandInput<'reserve'>): CommandOutp
   store.run('update task_text set response = ? where task = ?', JSON.stringify(input.response), task.id)
   const representation = JSON.stringify(input.representation)
   const part = partRow(store, task.id)
-  if (input.kept === 'in place' && part !== undefined) {
+  const isThere = part !== undefined && pathKey(part.folder, part.name) === pathKey(input.part.folder, input.part.name)
+  if (part !== undefined && (input.kept === 'in place' || (input.kept === 'to be copied' && isThere))) {
     store.run('update part set representation = ? where task = ?', representation, task.id)
     return name
   }
@@ -188,8 +191,7 @@ export function reserve(work: Work, input: CommandInput<'reserve'>): CommandOutp
     return name
   }
   // A file of the same name is written over from its start; it must not be unlinked under the attempt.
-  if (part !== undefined && pathKey(part.folder, part.name) !== pathKey(input.part.folder, input.part.name))
-    owe(work, part, at.steadyMs)
+  if (part !== undefined && !isThere) owe(work, part, at.steadyMs)
   reclaim(store, input.part.folder, input.part.name)
   store.run(
     `insert or replace into part(task, folder, name, ranges, representation) values (?, ?, ?, '[]', ?)`,
@@ -201,14 +203,17 @@ export function reserve(work: Work, input: CommandInput<'reserve'>): CommandOutp
   return name
 }
 
-/** The old file is owed and the new one is not any more, both in the commit that counts its bytes there. */
-function movePart(work: Work, task: number, to: { readonly folder: string; readonly name: string }, at: Moment): void {
+/**
+ * In the commit that counts its bytes a file is not owed any more: a copy of kept ones, whose old file is owed instead, or that of a
+ * task which ended before any of its bytes counted.
+ */
+function takePart(work: Work, task: number, to: { readonly folder: string; readonly name: string }, at: Moment): void {
   const { store } = work
   const part = partRow(store, task)
-  if (part === undefined || pathKey(part.folder, part.name) === pathKey(to.folder, to.name)) return
-  owe(work, part, at.steadyMs)
+  if (part !== undefined && pathKey(part.folder, part.name) === pathKey(to.folder, to.name)) return
+  if (part !== undefined) owe(work, part, at.steadyMs)
   reclaim(store, to.folder, to.name)
-  store.run('update part set folder = ?, name = ? where task = ?', to.folder, to.name, task)
+  store.run(`insert or replace into part(task, folder, name, ranges) values (?, ?, ?, '[]')`, task, to.folder, to.name)
 }
 
 export function resumed(work: Work, input: CommandInput<'resumed'>): Recorded {
@@ -230,14 +235,14 @@ export function resumed(work: Work, input: CommandInput<'resumed'>): Recorded {
  * The bytes are on disk when this is called (fdatasync returned). A crash before the commit leaves bytes that are not counted:
  * they are fetched again. One after it leaves bytes that are counted, and are there.
  *
- * The one command that an attempt may still give after a suspend or a hold: else each pause would cost all that came since the
- * checkpoint before.
+ * The one command that an attempt may still give after it was stopped from outside: else each suspend, hold or cancel, and a deadline
+ * that passes, would cost all that came since the checkpoint before.
  */
 export function checkpoint(work: Work, input: CommandInput<'checkpoint'>): Recorded {
   const { store } = work
-  const task = running(store, input.task, input.fence) ?? justPaused(store, input.task, input.fence)
+  const task = running(store, input.task, input.fence) ?? justStopped(store, input.task, input.fence)
   if (task === undefined) return fenced
-  if (input.moved !== undefined) movePart(work, task.id, input.moved, input.at)
+  takePart(work, task.id, input.part, input.at)
   store.run(
     'update part set identity = ?, boot = ?, ranges = ?, representation = ? where task = ?',
     JSON.stringify(input.identity),

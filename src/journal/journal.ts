@@ -421,8 +421,8 @@ export interface Commands {
       readonly identity: PartIdentity
       readonly ranges: ByteRanges
       readonly representation: Representation
-      /** They are in this file now; the one they were copied from is owed. */
-      readonly moved?: { readonly folder: string; readonly name: string }
+      /** Where they are. Another one than before: they were copied, and the old file is owed. */
+      readonly part: { readonly folder: string; readonly name: string }
     }
     output: Recorded
   }

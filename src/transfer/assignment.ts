@@ -92,8 +92,8 @@ export interface Report {
     readonly identity: PartIdentity
     readonly ranges: ByteRanges
     readonly representation: Representation
-    /** The bytes were copied into this file, and count in it from now on. */
-    readonly moved?: { readonly folder: string; readonly name: string }
+    /** The file that they are in; they may have been copied into it from another. */
+    readonly part: { readonly folder: string; readonly name: string }
   }): Promise<'recorded' | Fenced>
   restart(why: string, because: RestartCause): Promise<'recorded' | Fenced>
   /**

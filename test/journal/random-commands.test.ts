@@ -55,7 +55,7 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
 interface Attempt {
   readonly task: TaskId
   readonly fence: number
-  /** Answered `fenced`; a paused one may still give its last checkpoint. */
+  /** Answered `fenced`; one that was stopped from outside may still give its last checkpoint. */
   over: boolean
   /** By its own last word. */
   ended: boolean
@@ -244,7 +244,8 @@ class Run {
       assert.ok(mayStill, `an attempt that was over could still ${step.do}`)
     }
     if (found === 'fenced') return
-    if (step.do === 'finish' || step.do === 'end' || found === 'cancelled') attempt.over = attempt.ended = true
+    if (step.do === 'finish' || step.do === 'end') attempt.ended = true
+    attempt.over ||= attempt.ended || found === 'cancelled'
   }
 
   async #write(step: Step, { task, fence }: Attempt): Promise<{ readonly found: string }> {
@@ -267,8 +268,7 @@ class Run {
           identity,
           ranges: [[0, 1 + (step.pick % 100)]],
           representation,
-          // What was reserved may be a copy, of which nothing counts before it is whole.
-          ...(step.pick % 2 === 0 && { moved: { folder: '/d', name: `part ${task}` } }),
+          part: { folder: '/d', name: `part ${step.pick % 5 === 0 ? 'again ' : ''}${task}` },
         })
       case 'restart':
         return journal.restart({ ...own, why: 'test', because: step.pick % 2 === 0 ? 'bytes changed' : 'cannot go on' })

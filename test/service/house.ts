@@ -77,7 +77,9 @@ export class Attempt {
 
   /** What a checkpoint would report. */
   checkpoint(to: number, total: number): Promise<'recorded' | 'fenced'> {
+    const { folder, task } = this.assignment
     return this.report.checkpoint({
+      part: { folder, name: `.${task.slice(-8)}.longhaul-part` },
       identity: { inode: '1', birthMs: 1, device: '1' },
       ranges: [[0, to]],
       representation: { etag: '"a"', total, acceptsRanges: true },

@@ -247,7 +247,12 @@ test('a dropped session leaves no part behind', async () => {
   await attempt.reserve()
   await writeFile(part, 'bytes')
   const identity = await identityOf(part)
-  await attempt.report.checkpoint({ identity, ranges: [[0, 5]], representation: { acceptsRanges: true } })
+  await attempt.report.checkpoint({
+    part: { folder, name: basename(part) },
+    identity,
+    ranges: [[0, 5]],
+    representation: { acceptsRanges: true },
+  })
   // A cancelled task keeps its bytes, for a retry.
   await house.change(id, 'cancel')
   assert.equal(await exists(part), true)

@@ -197,6 +197,7 @@ test('bytes of a server without ranges are not explained as kept', async () => {
   const attempt = it.engine.of(id)
   await attempt.reserve()
   await attempt.report.checkpoint({
+    part: { folder: attempt.assignment.folder, name: `.${id.slice(-8)}.longhaul-part` },
     identity: { inode: '1', birthMs: 1, device: '1' },
     ranges: [[0, 400]],
     representation: { etag: '"a"', total: 1000, acceptsRanges: false },

@@ -236,7 +236,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     from: 50,
     file: attempts,
     replace: [
-      'running(store, input.task, input.fence) ?? justPaused(store, input.task, input.fence)',
+      'running(store, input.task, input.fence) ?? justStopped(store, input.task, input.fence)',
       'findTask(store, input.task)',
     ],
   },

@@ -198,7 +198,7 @@ export class Subject {
   checkpoint(
     attempt: { readonly task: TaskId; readonly fence: number },
     bytes: number,
-    more: Pick<Parameters<Journal['checkpoint']>[0], 'moved'> = {},
+    part: { readonly folder: string; readonly name: string } = { folder: '/spool', name: `${attempt.task}.part` },
   ): Promise<Recorded> {
     return this.journal.checkpoint({
       task: attempt.task,
@@ -207,7 +207,7 @@ export class Subject {
       identity,
       ranges: [[0, bytes]],
       representation: { etag: '"1"', total: 100, acceptsRanges: true },
-      ...more,
+      part,
     })
   }
 

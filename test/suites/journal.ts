@@ -494,16 +494,17 @@ export function journalSuite(form: string, open: OpenJournal): void {
             [{ task: id, why }],
           )
           assert.equal(await s.gate(id), gate)
-          if (kind === 'cancel') {
-            await assertFenced(s, attempt, owner)
-            assert.equal((await s.record(id)).progress.received, 40)
-            return
-          }
           await assertFenced(s, attempt, owner, 'its last checkpoint')
           assert.equal((await s.record(id)).progress.received, 40)
           // What it had on disk by then counts, until another attempt writes.
           assert.deepEqual(await s.checkpoint(attempt, 70), { found: 'recorded' })
           assert.equal(await s.gate(id), gate)
+          if (kind === 'cancel') {
+            const { task } = await s.journal.retryTask({ id, newId: s.id(), at: s.at })
+            assert.deepEqual((await s.journal.explainFacts({ id: task.id }))!.part?.ranges, [[0, 70]])
+            await assertFenced(s, attempt, owner)
+            return
+          }
           await s.change([id], { kind: kind === 'hold' ? 'release' : 'resume' })
           const next = await s.start(id)
           assert.deepEqual(next.part?.ranges, [[0, 70]])
@@ -881,7 +882,7 @@ export function journalSuite(form: string, open: OpenJournal): void {
         s.consequences.flatMap(({ stop }) => stop),
         [{ task: running, why: 'deadline' }],
       )
-      await assertFenced(s, attempt, owner)
+      await assertFenced(s, attempt, owner, 'its last checkpoint')
       assert.equal((await s.record(running!)).error?.code, 'TIMED_OUT')
       assert.equal((await s.schedule()).wakeAtMs, undefined)
       assert.deepEqual(await s.finish(last), { found: 'recorded' })
@@ -1398,6 +1399,18 @@ export function journalSuite(form: string, open: OpenJournal): void {
       )
     })
 
+    check('keep what was written when they were cancelled before anything of it counted', async (s) => {
+      const { session } = await s.owned()
+      const id = await s.addOne(session)
+      const attempt = await s.start(id)
+      await s.reserve(attempt)
+      await s.change([id], { kind: 'cancel' })
+      assert.equal((await s.journal.owed({ limit: 9, at: s.at })).length, 1)
+      assert.deepEqual(await s.checkpoint(attempt, 30), { found: 'recorded' })
+      assert.deepEqual(await s.journal.owed({ limit: 9, at: s.at }), [])
+      assert.deepEqual((await s.journal.explainFacts({ id }))!.part?.ranges, [[0, 30]])
+    })
+
     check('keep their bytes where they are until a checkpoint counts them in the copy', async (s) => {
       const { session } = await s.owned()
       const id = await s.addOne(session)
@@ -1413,9 +1426,9 @@ export function journalSuite(form: string, open: OpenJournal): void {
         assert.deepEqual(await facts(), ['/spool', [[0, 40]], ['/other']])
         assert.equal((await s.record(id)).progress.received, 40)
       }
-      assert.deepEqual(await s.checkpoint(attempt, 40, { moved: copy }), { found: 'recorded' })
+      assert.deepEqual(await s.checkpoint(attempt, 40, copy), { found: 'recorded' })
       assert.deepEqual(await facts(), ['/other', [[0, 40]], ['/spool']])
-      await s.checkpoint(attempt, 41, { moved: copy })
+      await s.checkpoint(attempt, 41, copy)
       assert.deepEqual(await facts(), ['/other', [[0, 41]], ['/spool']])
     })
 

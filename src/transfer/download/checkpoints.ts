@@ -158,7 +158,7 @@ export class Checkpoints {
         { kind: 'changed' },
       )
     }
-    unfenced(await this.#report.checkpoint({ identity: part.identity, ranges, representation }))
+    unfenced(await this.#report.checkpoint({ part: part.place, identity: part.identity, ranges, representation }))
     this.#recorded = safe
     this.#progressed = true
     // Last, so that the bytes count when the folder comes back.

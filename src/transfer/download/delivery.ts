@@ -177,11 +177,17 @@ export async function finishPublishing(attempt: Attempt, intent: PublishIntent):
 
 /** A place that is taken does not cost the bytes: all of them were synced before the intent. */
 async function keepFinished({ assignment, folder, report, world }: Attempt, intent: PublishIntent): Promise<void> {
-  const representation = assignment.part?.representation
-  if (representation === undefined) return
+  const { part } = assignment
+  if (part?.representation === undefined) return
+  const { folder: path, name, representation } = part
   try {
     await folder.sync()
-    await report.checkpoint({ identity: intent.identity, ranges: [[0, intent.bytes]], representation })
+    await report.checkpoint({
+      part: { folder: path, name },
+      identity: intent.identity,
+      ranges: [[0, intent.bytes]],
+      representation,
+    })
   } catch (error) {
     world.log.warn('the finished bytes could not be kept', { task: assignment.task, error: String(error) })
   }

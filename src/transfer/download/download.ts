@@ -240,8 +240,7 @@ async function move(attempt: Attempt, kept: Kept, part: PartFile, representation
   const { ranges } = kept
   for (const [from, to] of ranges) await part.copy(kept.part, from, to, () => stopIfAsked(attempt))
   await part.sync('data')
-  const moved = { folder: part.folder.path, name: part.name }
-  unfenced(await attempt.report.checkpoint({ identity: part.identity, ranges, representation, moved }))
+  unfenced(await attempt.report.checkpoint({ part: part.place, identity: part.identity, ranges, representation }))
 }
 
 function stopIfAsked(attempt: Attempt): void {

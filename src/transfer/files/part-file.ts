@@ -113,6 +113,10 @@ export class PartFile {
     return new PartFile(folder, part.name, file, 'named durably')
   }
 
+  get place(): { readonly folder: string; readonly name: string } {
+    return { folder: this.folder.path, name: this.name }
+  }
+
   get file(): File {
     return this.#file
   }

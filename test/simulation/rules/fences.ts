@@ -72,11 +72,12 @@ export const fences: Rule = {
             if (fence !== newest)
               broken(`${name} of ${task} was recorded with fence ${fence}, but ${newest} is the newest`)
             const row = rows.get(task)
-            // The last checkpoint of an attempt that was paused may still come; nothing else of it.
+            // The last checkpoint of an attempt that was stopped from outside may still come; nothing else of it.
             const late = row !== undefined && row.fence !== fence && name !== 'checkpoint'
             if (late)
               broken(`${name} of ${task} was recorded with fence ${fence} after it had been raised to ${row.fence}`)
-            if ((row?.outcome ?? undefined) !== undefined)
+            const hasEnded = row !== undefined && row.outcome !== null
+            if (hasEnded && (name !== 'checkpoint' || row.outcome === 'succeeded'))
               broken(`${name} of ${task} was recorded although it is ${row?.outcome}`)
             if (row !== undefined && row.fence > fence + 1)
               broken(`${name} of ${task} was recorded with fence ${fence}, although the task is at ${row.fence}`)

@@ -163,10 +163,10 @@ export class Bench {
         this.proof = proof
         return 'recorded'
       },
-      checkpoint: async ({ identity, ranges, representation, moved }) => {
+      checkpoint: async ({ part, identity, ranges, representation }) => {
         note('checkpoint')
         // Plain data, as through a thread.
-        this.part = structuredClone({ ...this.part!, ...moved, identity, ranges, representation })
+        this.part = structuredClone({ ...part, identity, ranges, representation })
         return 'recorded'
       },
       restart: async (why, because) => {
