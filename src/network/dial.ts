@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { type LookupFunction, type Socket, type TcpNetConnectOpts, connect as connectTcp, isIP } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { type ConnectionFacts, NetworkFailure, type NetworkPhase } from '../world/transport.ts'
+import { AddressRefused, allowedOnly } from './allowed.ts'
 import { failureOf } from './failures.ts'
 import { Inlet } from './inlet.ts'
 import { failureOnTheWay, nameOf, open, type Way } from './proxy/through.ts'
@@ -76,9 +77,10 @@ const addressAttemptMs = 500
 /** After so much silence the system begins to ask whether the peer is still there. */
 const keepAliveProbeMs = 60_000
 
-/** @throws NetworkFailure; its reason is `aborted` when `signal` fired */
+/** @throws NetworkFailure; its reason is `aborted` when `signal` fired; what `checkAddress` threw */
 export async function dial(target: DialTarget, timeoutMs: number, signal: AbortSignal): Promise<Line> {
-  const { host, port, trust, protocol, way, lookup, end = 'told' } = target
+  const { host, port, trust, protocol, way, end = 'told' } = target
+  const checkAddress = way === undefined ? target.checkAddress : undefined
   const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
   const peer = way === undefined ? address : `${address} by way of ${nameOf(way.proxy)}`
   if (signal.aborted) throw abortedAt('connect', peer)
@@ -86,6 +88,8 @@ export async function dial(target: DialTarget, timeoutMs: number, signal: AbortS
   const stop = AbortSignal.any([signal, tooLate])
   const next = way?.proxy ?? { host, port }
   const named = isIP(next.host) === 0
+  if (!named) checkAddress?.(next.host)
+  const lookup = checkAddress === undefined ? target.lookup : allowedOnly(checkAddress, target.lookup)
   const facts: { -readonly [F in keyof DialFacts]: DialFacts[F] } = { proxied: way !== undefined }
   let phase: NetworkPhase = named ? 'lookup' : 'connect'
   facts[named ? 'domainLookupStartMs' : 'connectStartMs'] = Date.now()
@@ -123,14 +127,11 @@ export async function dial(target: DialTarget, timeoutMs: number, signal: AbortS
     facts.connectStartMs ??= Date.now()
   })
   let layer: Layer = plain(tcp)
-  let allowed: { readonly refusal?: unknown } = {}
 
   try {
     await once(tcp, 'connect', { signal: stop })
     if (tcp.localAddress !== undefined) facts.localAddress = tcp.localAddress
     if (tcp.remoteAddress !== undefined) facts.remoteAddress = tcp.remoteAddress
-    if (way === undefined) allowed = isAllowed(target, tcp.remoteAddress)
-    if ('refusal' in allowed) throw allowed.refusal
     if (way !== undefined) {
       layer = await open(tcp, way, { host, port, peer: address }, stop, (entered) => {
         phase = entered
@@ -153,7 +154,7 @@ export async function dial(target: DialTarget, timeoutMs: number, signal: AbortS
   } catch (error) {
     layer.socket.destroy()
     tcp.destroy()
-    if ('refusal' in allowed) throw allowed.refusal
+    if (error instanceof AddressRefused) throw error.why
     if (signal.aborted) throw abortedAt(phase, peer)
     if (tooLate.aborted) {
       const silent = `no answer within ${timeoutMs / 1000} s`
@@ -162,15 +163,6 @@ export async function dial(target: DialTarget, timeoutMs: number, signal: AbortS
         : new NetworkFailure('proxy failed', phase, `${nameOf(onTheWay.proxy)} gave ${silent}`, { cause: error })
     }
     throw onTheWay === undefined ? failureOf(error, phase, peer) : failureOnTheWay(error, phase, onTheWay.proxy)
-  }
-}
-
-function isAllowed({ checkAddress }: DialTarget, address: string | undefined): { readonly refusal?: unknown } {
-  try {
-    if (address !== undefined) checkAddress?.(address)
-    return {}
-  } catch (refusal) {
-    return { refusal }
   }
 }
 

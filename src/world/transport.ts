@@ -22,8 +22,9 @@ export interface Outgoing {
     readonly pins?: readonly string[]
   }
   /**
-   * Told the address that was connected to, before a byte of the request is sent there; what it throws ends the request. Not
-   * asked where a proxy connects.
+   * Told each address of the server before it is connected to, and that of a connection that is used again before a byte is sent
+   * there. Those for which it throws are left out; where none is left, what it threw ends the request. Not asked where a proxy
+   * connects.
    */
   readonly checkAddress?: (address: string) => void
   /** @default 'system' */

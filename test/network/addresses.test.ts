@@ -118,3 +118,34 @@ test('a name all of whose addresses are dead fails with what the last of them sa
   })
   await transport.close()
 })
+
+test('an address that is refused is not connected to, not even to shake hands: TLS would tell the name there', async () => {
+  await using server = await FaultServer.start({ name })
+  const refusal = new Error('not there')
+  const checkAddress = (): never => {
+    throw refusal
+  }
+  for (const lookup of [addresses('127.0.0.1'), undefined]) {
+    const transport = createTransport(lookup && { lookup })
+    for (const scheme of ['http', 'https'])
+      for (const host of ['127.0.0.1', lookup === undefined ? 'localhost' : name]) {
+        const url = server.file('/a', { size: 1 }).replace(/^http:..[^:]+/, `${scheme}://${host}`)
+        await assert.rejects(ask(transport, url, { checkAddress }), refusal)
+      }
+    await transport.close()
+  }
+  assert.equal(server.connections, 0)
+})
+
+test('of the addresses of a name only those that are allowed are connected to', linux, async () => {
+  await using server = await FaultServer.start({ name })
+  await using other = await FaultServer.start({ host: '127.0.0.2', port: Number(new URL(server.url('/')).port), name })
+  const transport = createTransport({ lookup: addresses('127.0.0.2', '127.0.0.1') })
+  const checkAddress = (address: string): void => {
+    if (address === '127.0.0.2') throw new Error('not there')
+  }
+  const { exchange } = await ask(transport, server.file('/a', { size: 1 }), { checkAddress })
+  assert.equal(exchange.facts.remoteAddress, '127.0.0.1')
+  assert.equal(other.connections, 0)
+  await transport.close()
+})

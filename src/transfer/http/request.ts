@@ -126,7 +126,7 @@ async function follow(begun: Hop, world: RequestWorld, signal: AbortSignal): Pro
 function hopTo(request: RequestFacts, from: Hop, remoteAddress: string | undefined): Hop {
   const by = { url: from.request.url, remoteAddress }
   const to = maskUrl(request.url)
-  // A public name may lead to a private address. Known before anything is sent there, unless a proxy connects.
+  // A public name may lead to a private address. That is not even connected to, unless by a proxy.
   const checkAddress = (address: string): void => {
     if (isPrivateAddress(address)) refusePrivate(by.url, by.remoteAddress, to, from.policy)
   }
