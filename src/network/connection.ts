@@ -148,6 +148,11 @@ export class Connection {
     return this.#leftover > 0 || this.#line.inlet?.hasExcess === true || isOfTheParser(this.error)
   }
 
+  /** Tells `heard` of bytes that come, until it is called with another one. */
+  hear(heard: (() => void) | undefined): void {
+    this.#line.outerInlet.heard = heard
+  }
+
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
     this.#requests++
     this.#client ??= this.#makeClient()

@@ -52,6 +52,8 @@ export interface ConversationOptions {
   readonly connection: Connection
   readonly method: string
   readonly fetchStartMs: number
+  /** As `Outgoing.heard`. */
+  readonly heard: (() => void) | undefined
   /** The connection may serve someone else. Called at most once; without it the connection was destroyed. */
   readonly release: () => void
   /** Called once, when nothing more will be asked of the network. */
@@ -85,6 +87,7 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, BodyS
     this.#queue = new BodyQueue(this)
     this.#writtenBefore = options.connection.bytesWritten
     this.#requestStartMs = Date.now()
+    options.connection.hear(options.heard)
   }
 
   // -------------------------------------------------------------------------------------------------- for those above
@@ -151,6 +154,7 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, BodyS
       }
       return
     }
+    this.#connection.hear(undefined)
     const headers = headerList(controller.rawHeaders)
     const framing = framingOf(this.#options.method, status, headers)
     if (typeof framing === 'string') {

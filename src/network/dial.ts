@@ -65,6 +65,8 @@ export interface Line {
   readonly tellsEnd: boolean
   /** Where the clear text comes in, if it can be led past the stream of `socket`. */
   readonly inlet: Inlet | undefined
+  /** Where all bytes come in, those of TLS too; not over HTTP/2, which reads by itself. */
+  readonly outerInlet: Inlet
   /** True once the peer has ended its side in good order: by FIN without TLS, by close_notify with it. */
   endedInGoodOrder(): boolean
   /** What TLS said when it broke; `socket.errored` does not know all of that. */
@@ -150,7 +152,7 @@ export async function dial(target: DialTarget, timeoutMs: number, signal: AbortS
     }
     facts.connectEndMs = Date.now()
     const tellsEnd = both === undefined
-    return { ...layer, tcp, peer, facts, tellsEnd, inlet: layer.socket === tcp ? inlet : undefined }
+    return { ...layer, tcp, peer, facts, tellsEnd, inlet: layer.socket === tcp ? inlet : undefined, outerInlet: inlet }
   } catch (error) {
     layer.socket.destroy()
     tcp.destroy()

@@ -89,6 +89,7 @@ async function openOnce(lane: GeneralLane, request: Outgoing, asking: Asking, si
       connection,
       method: request.method,
       fetchStartMs,
+      heard: request.heard,
       release: () => lane.connections.give(key, connection),
       over: () => signal.removeEventListener('abort', abort),
     })
@@ -128,6 +129,7 @@ async function openOnce(lane: GeneralLane, request: Outgoing, asking: Asking, si
   }
   const { Client } = loadUndici()
   const line = await dial('http/1.1', signal, end)
+  request.heard?.()
   const connection = new Connection(url.origin, line, Client, lane)
   lane.connections.adopt(key, connection)
   const conversation = converse(connection)

@@ -25,6 +25,8 @@ export class Inlet {
     buffer: () => this.#taker?.room() ?? scratch,
     callback: (count, buffer) => this.#read(count === buffer.byteLength ? buffer : buffer.subarray(0, count)),
   }
+  /** Told of bytes that go into the stream. */
+  heard: (() => void) | undefined
   #socket: Socket | undefined
   #taker: Taker | undefined
   /** The taker wants no more until it says so. */
@@ -85,6 +87,7 @@ export class Inlet {
       this.#excess = true
       return false
     }
+    this.heard?.()
     return this.#socket?.push(Buffer.from(bytes)) ?? false
   }
 }

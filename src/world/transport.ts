@@ -29,6 +29,8 @@ export interface Outgoing {
   readonly checkAddress?: (address: string) => void
   /** @default 'system' */
   readonly proxy?: ProxyJson
+  /** Told that bytes came, of an interim answer for instance, for as long as the head is not whole. */
+  readonly heard?: () => void
 }
 
 export interface ResponseHead {

@@ -69,6 +69,8 @@ export interface Http2ExchangeOptions {
   readonly headers: readonly string[]
   readonly fetchStartMs: number
   readonly maximumHeadBytes: number
+  /** As `Outgoing.heard`. */
+  readonly heard: (() => void) | undefined
   /** The session may serve someone else. Called at most once; without it the session was destroyed. */
   readonly release: () => void
   /** Called once, when nothing more will be asked of the network. */
@@ -166,6 +168,7 @@ export class Http2Exchange implements Exchange, BodySource {
 
   #interimAnswer(): void {
     this.#responseStartMs ??= Date.now()
+    this.#options.heard?.()
     this.#interim++
     if (this.#interim > maximumInterimAnswers)
       this.#queue.stop(this.#failure('malformed answer', `more than ${maximumInterimAnswers} interim answers`))

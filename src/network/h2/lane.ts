@@ -37,6 +37,7 @@ export async function openHttp2(
         method: request.method,
         headers,
         fetchStartMs,
+        heard: request.heard,
         maximumHeadBytes: lane.maximumHeadBytes,
         release: () => lane.sessions.give(key, session),
         over: () => signal.removeEventListener('abort', abort),
@@ -68,7 +69,9 @@ export async function openHttp2(
       if (!mayAskAgain(request, exchange, error)) throw refusedOr(exchange, error)
     }
   }
-  const session = new Session(url.origin, await http2Line(where.dial), {
+  const line = await http2Line(where.dial)
+  request.heard?.()
+  const session = new Session(url.origin, line, {
     windowBytes: windowBytes([...lane.sessions.all].reduce((sum, each) => sum + each.windowBytes, 0)),
     maximumHeadBytes: lane.maximumHeadBytes,
     idleMs: lane.idleMs,

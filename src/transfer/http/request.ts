@@ -173,7 +173,8 @@ async function askOnce(
   const guard = new Guard(world.clock, policy.stallMs, maskUrl(request.url), signal)
   let exchange: Exchange
   try {
-    const opening = world.transport.open(outgoing({ ...request, headers }, policy), guard.signal)
+    const asked = { ...outgoing({ ...request, headers }, policy), heard: () => guard.heard() }
+    const opening = world.transport.open(asked, guard.signal)
     // One that opens after we gave up has nobody else to close it.
     opening.then(
       (late) => guard.over && late.close(),
