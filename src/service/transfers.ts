@@ -210,10 +210,12 @@ export class Transfers {
     const assignment = assignmentOf(started, this.#parts.spool)
     const holder = holderOf(started)
     run.holder = holder
-    connections.begin(holder)
     const { origin } = holder
     // One that only publishes asks nobody.
-    run.isTry = started.intent === undefined && crowding.began(origin, connections.inUse(origin), world.clock.steady())
+    if (started.intent === undefined) {
+      connections.begin(holder)
+      run.isTry = crowding.began(origin, connections.inUse(origin), world.clock.steady())
+    }
     progress.begin(started, assignment.policy.stallMs)
     try {
       const outcome = await this.#attempt(started, assignment, run, holder)
@@ -259,8 +261,10 @@ export class Transfers {
     this.#parts.roomier()
   }
 
-  #asks(run: Run): void {
-    if (!run.fetched) this.#move(run, 'connection')
+  #asks(run: Run, holder: Holder): void {
+    if (run.fetched) return
+    this.#move(run, 'connection')
+    this.#parts.connections.begin(holder)
   }
 
   async #attempt(started: StartedAttempt, assignment: Assignment, run: Run, holder: Holder): Promise<Outcome> {
@@ -279,10 +283,10 @@ export class Transfers {
       more: (giveUp) => connections.further(holder, giveUp),
       fetched: () => this.#fetched(run, holder),
       // Whatever it found of its file, it asks anew.
-      restarts: () => this.#asks(run),
+      restarts: () => this.#asks(run, holder),
       writes: (part) => {
         this.#served(run, holder)
-        this.#asks(run)
+        this.#asks(run, holder)
         run.part = part
         return this.#parts.leaves(part.folder, part.name)
       },

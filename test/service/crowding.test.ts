@@ -285,3 +285,24 @@ test('a day after it refused, a file that is alone is lent further connections a
   assert.equal(lent(), true)
   await it.close()
 })
+
+test('one that only puts its file in its place counts as no connection, until it asks anew', async () => {
+  const { it, ids } = await crowdedHouse(3)
+  const [first, second, third] = ids
+  await it.engine.of(third!).fail(...refusal)
+  await it.change(third!, 'cancel')
+  await it.engine.of(second!).publish()
+  await it.engine.of(second!).fail()
+  await it.clock.advance(seconds)
+  assert.notEqual(it.engine.of(second!).assignment.intent, undefined)
+  const { report } = it.engine.of(first!)
+  const release = report.more(() => {})
+  assert.notEqual(release, undefined)
+  release?.()
+  await it.engine.of(second!).report.restart('the file in its place is another one', 'cannot go on')
+  assert.equal(
+    report.more(() => {}),
+    undefined,
+  )
+  await it.close()
+})
