@@ -3,7 +3,9 @@
  * the transfers: this process is only a viewer.
  */
 import type { Link } from '../client/link.ts'
+import type { ExplanationJson } from '../contract/explanation.ts'
 import type { ProgressJson, TaskRecord } from '../contract/task.ts'
+import type { Phase } from '../contract/words.ts'
 import type { Context } from './command.ts'
 import { exitCodeOfAll, exitCodeOfSignal } from './exit-codes.ts'
 import type { ProgressView, Seen } from './render/progress-view.ts'
@@ -99,11 +101,12 @@ class Follower {
   }
 
   progress(id: string, progress: ProgressJson): void {
-    this.#next(() => {
+    this.#next(async () => {
       const one = this.#seen.get(id)
       if (one === undefined || this.#ended.has(id)) return
       if (progress.received !== one.task.progress.received) one.lastByteMs = this.#context.wallMs()
       one.task = { ...one.task, progress }
+      if (one.goesOn === undefined) await this.#learn(one)
       this.#view.progressed(one)
     })
   }
@@ -122,14 +125,16 @@ class Follower {
     if (task.progress.received !== before.progress.received || task.phase !== before.phase)
       now.lastByteMs = this.#context.wallMs()
     now.explanation = undefined
-    const waits = task.phase === 'waiting'
-    const isNext = known === undefined || task.attempts !== before.attempts
-    if (waits || (isNext && task.attempts > 1 && task.state !== 'completed')) {
-      // Without a reason the line says only that it waits; the next record brings another chance.
-      const explanation = await this.#link.call('task.explain', { id: task.id }).catch(() => undefined)
-      if (waits) now.explanation = explanation
-      now.kept = explanation?.kept.bytes
+    if (task.phase === 'waiting') now.explanation = await this.#explanation(task.id)
+    else if (runs(task)) {
+      if (known === undefined || task.attempts !== before.attempts || !runs(before)) {
+        // What a running task had only received may have been lost in a crash.
+        if (known === undefined || runs(before)) now.kept = task.progress.received
+        now.goesOn = now.kept === 0 ? false : undefined
+      }
+      if (now.goesOn === undefined) await this.#learn(now)
     }
+    if (!runs(task)) now.kept = task.progress.received
     if (known === undefined) {
       this.#seen.set(task.id, now)
       this.#view.begins(now, this.#viewing.fresh?.has(task.id) ?? false)
@@ -139,4 +144,25 @@ class Follower {
     const wanted = this.#viewing.until === 'first' ? 1 : this.#viewing.ids.length
     if (this.#ended.size >= wanted) this.#done.resolve(undefined)
   }
+
+  /** Whether an attempt goes on from what was kept. How many bytes there are tells nothing: it may have begun anew and got past them. */
+  async #learn(one: Seen): Promise<void> {
+    const { id, attempts } = one.task
+    const explanation = await this.#explanation(id)
+    // The proof is recorded before bytes begin to come.
+    if (explanation === undefined || !moving.includes(explanation.phase)) return
+    const last = explanation.attempts.at(-1)
+    if (last?.number === attempts) one.goesOn = last.proof !== undefined
+  }
+
+  /** Undefined where there is none: the line says only that it waits, and the next report brings another chance. */
+  #explanation(id: string): Promise<ExplanationJson | undefined> {
+    return this.#link.call('task.explain', { id }).catch(() => undefined)
+  }
+}
+
+const moving: readonly Phase[] = ['transferring', 'verifying', 'delivering']
+
+function runs({ gate }: TaskRecord): boolean {
+  return gate === 'active' || gate === 'publishing'
 }

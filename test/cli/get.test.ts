@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { FaultServer, drip, stallAfter, status } from '../../src/testing/index.ts'
+import { FaultServer, drip, resetAfter, stallAfter, status } from '../../src/testing/index.ts'
 import { CommandLine } from './command-line.ts'
 
 const size = 300_000
@@ -56,6 +56,16 @@ test('two gets of one address at once are one transfer', async () => {
   const ends = await Promise.all([one.ended, two.ended])
   for (const { code, stdout } of ends) assert.deepEqual([code, stdout], [0, `${join(cli.folder, 'shared.bin')}\n`])
   assert.equal(own.requests.length, 1)
+})
+
+test('a try that goes on says from where', async () => {
+  await using own = await FaultServer.start()
+  const url = own.file('/onward.bin', { size, etag: '"1"', script: [resetAfter(100_000), stallAfter(100_000)] })
+  const one = cli.start(['get', '--segments', '1', url])
+  const [told] = await one.shows(/onward\.bin: goes on at .*|onward\.bin: started[^]*onward\.bin: started/)
+  own.release()
+  await one.ended
+  assert.equal(told, 'onward.bin: goes on at 100 kB')
 })
 
 test('a status is told with what the server said, and exits with 4', async () => {

@@ -91,7 +91,7 @@ export function backoff(task: TaskRecord, waitMs: number, cause: ErrorJson): Exp
 
 /** @param kept bytes that were safe when the attempt began */
 export function seen(task: TaskRecord, why?: ExplanationJson, kept: number | undefined = why?.kept.bytes): Seen {
-  return { task, lastByteMs: wallMs, explanation: why, kept }
+  return { task, lastByteMs: wallMs, explanation: why, kept, goesOn: false }
 }
 
 export function terminal(facts: Partial<Terminal> = {}): Terminal {

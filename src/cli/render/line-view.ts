@@ -74,20 +74,19 @@ export class LineView implements ProgressView {
 
   ends(): void {}
 
-  /** Once an attempt, when it is known how much there is to come, or the first byte is there. */
+  /** Once an attempt, when it is known whether it goes on, and how much there is to come or the first byte is there. */
   #start(seen: Seen, told: Told): void {
     const { received, total } = seen.task.progress
-    if (told.started || (total === undefined && received === 0)) return
+    if (told.started || seen.goesOn === undefined || (total === undefined && received === 0)) return
     told.started = true
     told.tenth = tenthOf(seen.task)
     told.atMs = this.#options.wallMs()
     const { words } = this.#options
-    const { kept = 0 } = seen
-    // Less than was kept: it started over. Nothing kept: what is there came in this attempt.
-    const goesOn = kept > 0 && received >= kept && seen.task.attempts > 1
     this.#say(
       seen,
-      goesOn ? words.resumed(bytes(received)) : words.started(total === undefined ? undefined : bytes(total)),
+      seen.goesOn
+        ? words.resumed(bytes(seen.kept ?? received))
+        : words.started(total === undefined ? undefined : bytes(total)),
     )
   }
 

@@ -10,6 +10,8 @@ export interface Seen {
   explanation?: ExplanationJson | undefined
   /** Bytes that were safe when the present attempt began; what had only arrived may have been lost in a crash. */
   kept?: number | undefined
+  /** Whether that attempt goes on from them, by the word of the daemon; undefined while it is not known. */
+  goesOn?: boolean | undefined
 }
 
 export interface Summary {

@@ -158,13 +158,14 @@ async function receive(begun: Attempt, opening: Received, kept: Kept | undefined
       if (adopted === undefined) await part.discard()
       throw destinationBusy(folder, name, alike)
     }
-    attempt.progress.transferring(there, total)
-    if (opening.kind === 'continued' && continued !== undefined) {
-      if (adopted === undefined) await move(attempt, continued, part, representation)
+    // Before it is seen to transfer: who looks then can tell whether it goes on or began anew.
+    if (opening.kind === 'continued') {
       attempt.measures.proven(opening.proof)
       const resumed = { offset: there, proof: opening.proof, ...(total !== undefined && { total }) }
       unfenced(await attempt.report.resumed(resumed))
     }
+    attempt.progress.transferring(there, total)
+    if (continued !== undefined && adopted === undefined) await move(attempt, continued, part, representation)
     verification.advance(prefixLength(withoutRange(ranges, offset, offset + 1)))
     const until = opening.kind === 'continued' ? opening.until : undefined
     const joining = joiningFacts(attempt)
