@@ -123,19 +123,15 @@ function fileEnding(failure: FileFailure): AttemptFailed {
           : `The destination is gone: ${failure.reason}`,
       )
     case 'too many open files':
-      return ended(
-        'CANNOT_CREATE_FILE',
-        'network',
-        'Too many files are open (`ulimit -n` of the daemon); it is tried again by itself',
-      )
+      return ended('CANNOT_CREATE_FILE', 'network', 'Too many files are open (`ulimit -n` of the daemon)')
     case 'busy':
-      return ended('CANNOT_WRITE_TO_FILE', 'network', 'The file is in use by another program; it is tried again')
+      return ended('CANNOT_WRITE_TO_FILE', 'network', 'The file is in use by another program')
     case 'sync lost':
     case 'input/output':
       return ended(
         'CANNOT_WRITE_TO_FILE',
         'network',
-        'The disk did not keep what was written; what is not surely on it is fetched again',
+        'The disk did not keep what was written; what is not surely on it does not count',
         { diskFailed: true },
       )
     case 'is a folder':

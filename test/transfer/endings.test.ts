@@ -63,6 +63,14 @@ test('every way in which a file fails is waited for, tried again or final', () =
     assert.deepEqual(failed(new FileFailure(reason as FileFailureCause, '/x/y')), [code, kind], reason)
 })
 
+test('no message of a file that fails promises another try: it may have been the last', () => {
+  for (const reason of ['too many open files', 'busy', 'sync lost', 'input/output'] as const) {
+    const ending = asEnding(new FileFailure(reason, '/x/y'))
+    assert.ok(ending instanceof AttemptFailed)
+    assert.doesNotMatch(ending.error.message, /again|by itself/, reason)
+  }
+})
+
 test('an error that is ours stays what it is, and one that nobody foresaw is tried only once more', () => {
   assert.deepEqual(failed(new LonghaulError('BAD_URL', 'no')), ['BAD_URL', 'final'])
   assert.deepEqual(failed(new LonghaulError('DAEMON_UNAVAILABLE', 'no')), ['DAEMON_UNAVAILABLE', 'network'])

@@ -13,6 +13,8 @@ test('a status that passes is tried again, and one that does not is final with t
     assert.equal(outcome.error.code, 'HTTP_STATUS')
     assert.equal(outcome.error.status, code)
     assert.equal(outcome.error.retryable, true)
+    // Whether there is another try is not known here: it may have been the last.
+    assert.match(outcome.error.message, new RegExp(`/${code} answered with status ${code}\\.$`))
     const speaksOfTheServer = code === 429 || code === 503
     assert.deepEqual(outcome.failure, {
       kind: 'network',

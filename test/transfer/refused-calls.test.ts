@@ -48,7 +48,7 @@ for (const [what, call] of [
     const files = refusing(bench.world.files, call, 'too many open files')
     const failed = expectKind(await bench.run(url, {}, { world: { files } }), 'failed')
     assert.deepEqual(failed.failure, { kind: 'network' })
-    assert.match(failed.error.message, /Too many files are open .*tried again/)
+    assert.match(failed.error.message, /Too many files are open \(`ulimit -n` of the daemon\) \(/)
     assert.deepEqual(bench.restarts, [])
     expectKind(await bench.run(url), 'finished')
     assert.equal(bench.resumedAt, cut)

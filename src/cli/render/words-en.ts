@@ -86,6 +86,7 @@ export const en: Words = {
       "Give credentials: longhaul retry TASK -H 'Authorization: …', or get -u USER:PASSWORD.",
     CANNOT_FIND_HOST: 'Check the spelling of the host, and the network.',
     CANNOT_CONNECT_TO_HOST: 'Check that the server runs, and the network.',
+    CANNOT_WRITE_TO_FILE: 'Check the disk, then retry: longhaul retry TASK.',
     NETWORK_CONNECTION_LOST: 'Nothing is tried any more by itself. A retry goes on from what is kept.',
     NOT_CONNECTED_TO_INTERNET: 'Connect, then retry: it goes on from what is kept.',
     STALLED: 'Nothing is tried any more by itself. A retry goes on from what is kept.',

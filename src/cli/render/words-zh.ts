@@ -87,6 +87,7 @@ export const zh: Words = {
     USER_AUTHENTICATION_REQUIRED: "请提供凭据：longhaul retry TASK -H 'Authorization: …'，或 get -u USER:PASSWORD。",
     CANNOT_FIND_HOST: '请检查主机名的拼写和网络。',
     CANNOT_CONNECT_TO_HOST: '请检查服务器是否在运行，以及网络。',
+    CANNOT_WRITE_TO_FILE: '请检查磁盘，然后重试：longhaul retry TASK。',
     NETWORK_CONNECTION_LOST: '不再自动尝试。重试会从已保留的字节继续。',
     NOT_CONNECTED_TO_INTERNET: '请连接网络，然后重试：从已保留的字节继续。',
     STALLED: '不再自动尝试。重试会从已保留的字节继续。',

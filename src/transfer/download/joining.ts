@@ -89,7 +89,7 @@ function changed(answer: Answer): AttemptFailed {
   return new AttemptFailed(
     new LonghaulError(
       'NETWORK_CONNECTION_LOST',
-      `The file at ${maskUrl(answer.response.url)} was changed on the server while it was fetched; it is fetched anew.`,
+      `The file at ${maskUrl(answer.response.url)} was changed on the server while it was fetched.`,
       { retryable: true },
     ),
     { kind: 'network' },
@@ -104,7 +104,7 @@ function noRange(answer: Answer, why: string): AttemptFailed {
   return new AttemptFailed(
     new LonghaulError(
       'NETWORK_CONNECTION_LOST',
-      `${maskUrl(answer.response.url)} did not give a range of the file that it had promised: ${why}. It is tried again.`,
+      `${maskUrl(answer.response.url)} did not give a range of the file that it had promised: ${why}.`,
       { retryable: true },
     ),
     { kind: 'network' },

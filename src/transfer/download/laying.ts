@@ -217,7 +217,7 @@ export class Laying {
     return new AttemptFailed(
       new LonghaulError(
         'NETWORK_CONNECTION_LOST',
-        `${this.#address} gave ${this.#received} of ${this.#expected()} bytes and then ended; it goes on by itself.`,
+        `${this.#address} gave ${this.#received} of ${this.#expected()} bytes and then ended.`,
       ),
       { kind: 'network' },
     )

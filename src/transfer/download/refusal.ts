@@ -27,18 +27,13 @@ export async function refusal(answer: Answer, wallMs: number): Promise<AttemptFa
   const retried = passes(status)
   const code: ErrorCode = status === 401 ? 'USER_AUTHENTICATION_REQUIRED' : 'HTTP_STATUS'
   const retryAfterMs = parseRetryAfter(field(answer.headers, 'retry-after'), wallMs)
-  const follows = retried ? '; it is tried again' : ''
   const why = answer.unauthorised === undefined ? '' : `: ${answer.unauthorised.why}`
-  const error = new LonghaulError(
-    code,
-    `${maskUrl(answer.response.url)} answered with status ${status}${follows}${why}.`,
-    {
-      status,
-      hint: answer.unauthorised?.hint,
-      body,
-      retryable: retried,
-    },
-  )
+  const error = new LonghaulError(code, `${maskUrl(answer.response.url)} answered with status ${status}${why}.`, {
+    status,
+    hint: answer.unauthorised?.hint,
+    body,
+    retryable: retried,
+  })
   return new AttemptFailed(error, retried ? passingFailure(answer, retryAfterMs) : { kind: 'final' })
 }
 
