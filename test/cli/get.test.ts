@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { FaultServer, drip, resetAfter, stallAfter, status } from '../../src/testing/index.ts'
@@ -119,6 +119,14 @@ test('a file that the server names never replaces another one, which exits with 
     names().every((name) => !name.includes('mine.bin.')),
     'no part file is left',
   )
+})
+
+test('of a folder in the place of the file it is said that it is one, and another place is suggested', async () => {
+  mkdirSync(join(cli.folder, 'photos'))
+  const { code, stderr } = await cli.run(['get', server.file('/photos', { size, etag: '"1"' })])
+  assert.equal(code, 7)
+  assert.match(stderr, /What {6}There is a folder at/)
+  assert.match(stderr, /Hint {6}Take another place: longhaul retry [\dA-Z]{4} -o FILE\. Or move away what\s+is there\./)
 })
 
 test('--force, --keep-both, --skip-existing and -o say what becomes of an existing file', async () => {

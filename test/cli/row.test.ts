@@ -47,6 +47,21 @@ function shown(facts: Omit<StateFacts, 'wallMs'>, { nameCells, language = 'en', 
   return row({ wallMs, ...facts }, layout, '7K2M')
 }
 
+test('a queued task whose server asked everybody to wait says so, and for how long; one behind others is queued', () => {
+  const queued = taskRecord({ state: 'running', phase: 'queued', gate: 'ready', progress: { rate: 0 } })
+  const because = (...blockers: readonly BlockerJson[]): ExplanationJson => explanation(queued, { blockers })
+  const of = (why: ExplanationJson | undefined): string | undefined =>
+    stateText({ task: queued, explanation: why, wallMs }, wordsIn('en'))
+  assert.equal(of(undefined), 'queued')
+  assert.equal(of(because({ code: 'activeLimit' })), 'queued')
+  assert.equal(of(because({ code: 'hostLimit', of: 'https://cdn.example' })), 'queued')
+  assert.equal(of(because({ code: 'sessionHeld' }, { code: 'activeLimit' })), 'waiting: its session is held')
+  assert.equal(
+    of(because({ code: 'activeLimit' }, { code: 'serverAskedToWait', untilMs: wallMs + 7200_000 })),
+    'waiting: asked to wait, next try in 2h 0m',
+  )
+})
+
 test('a moving task shows bar, share, rate and time left, and more or less of it by the width', () => {
   const task = taskRecord({ name: 'ubuntu-24.04.2-desktop.iso' })
   const at = (columns: number): string => shown({ task }, { columns })

@@ -29,8 +29,22 @@ test('a name that a server chose replaces no file', async () => {
   const url = bench.server.file('/a', { size })
   const failed = expectKind(await bench.run(url, { name: undefined, ifExists: 'fail' }), 'failed')
   assert.equal(failed.error.code, 'DESTINATION_EXISTS')
+  assert.match(
+    failed.error.message,
+    /^There is already a file at \S+\/a\.$/,
+    'nothing came, so nothing is said to be kept',
+  )
   assert.deepEqual(bench.said, [])
   assert.equal(String(await bench.read('a')), 'mine')
+})
+
+test('a folder in the place of a name that a server chose is called a folder', async () => {
+  await using bench = await Bench.open()
+  await mkdir(bench.path('a'))
+  const url = bench.server.file('/a', { size })
+  const failed = expectKind(await bench.run(url, { name: undefined, ifExists: 'fail' }), 'failed')
+  assert.equal(failed.error.code, 'CANNOT_MOVE_FILE')
+  assert.match(failed.error.message, /^There is a folder at \S+\/a, where the file should go\.$/)
 })
 
 test('fail, skip and a folder in the place need no request when the name is known', async () => {

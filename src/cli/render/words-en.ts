@@ -92,6 +92,7 @@ export const en: Words = {
     STALLED: 'Nothing is tried any more by itself. A retry goes on from what is kept.',
     SECURE_CONNECTION_FAILED: 'Check the address and the TLS settings of the server.',
     SERVER_CERTIFICATE_UNTRUSTED: 'Check the address; an authority of your own goes with --ca FILE.',
+    CANNOT_MOVE_FILE: 'Take another place: longhaul retry TASK -o FILE. Or move away what is there.',
     DESTINATION_EXISTS: 'Take another place: longhaul retry TASK -o FILE. Or get it with --force or --keep-both.',
     DESTINATION_UNAVAILABLE: 'Bring the folder back, or take another place: longhaul retry TASK -o FILE.',
     DISK_FULL: 'Free some space, or take another place: longhaul retry TASK -o FILE.',

@@ -93,6 +93,7 @@ export const zh: Words = {
     STALLED: '不再自动尝试。重试会从已保留的字节继续。',
     SECURE_CONNECTION_FAILED: '请检查地址和服务器的 TLS 设置。',
     SERVER_CERTIFICATE_UNTRUSTED: '请检查地址；自己的证书颁发机构用 --ca FILE 添加。',
+    CANNOT_MOVE_FILE: '换一个位置：longhaul retry TASK -o FILE；或移走那里的内容。',
     DESTINATION_EXISTS: '换一个位置：longhaul retry TASK -o FILE；或在 get 时加 --force 或 --keep-both。',
     DESTINATION_UNAVAILABLE: '请恢复文件夹，或换一个位置：longhaul retry TASK -o FILE。',
     DISK_FULL: '请腾出空间，或换一个位置：longhaul retry TASK -o FILE。',

@@ -40,21 +40,19 @@ export async function checkPlace(folder: Folder, name: string, ifExists: IfExist
   const there = await folder.look(name)
   if (there === undefined) return 'go on'
   if (ifExists === 'skip') return 'skip'
-  if (ifExists === 'fail') throw destinationExists(folder, name)
   if (there.kind === 'folder' && ifExists !== 'keepBoth')
     throw new AttemptFailed(
       new LonghaulError('CANNOT_MOVE_FILE', `There is a folder at ${folder.path}/${name}, where the file should go.`),
       { kind: 'final' },
     )
+  if (ifExists === 'fail') throw destinationExists(folder, name)
   return 'go on'
 }
 
+/** What is kept of the file that was to go there is told with the task. */
 export function destinationExists(folder: Folder, name: string): AttemptFailed {
   return new AttemptFailed(
-    new LonghaulError(
-      'DESTINATION_EXISTS',
-      `There is already a file at ${folder.path}/${name}; bytes that came are kept.`,
-    ),
+    new LonghaulError('DESTINATION_EXISTS', `There is already a file at ${folder.path}/${name}.`),
     { kind: 'final' },
   )
 }
