@@ -12,6 +12,9 @@ import type { ProgressView, Seen } from './render/progress-view.ts'
 import { watchRecords } from './task-watch.ts'
 import { openView } from './view.ts'
 
+/** Of no more tasks than a person reads is it asked why they are queued. */
+const explained = 50
+
 export interface Viewing {
   readonly ids: readonly string[]
   /** Ids of tasks that this run made; the others were found. */
@@ -125,7 +128,7 @@ class Follower {
     if (task.progress.received !== before.progress.received || task.phase !== before.phase)
       now.lastByteMs = this.#context.wallMs()
     now.explanation = undefined
-    if (task.phase === 'waiting') now.explanation = await this.#explanation(task.id)
+    if (this.#isAsked(task)) now.explanation = await this.#explanation(task.id)
     else if (runs(task)) {
       if (known === undefined || task.attempts !== before.attempts || !runs(before)) {
         // What a running task had only received may have been lost in a crash.
@@ -143,6 +146,11 @@ class Follower {
     this.#ended.set(task.id, task)
     const wanted = this.#viewing.until === 'first' ? 1 : this.#viewing.ids.length
     if (this.#ended.size >= wanted) this.#done.resolve(undefined)
+  }
+
+  /** Of queued ones each would be a question: only where there are few. */
+  #isAsked(task: TaskRecord): boolean {
+    return task.phase === 'waiting' || (task.phase === 'queued' && this.#viewing.ids.length <= explained)
   }
 
   /** Whether an attempt goes on from what was kept. How many bytes there are tells nothing: it may have begun anew and got past them. */

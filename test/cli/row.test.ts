@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { row } from '../../src/cli/render/row.ts'
-import type { StateFacts } from '../../src/cli/render/state.ts'
+import { stateText, type StateFacts } from '../../src/cli/render/state.ts'
 import { nameOf, shortCode, shortCodes } from '../../src/cli/render/task-name.ts'
 import { width } from '../../src/cli/render/text.ts'
 import { wordsIn } from '../../src/cli/render/words-in.ts'
-import type { BlockerCode } from '../../src/contract/explanation.ts'
+import type { BlockerCode, BlockerJson, ExplanationJson } from '../../src/contract/explanation.ts'
 import type { TaskRecord } from '../../src/contract/task.ts'
 import type { Phase } from '../../src/contract/words.ts'
 import {

@@ -44,6 +44,19 @@ test('wait tells the failure by its exit code, and 124 when its time is over', a
   assert.equal((await cli.run(['wait', dated])).code, 10)
 })
 
+test('get and ls say why and for how long a task is queued whose server asked everybody to wait', async () => {
+  await using own = await FaultServer.start()
+  const busy = await add(own.answers('/first.bin', status(503, { 'Retry-After': '86400' })))
+  await cli.start(['watch', busy]).shows(/HTTP 503/)
+  const get = cli.start(['get', own.file('/second.bin', { size: 1000 })])
+  const reason = /second\.bin:? +waiting: asked to wait, next try in (23h 59m|1d 0h)/
+  await get.shows(reason)
+  get.kill('SIGINT')
+  await get.ended
+  assert.match((await cli.run(['ls'])).stdout, reason)
+  await cli.run(['cancel', '--all', '-y'])
+})
+
 test('hold keeps the bytes and release goes on', async () => {
   await using own = await FaultServer.start()
   const script = [stallAfter(100_000)]

@@ -122,6 +122,18 @@ test('a try that goes on is said to do so when that is proven, with the offset, 
   assert.equal(lines[2], 'goes on at 100 MB')
 })
 
+test('a try of which the first that is seen is its bytes is told as well', async () => {
+  const lines = await linesOf(first, async (daemon) => {
+    daemon.record(later(first, { progress: { received: 50e6 } }))
+    daemon.record(waiting)
+    await settled()
+    daemon.proof = 'strong ETag'
+    daemon.record(later(again, { phase: 'transferring' }))
+    await settled()
+  })
+  assert.equal(lines[2], 'goes on at 100 MB')
+})
+
 test('a new task that takes over the bytes of one that ended goes on in its first try', async () => {
   const taking = later(first, { phase: 'connecting', progress: { received: 100e6 } })
   const lines = await linesOf(taking, async (daemon) => {

@@ -5,6 +5,7 @@ import type { TaskRecord } from '../../contract/task.ts'
 import type { Command, Context, Input } from '../command.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { rate } from '../render/numbers.ts'
+import { mayWait } from '../render/state.ts'
 import { row } from '../render/row.ts'
 import { nameOf, shortCodes } from '../render/task-name.ts'
 import { cutMark, paint } from '../render/terminal.ts'
@@ -13,7 +14,7 @@ import { allTasks, filterFlags, selectionOf } from '../selection.ts'
 import type { Selection } from '../selection.ts'
 
 const defaultLimit = 100
-/** Each explanation is a question to the daemon: no more than a person reads. */
+/** Each explanation is a question to the daemon: no more than a person reads, of those that wait and of those that are queued. */
 const explained = 50
 
 export const ls: Command = {
@@ -73,9 +74,9 @@ async function print(context: Context, link: Link, tasks: readonly TaskRecord[])
     codeCells: Math.max(...tasks.map((task) => codeOf(task.id).length)),
     nameCells: Math.max(...tasks.map((task) => width(nameOf(task)))),
   }
-  let waiting = 0
+  const asked = { waiting: 0, queued: 0 }
   for (const task of tasks) {
-    const isExplained = task.phase === 'waiting' && waiting++ < explained
+    const isExplained = mayWait(task) && asked[task.phase]++ < explained
     const explanation = isExplained ? await link.call('task.explain', { id: task.id }) : undefined
     context.out(`${row({ task, explanation, wallMs: context.wallMs() }, layout, codeOf(task.id))}\n`)
   }

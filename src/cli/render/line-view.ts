@@ -50,6 +50,9 @@ export class LineView implements ProgressView {
 
   changed(seen: Seen, before: TaskRecord): void {
     const { task } = seen
+    const told = this.#told.get(task.id)
+    // A new attempt is told by its first byte.
+    if (task.attempts !== before.attempts && told !== undefined) told.started = false
     const retries = task.phase === 'waiting' && task.attempts !== before.attempts
     if (task.phase !== before.phase || retries) this.#state(seen)
   }
@@ -97,9 +100,6 @@ export class LineView implements ProgressView {
     switch (task.phase) {
       case 'preparing':
       case 'connecting':
-        // A new attempt is told by its first byte.
-        if (told !== undefined) told.started = false
-        return
       case 'verifying':
       case 'delivering':
         return

@@ -6,7 +6,7 @@ export interface Seen {
   task: TaskRecord
   /** Wall ms of the last byte that was seen to arrive. */
   lastByteMs: number
-  /** Of a waiting task. */
+  /** Of a task that waits, or is queued. */
   explanation?: ExplanationJson | undefined
   /** Bytes that were safe when the present attempt began; what had only arrived may have been lost in a crash. */
   kept?: number | undefined

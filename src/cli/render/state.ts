@@ -1,5 +1,5 @@
 /** What a task does, in a few words: the right part of a row when no bytes move, and the head of its sheet. */
-import type { ExplanationJson } from '../../contract/explanation.ts'
+import type { BlockerCode, BlockerJson, ExplanationJson } from '../../contract/explanation.ts'
 import type { ErrorJson } from '../../contract/errors.ts'
 import type { TaskRecord } from '../../contract/task.ts'
 import { bytes, duration, percent, took } from './numbers.ts'
@@ -9,7 +9,7 @@ import type { Words } from './words.ts'
 
 export interface StateFacts {
   readonly task: TaskRecord
-  /** Of a waiting task. */
+  /** Of a task that waits, or is queued. */
   readonly explanation?: ExplanationJson | undefined
   /** Ms without a byte while transferring. */
   readonly silentMs?: number
@@ -19,6 +19,14 @@ export interface StateFacts {
 /** A stall shorter than this is not worth a word. */
 const silentFromMs = 3000
 
+/** What a queue is for. */
+const turns: readonly BlockerCode[] = ['activeLimit', 'hostLimit']
+
+/** Whether there may be a reason that is worth asking for: one that is queued may wait for more than its turn. */
+export function mayWait(task: TaskRecord): task is TaskRecord & { readonly phase: 'waiting' | 'queued' } {
+  return task.phase === 'waiting' || task.phase === 'queued'
+}
+
 /** Undefined while bytes move. */
 export function stateText(facts: StateFacts, words: Words): string | undefined {
   const { task, silentMs = 0 } = facts
@@ -26,6 +34,10 @@ export function stateText(facts: StateFacts, words: Words): string | undefined {
   if (task.phase === 'waiting') {
     const why = reasonText(facts, words)
     return why === undefined ? words.phases.waiting : words.waiting(why)
+  }
+  if (task.phase === 'queued') {
+    const blocker = facts.explanation?.blockers.find(({ code }) => !turns.includes(code))
+    return blocker === undefined ? words.phases.queued : words.waiting(blockerText(blocker, facts, words))
   }
   if (task.phase !== 'transferring') return words.phases[task.phase]
   if (silentMs < silentFromMs || task.progress.rate > 0) return undefined
@@ -68,8 +80,16 @@ function reasonText({ task, explanation, wallMs }: StateFacts, words: Words): st
     return words.nextTry(blocker.code === 'backoff' ? what : words.askedToWait(what), task.attempts + 1, wait)
   }
   if (blocker === undefined) return wait === undefined ? undefined : words.reasons.backoff(wait, undefined)
-  const of = blocker.code === 'dependency' && blocker.of !== undefined ? shortCode(blocker.of) : blocker.of
-  return words.reasons[blocker.code](wait, of)
+  return blockerText({ ...blocker, ...(wakes !== undefined && { untilMs: wakes }) }, { wallMs }, words)
+}
+
+function blockerText(
+  { code, of, untilMs }: BlockerJson,
+  { wallMs }: { readonly wallMs: number },
+  words: Words,
+): string {
+  const wait = untilMs === undefined ? undefined : duration(untilMs - wallMs)
+  return words.reasons[code](wait, code === 'dependency' && of !== undefined ? shortCode(of) : of)
 }
 
 /** `HTTP 503`, `connection lost`, else the code. */
