@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { LonghaulError } from '../contract/errors.ts'
 import type { ProxyChoice } from '../contract/proxy.ts'
 import type { DownloadOptions, HeaderPairs, IfExists } from '../contract/task.ts'
-import { durationMs } from '../contract/units.ts'
 import type { DurationLike } from '../contract/units.ts'
 import type { Context, Flag, Input } from './command.ts'
+import { durationOf, msOf, ofTransfers } from './durations.ts'
 import { headerOf } from './header.ts'
 import { rateOf } from './rates.ts'
 import { tlsFlags, tlsOf } from './tls-flags.ts'
@@ -88,7 +88,7 @@ export async function optionsOf(
   const proxy = proxyOf(input)
   const segments = segmentsOf(input.value('segments'))
   const limit = limitOf(input)
-  const [deadline, stall] = [durationOf(input, 'deadline'), durationOf(input, 'stall')]
+  const [deadline, stall] = [intervalOf(input, 'deadline'), intervalOf(input, 'stall')]
   return {
     to: targetOf(input),
     ...(ifExists !== undefined && { ifExists }),
@@ -147,16 +147,14 @@ function proxyOf(input: Input): ProxyChoice | undefined {
   return url === undefined || url === 'none' || url === 'system' ? url : { url, bypass }
 }
 
-function durationOf(input: Input, flag: 'deadline' | 'stall'): DurationLike | undefined {
+function intervalOf(input: Input, flag: 'deadline' | 'stall'): DurationLike | undefined {
   const value = input.value(flag)
-  // Checked here, where it is known under the name that was typed.
-  if (value !== undefined) durationMs(value, `--${flag}`)
-  return value as DurationLike | undefined
+  return value === undefined ? undefined : { milliseconds: durationOf(value, `--${flag}`, ofTransfers) }
 }
 
 function attemptsOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw refused(`--max-attempts ${text}: write a number from 1 up.`)
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw refused(`--max-attempts ${text}: write a whole number from 1 to 999999999.`)
   return Number(text)
 }
 
@@ -175,7 +173,6 @@ function priorityOf(word: string): number {
 
 /** `23:00` is the next time the clock shows it; `+2h` from now; else a date. */
 function whenOf(word: string, wallMs: number): Date {
-  if (word.startsWith('+')) return new Date(wallMs + durationMs(word.slice(1), '--at'))
   const clock = /^(\d{1,2}):(\d{2})$/.exec(word)
   if (clock !== null && Number(clock[1]) < 24 && Number(clock[2]) < 60) {
     const when = new Date(wallMs)
@@ -183,8 +180,9 @@ function whenOf(word: string, wallMs: number): Date {
     if (when.getTime() <= wallMs) when.setDate(when.getDate() + 1)
     return when
   }
-  const when = new Date(word)
-  if (!/^\d{4}-/.test(word) || Number.isNaN(when.getTime()))
+  const isFromNow = word.startsWith('+')
+  const when = new Date(isFromNow ? wallMs + (msOf(word.slice(1)) ?? Number.NaN) : word)
+  if (!(isFromNow || /^\d{4}-/.test(word)) || Number.isNaN(when.getTime()))
     throw refused(`--at ${word}: write 23:00, +2h or an ISO date such as 2026-12-24T18:00.`)
   return when
 }

@@ -1,10 +1,13 @@
 import type { Link } from '../../client/link.ts'
 import type { TaskRecord } from '../../contract/task.ts'
-import { durationMs } from '../../contract/units.ts'
 import type { Command } from '../command.ts'
+import { durationOf, type DurationLimits } from '../durations.ts'
 import { exitCodeOfAll, exitCodeOfSignal, exitCodes } from '../exit-codes.ts'
 import { jsonLine } from '../render/json-view.ts'
 import { filterFlags, idsOf } from '../selection.ts'
+
+/** A timer of Node ends after 24.8 days; one that is set for longer, at once. */
+const ofWaiting: DurationLimits = { least: '0s', most: '24d', consequence: 'Nothing was waited for.' }
 
 export const wait: Command = {
   name: 'wait',
@@ -21,7 +24,7 @@ export const wait: Command = {
   examples: ['longhaul wait @last --timeout 10m', 'longhaul wait --session ci'],
   run: async (input, context) => {
     const timeout = input.value('timeout')
-    const limit = timeout === undefined ? undefined : AbortSignal.timeout(durationMs(timeout, '--timeout'))
+    const limit = timeout === undefined ? undefined : AbortSignal.timeout(durationOf(timeout, '--timeout', ofWaiting))
     const link = await context.daemon()
     const ids = await idsOf(link, input)
     const signal = AbortSignal.any([context.left, ...(limit === undefined ? [] : [limit])])
