@@ -15,6 +15,7 @@ import { currentUmask } from '../platform/this-process.ts'
 import { addressesOf, requestsOf } from './addresses.ts'
 import type { Context, Input } from './command.ts'
 import { cliSession, headersOf, limitOf, optionsOf } from './download-flags.ts'
+import { paragraph } from './render/paragraph.ts'
 import { findTasks } from './selection.ts'
 
 /** The daemon takes at most 1,000 rows and 1 MiB a call. */
@@ -103,7 +104,10 @@ function warnOfHistory(input: Input, context: Context): void {
   const inAddress = input.words.some((word) => /^https?:\/\/[^/?#]*@/i.test(word))
   if (inAddress || input.has('user'))
     context.err(
-      'The password is now in your shell history. Out of it: longhaul get -i - < LIST, or -H "Authorization: $NAME".\n',
+      paragraph(
+        'The password is now in your shell history. Out of it: longhaul get -i - < LIST, or -H "Authorization: $NAME".',
+        context.terminal,
+      ),
     )
 }
 

@@ -20,6 +20,7 @@ import { watch } from './commands/watch.ts'
 import { exitCodeOf, exitCodeOfSignal, exitCodes } from './exit-codes.ts'
 import { errorText } from './render/error.ts'
 import { jsonLine } from './render/json-view.ts'
+import { paragraph } from './render/paragraph.ts'
 import { terminalOf } from './render/terminal.ts'
 import { wordsIn } from './render/words-in.ts'
 import { openRun } from './run.ts'
@@ -100,7 +101,7 @@ function failed(error: unknown, json: boolean): number {
     isOurs
       ? errorText(error, terminal, wordsIn(terminal.language))
       : isNotFound
-        ? `longhaul: ${error.message}\n`
+        ? paragraph(`longhaul: ${error.message}`, terminal)
         : bugText(error),
   )
   return exit

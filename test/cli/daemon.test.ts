@@ -19,6 +19,17 @@ async function statusOf(cli: CommandLine): Promise<Status> {
   return JSON.parse((await cli.run(['daemon', 'status', '--json'])).stdout) as Status
 }
 
+test('what a daemon that stops says fits a terminal of 80 columns', async () => {
+  await using cli = await CommandLine.open()
+  await cli.run(['add', '--at', '+2h', 'http://127.0.0.1:9/later.bin'])
+  const { stdout } = await cli.run(['daemon', 'stop'])
+  assert.match(stdout, /has stopped at a checkpoint\. Not\s+finished: 1 transfer/)
+  assert.ok(
+    stdout.split('\n').every((line) => line.length < 80),
+    stdout,
+  )
+})
+
 test('status does not start a daemon, start does, and stop ends it at a checkpoint', async () => {
   await using cli = await CommandLine.open()
   const none = await cli.run(['daemon', 'status'])

@@ -261,6 +261,10 @@ test('headers, user agent, referer and credentials reach the server, and a passw
     ['1', 'me/1', 'http://r.example/', `Basic ${Buffer.from('me:pass').toString('base64')}`],
   )
   assert.match(stderr, /password is now in your shell history/)
+  assert.ok(
+    stderr.split('\n').every((line) => line.length < 80),
+    stderr,
+  )
   const shown = await cli.run(['show', 'asked.bin'])
   assert.match(shown.stdout, /Authorization: \*\*\*/)
   assert.ok(!shown.stdout.includes(headers['authorization']!))

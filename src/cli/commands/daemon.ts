@@ -11,6 +11,7 @@ import { runForeground } from '../foreground-daemon.ts'
 import { limitNow, timetableLines } from '../render/bandwidth.ts'
 import { jsonLine } from '../render/json-view.ts'
 import { bytes, clockTime } from '../render/numbers.ts'
+import { paragraph } from '../render/paragraph.ts'
 import { sheet } from '../render/sheet.ts'
 import type { SheetLine } from '../render/sheet.ts'
 
@@ -69,7 +70,7 @@ async function stop(context: Context): Promise<number> {
   const { pid, active, waiting } = await link.call('daemon.stop', {})
   await gone(pid)
   if (context.json) context.out(jsonLine('daemon.stopped', context.wallMs(), { pid, unfinished: active + waiting }))
-  else if (!context.quiet) context.out(`${context.words.daemonStopped(pid, active + waiting)}\n`)
+  else if (!context.quiet) context.out(paragraph(context.words.daemonStopped(pid, active + waiting), context.output))
   return exitCodes.done
 }
 
@@ -105,7 +106,7 @@ async function status(context: Context): Promise<number> {
     return exitCodes.done
   }
   const since = clockTime(new Date(facts.startedAtMs), new Date(context.wallMs()))
-  context.out(`${context.words.daemonRuns(facts.pid, facts.home, since)}\n`)
+  context.out(paragraph(context.words.daemonRuns(facts.pid, facts.home, since), context.output))
   context.out(sheet(linesOf(facts, context), context.output))
   return exitCodes.done
 }
@@ -136,6 +137,6 @@ function linesOf(facts: DaemonStatus, { words, wallMs }: Context): readonly Shee
 function absent(context: Context): number {
   const home = homeFolder()
   if (context.json) context.out(jsonLine('daemon.status', context.wallMs(), { running: false, home }))
-  else if (!context.quiet) context.out(`${context.words.daemonAbsent(home)}\n`)
+  else if (!context.quiet) context.out(paragraph(context.words.daemonAbsent(home), context.output))
   return exitCodes.done
 }

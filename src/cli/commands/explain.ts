@@ -34,12 +34,12 @@ export const explain: Command = {
   },
 }
 
-/** What is in capitals and no task might have been meant as a code. */
+/** What is no task might have been meant as a code. */
 async function taskOrCode(link: Link, word: string): Promise<TaskRecord> {
   try {
     return await findTask(link, word)
   } catch (error) {
-    if (!(error instanceof NotFound) || !/^[A-Z_]+$/.test(word)) throw error
+    if (!(error instanceof NotFound)) throw error
     throw new NotFound(
       word,
       `'${word}' is neither a task nor an error code. longhaul ls -a lists all tasks, longhaul explain all codes.`,

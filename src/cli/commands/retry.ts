@@ -9,6 +9,7 @@ import type { Command, Context, Input } from '../command.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { headerOf } from '../header.ts'
 import { jsonLine } from '../render/json-view.ts'
+import { paragraph } from '../render/paragraph.ts'
 import { shortCode, shortCodes } from '../render/task-name.ts'
 import { allTasks, filterFlags, findTasks, selectionOf } from '../selection.ts'
 
@@ -114,5 +115,5 @@ function tell(context: Context, again: readonly string[], now: number): void {
     context.out(`${words.changed.retry(again.length)}${codes}\n`)
   }
   if (now > 0) context.out(`${words.changed.tryNow(now)}\n`)
-  if (again.length === 0 && now === 0) context.out(`${words.nothingToTry}\n`)
+  if (again.length === 0 && now === 0) context.out(paragraph(words.nothingToTry, context.output))
 }
