@@ -21,7 +21,8 @@ export function failureText(task: TaskRecord, code: string, terminal: Terminal, 
   const kept = received === 0 ? words.nothingKept : words.keptOf(bytes(received), all, undefined)
   const answer = answerOf(error)
   const cause = error.cause?.message
-  const hint = (words.hints[error.code] ?? error.hint).replace('TASK', code)
+  const ofNothing = received === 0 ? words.hintsOfNothing[error.code] : undefined
+  const hint = (ofNothing ?? words.hints[error.code] ?? error.hint).replace('TASK', code)
   const lines: SheetLine[] = [
     [labels.what, error.message],
     ...(answer === '' ? [] : [[labels.answer, answer] as const]),

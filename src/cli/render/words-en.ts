@@ -97,6 +97,11 @@ export const en: Words = {
     DESTINATION_UNAVAILABLE: 'Bring the folder back, or take another place: longhaul retry TASK -o FILE.',
     DISK_FULL: 'Free some space, or take another place: longhaul retry TASK -o FILE.',
   },
+  hintsOfNothing: {
+    NETWORK_CONNECTION_LOST: 'Nothing is tried any more by itself: longhaul retry TASK.',
+    NOT_CONNECTED_TO_INTERNET: 'Connect, then retry: longhaul retry TASK.',
+    STALLED: 'Nothing is tried any more by itself: longhaul retry TASK.',
+  },
   askedToWait: (cause) => `${cause}, asked to wait`,
   nextTry: (cause, attempt, wait) => `${cause}, try ${attempt}${within(wait) || ' by itself'}`,
 

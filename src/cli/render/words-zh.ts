@@ -98,6 +98,11 @@ export const zh: Words = {
     DESTINATION_UNAVAILABLE: '请恢复文件夹，或换一个位置：longhaul retry TASK -o FILE。',
     DISK_FULL: '请腾出空间，或换一个位置：longhaul retry TASK -o FILE。',
   },
+  hintsOfNothing: {
+    NETWORK_CONNECTION_LOST: '不再自动尝试：longhaul retry TASK。',
+    NOT_CONNECTED_TO_INTERNET: '请连接网络，然后重试：longhaul retry TASK。',
+    STALLED: '不再自动尝试：longhaul retry TASK。',
+  },
   askedToWait: (cause) => `${cause}，服务器要求等待`,
   nextTry: (cause, attempt, wait) => `${cause}，${after(wait).trimStart() || '自动'}第 ${attempt} 次尝试`,
 

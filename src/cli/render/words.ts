@@ -87,6 +87,8 @@ export interface Words {
   readonly askedToWait: (cause: string) => string
   /** What to do about a task that has failed for good, where a person at a terminal can do other things than a program. */
   readonly hints: Readonly<Partial<Record<ErrorCode, string>>>
+  /** In their place where nothing is kept. */
+  readonly hintsOfNothing: Readonly<Partial<Record<ErrorCode, string>>>
   readonly nextTry: (cause: string, attempt: number, wait: string | undefined) => string
 
   // Around rows.
