@@ -14,3 +14,8 @@ test('a retry is said to go on from what is kept only where something is', () =>
     assert.doesNotMatch(told(completed({ error, progress: { received: 0 } })), /goes on/)
   }
 })
+
+test('a task that an error names is named by its short code, as everywhere on the command line', () => {
+  const message = 'Task 01ARZ3NDEKTSV4RRFFQ69G5FAV is writing to /home/someone/big.iso and has not ended.'
+  assert.match(told(completed({ error: errorJson('DESTINATION_BUSY', message) })), /What {6}Task 5FAV is writing to/)
+})

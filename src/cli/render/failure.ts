@@ -4,7 +4,7 @@ import type { TaskRecord } from '../../contract/task.ts'
 import { bytes } from './numbers.ts'
 import { commandLines, sheet } from './sheet.ts'
 import type { SheetLine } from './sheet.ts'
-import { nameOf } from './task-name.ts'
+import { nameOf, withShortCodes } from './task-name.ts'
 import { paint } from './terminal.ts'
 import type { Terminal } from './terminal.ts'
 import type { Words } from './words.ts'
@@ -24,7 +24,7 @@ export function failureText(task: TaskRecord, code: string, terminal: Terminal, 
   const ofNothing = received === 0 ? words.hintsOfNothing[error.code] : undefined
   const hint = (ofNothing ?? words.hints[error.code] ?? error.hint).replace('TASK', code)
   const lines: SheetLine[] = [
-    [labels.what, error.message],
+    [labels.what, withShortCodes(error.message)],
     ...(answer === '' ? [] : [[labels.answer, answer] as const]),
     ...(cause === undefined || cause === error.message ? [] : [[labels.cause, cause] as const]),
     [labels.kept, kept],

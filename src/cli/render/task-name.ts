@@ -49,3 +49,11 @@ function decoded(text: string): string {
     return text
   }
 }
+
+/** A message of the daemon's, in which a task is named by its short code as everywhere on the command line. */
+export function withShortCodes(message: string): string {
+  return message.replace(
+    /\b([Tt]ask )([0-9A-HJKMNP-TV-Z]{26})\b/g,
+    (_all, task: string, id: string) => task + shortCode(id),
+  )
+}
