@@ -124,11 +124,13 @@ export function headersOf(input: Input): HeaderPairs {
 }
 
 function targetOf(input: Input): string {
-  const output = input.value('output')
+  const given = input.value('output')
+  // `b/.` is a folder also where there is none yet.
+  const output = given !== undefined && /(?:^|\/)\.\.?$/.test(given) ? `${given}/` : given
   const directory = input.value('directory')
   if (output === undefined) return `${directory ?? '.'}/`
   if (directory === undefined) return output
-  if (output.includes('/')) throw refused('-o with a path and -d both say where the file goes. Use one of them.')
+  if (given?.includes('/')) throw refused('-o with a path and -d both say where the file goes. Use one of them.')
   return join(directory, output)
 }
 
