@@ -1,5 +1,8 @@
-/** The flags of TLS, and what they mean as options of a task. May touch: the files of `--ca`; those of the others are the daemon's. */
-import { readFile } from 'node:fs/promises'
+/**
+ * The flags of TLS, and what they mean as options of a task. May touch: the files of `--ca`, and that of `--cert`, to see whether it
+ * has a key; else the files are the daemon's.
+ */
+import { readFile, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { LonghaulError } from '../contract/errors.ts'
 import type { ClientCertificate } from '../contract/secret-reference.ts'
@@ -23,6 +26,7 @@ export const tlsFlags: readonly Flag[] = [
 export async function tlsOf(input: Input, cwd: string): Promise<TlsOptions | undefined> {
   const ca = await Promise.all(input.values('ca').map((file) => authorityOf(file, cwd)))
   const clientCertificate = certificateOf(input, cwd)
+  await refuseWithoutKey(input, cwd)
   // curl takes several in one word.
   const pins = input.values('pin').flatMap((pin) => pin.split(';'))
   if (ca.length === 0 && clientCertificate === undefined && pins.length === 0) return undefined
@@ -45,6 +49,24 @@ function certificateOf(input: Input, cwd: string): ClientCertificate | undefined
   throw new LonghaulError(
     'INVALID_ARGUMENT',
     `--${key === undefined ? 'key-passphrase' : 'key'} belongs to a certificate: name that with --cert FILE. Nothing was started.`,
+  )
+}
+
+/** Else it would be found out by the daemon, which knows nothing of flags. What cannot be read here is its affair. */
+async function refuseWithoutKey(input: Input, cwd: string): Promise<void> {
+  const file = input.value('cert')
+  if (file === undefined || input.has('key')) return
+  const path = resolve(cwd, file)
+  // A named pipe in this place must not hold us up.
+  const isFile = await stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  )
+  const text = isFile ? await readFile(path, 'utf8').catch(() => undefined) : undefined
+  if (text?.includes('-----BEGIN CERTIFICATE-----') !== true || text.includes('PRIVATE KEY-----')) return
+  throw new LonghaulError(
+    'INVALID_ARGUMENT',
+    `--cert ${file} holds no private key: name the file of its key with --key FILE. Nothing was started.`,
   )
 }
 
