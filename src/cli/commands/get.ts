@@ -20,6 +20,7 @@ export const get: Command = {
   summary: 'fetch files and watch; leaving never stops them',
   details: [
     'Run the same command again and it attaches to the same transfer and goes on from the bytes that are there; one that has finished asks the server whether the file has changed. Standard output gets the path of each finished file, everything else goes to standard error.',
+    'With the same -o FILE, an address that differs only in its query is the same transfer, under a fresh signature; for another file give another -o.',
     'A file that the server names never replaces an existing one unless you say --force; -o FILE replaces it, but only once the new file is whole and checked.',
     'It gives up when nothing has arrived for five minutes over several tries; `longhaul add` keeps trying until the deadline.',
   ],
