@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { Context } from '../../src/cli/command.ts'
 import { wordsIn } from '../../src/cli/render/words-in.ts'
 import { watchTasks } from '../../src/cli/viewer.ts'
-import type { Ask, Link, Resident } from '../../src/client/link.ts'
+import type { Link, Resident } from '../../src/client/link.ts'
 import type { AttemptJson } from '../../src/contract/explanation.ts'
 import type { TaskRecord } from '../../src/contract/task.ts'
 import { backoff, completed, errorJson, explanation, later, taskRecord, wallMs } from './task-records.ts'
@@ -58,7 +58,7 @@ class ToldBy {
       },
       removeWatch: () => {},
       introduce: async (resident: Resident) => {
-        await resident.again((() => Promise.resolve({ tasks: [this.task] })) as unknown as Ask)
+        await resident.again(() => Promise.resolve({ tasks: [this.task] }))
         this.#watched.resolve()
       },
       call: () => Promise.resolve(this.#explanation()),
