@@ -96,8 +96,8 @@ class Composition implements Service {
       connections: new FurtherConnections((origin) => crowding.takes(origin, clock.steady())),
       crowding,
       spool: facts.spool,
-      released: () => {
-        this.#housekeeping.released()
+      released: (part) => {
+        this.#housekeeping.released(part)
         // A task that is ready already could not start while its attempt closed.
         this.#loop.roomier()
       },

@@ -35,6 +35,11 @@ export class Housekeeping {
   readonly #stuck = new Set<number>()
   /** An attempt that still runs named these files: looked at again when it has closed them. */
   readonly #inUse = new Set<number>()
+  /**
+   * Paths of attempts that have ended since it was asked what is owed: one may have counted its bytes last, so that its file is owed no
+   * longer.
+   */
+  readonly #left = new Set<string>()
   /** Looks and unlinks that are under way, by path. */
   readonly #unlinking = new Map<string, Promise<void>>()
 
@@ -50,8 +55,12 @@ export class Housekeeping {
     this.#working ??= this.#work()
   }
 
-  /** An attempt has closed its files. One that was cancelled before its first checkpoint leaves a part that only now may go. */
-  released(): void {
+  /**
+   * An attempt has closed its files. One that was cancelled before any of its bytes counted leaves a part that only now may go.
+   * @param part the one that it wrote
+   */
+  released(part?: { readonly folder: string; readonly name: string }): void {
+    if (part !== undefined && this.#working !== undefined) this.#left.add(join(part.folder, part.name))
     if (this.#inUse.size > 0) this.nudge()
   }
 
@@ -124,6 +133,7 @@ export class Housekeeping {
     this.#inUse.clear()
     while (!this.#stopped) {
       const limit = owedAtOnce + this.#stuck.size + this.#inUse.size
+      this.#left.clear()
       const owed = await journal.owed({ limit, at: now(clock) })
       const todo = owed.filter(({ id }) => !this.#stuck.has(id) && !this.#inUse.has(id))
       if (todo.length === 0) return
@@ -186,9 +196,11 @@ export class Housekeeping {
     return found.links === 1
   }
 
-  /** The name is the attempt's until it has ended. */
+  /** The name is the attempt's until it has ended, and until the journal was asked since. */
   #waitsForAttempt(file: OwedFile): boolean {
-    if (!this.#parts.writes(file.folder, file.name)) return false
+    const hasLeft = this.#left.has(join(file.folder, file.name))
+    if (!hasLeft && !this.#parts.writes(file.folder, file.name)) return false
+    if (hasLeft) this.#wanted = true
     this.#inUse.add(file.id)
     return true
   }

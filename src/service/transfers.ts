@@ -35,8 +35,8 @@ export interface TransferParts {
   readonly accounts: Accounts
   /** Folder of files that have no destination. */
   readonly spool: string
-  /** An attempt has ended and closed its files. */
-  released(): void
+  /** An attempt has ended and closed its files, of which this is the one that it wrote. */
+  released(part: Run['part']): void
   /** A task could not be started: what the loop has seen of the queue is not so any more. */
   refused(): void
   /** There may be room for another connection. */
@@ -201,7 +201,7 @@ export class Transfers {
     const run = this.#runs.get(task)
     if (run !== undefined) this.#sit(run, 'none')
     this.#runs.delete(task)
-    this.#parts.released()
+    this.#parts.released(run?.part)
   }
 
   async #run(started: StartedAttempt, run: Run): Promise<void> {

@@ -82,6 +82,31 @@ test('another file under the name of an owed one is left alone', async () => {
   assert.equal(await exists(join(folder, 'part')), true)
 })
 
+test('a part whose attempt counted its bytes last, and ended while it was looked at what is owed, is left alone', async () => {
+  const folder = await temporaryFolder()
+  await writeFile(join(folder, 'part'), 'x')
+  const { journal, rows } = ledger([{ id: 1, folder, name: 'part' }])
+  const files = createFileSystem()
+  const housekeeping = new Housekeeping({
+    clock: new VirtualClock(),
+    files: {
+      folder: (path) => {
+        // Its last checkpoint is committed after the owed ones were told, and it ends while the folder is opened.
+        rows.length = 0
+        housekeeping.released({ folder, name: 'part' })
+        return files.folder(path)
+      },
+    },
+    journal: { ...journal, owed: ({ limit }) => Promise.resolve(rows.slice(0, limit)) },
+    log: silentLog,
+    writes: () => false,
+  })
+  housekeeping.nudge()
+  await housekeeping.idle()
+  assert.deepEqual(rows, [])
+  assert.equal(await exists(join(folder, 'part')), true)
+})
+
 test('a part that was named and never written down is unlinked, but not before the attempt that named it has ended', async () => {
   const folder = await temporaryFolder()
   await writeFile(join(folder, 'old'), 'x')
