@@ -221,8 +221,12 @@ export const waking: Rule = {
         if (!isFresh && nowMs() <= overdueAtMs) return
         const sight = daemon()
         if (sight?.state !== 'ready') return
-        if (nowMs() > overdueAtMs) lookForOverdue(sight)
-        if (!isFresh || !sight.isSettled) return
+        const isOverdue = nowMs() > overdueAtMs
+        const isDue = isFresh && sight.isSettled
+        // What the end of an attempt says of a crowd comes after its commit, and changes no row.
+        if (isOverdue || (isDue && tasks.some(({ reason }) => reason.is === 'none'))) read(sight)
+        if (isOverdue) lookForOverdue(sight)
+        if (!isDue) return
         isFresh = false
         lookForTimers(sight)
       },
