@@ -236,7 +236,7 @@ test('get refuses a wrong address or option with a line that helps, before a dae
     const ran = await stage.longhaul('get', url ?? given.url, ...words, ...place)
     assert.equal(ran.code, code === 'CANNOT_CREATE_FILE' ? 7 : 2, `${what}: ${ran.stderr}`)
     assert.equal(ran.stdout, '', what)
-    assert.match(ran.stderr, /You can: |Did you mean |Write |sha-256 has 64/, what)
+    assert.match(ran.stderr, /You can: |Did you mean |[Ww]rite |sha-256 has 64/, what)
   }
   nothingStarted(here)
 })

@@ -231,16 +231,6 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     replace: ['      fence: found.fence + 1,\n', '      fence: found.fence,\n'],
   },
   {
-    name: 'checkpoint-not-fenced',
-    says: 'A checkpoint counts whoever makes it.',
-    from: 50,
-    file: attempts,
-    replace: [
-      'running(store, input.task, input.fence) ?? justStopped(store, input.task, input.fence)',
-      'findTask(store, input.task)',
-    ],
-  },
-  {
     name: 'intent-not-fenced',
     says: 'An intent is recorded whoever records it, also after a cancel.',
     from: 110,

@@ -30,7 +30,12 @@ export const fences: Rule = {
     /** Raised since by something else than an attempt: fence of the row before the group. */
     let rows = new Map<
       string,
-      { readonly fence: number; readonly running: string | null; readonly outcome: string | null }
+      {
+        readonly fence: number
+        readonly running: string | null
+        readonly outcome: string | null
+        readonly retried: number
+      }
     >()
 
     return {
@@ -39,8 +44,9 @@ export const fences: Rule = {
         for (const { name, input } of requests) {
           const { task } = input as Partial<Fenced>
           if (!ofAttempt.has(name) || task === undefined) continue
-          const row = store.get<{ fence: number; running: string | null; outcome: string | null }>(
-            'select fence, running, outcome from task where uid = ?',
+          const row = store.get<{ fence: number; running: string | null; outcome: string | null; retried: number }>(
+            `select fence, running, outcome, exists (select 1 from task n where n.retry_of = task.id) retried
+              from task where uid = ?`,
             task,
           )
           if (row !== undefined) rows.set(task, row)
@@ -77,7 +83,8 @@ export const fences: Rule = {
             if (late)
               broken(`${name} of ${task} was recorded with fence ${fence} after it had been raised to ${row.fence}`)
             const hasEnded = row !== undefined && row.outcome !== null
-            if (hasEnded && (name !== 'checkpoint' || row.outcome === 'succeeded'))
+            // Whoever retries it has its bytes from then on.
+            if (hasEnded && (name !== 'checkpoint' || row.outcome === 'succeeded' || row.retried === 1))
               broken(`${name} of ${task} was recorded although it is ${row?.outcome}`)
             if (row !== undefined && row.fence > fence + 1)
               broken(`${name} of ${task} was recorded with fence ${fence}, although the task is at ${row.fence}`)
