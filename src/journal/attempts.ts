@@ -1,6 +1,6 @@
 /**
  * The life of an attempt. Every command carries the fence that `startAttempt` gave; one with an old fence changes nothing and is
- * told so, but for the last checkpoint of one that was paused. Cancel, suspend, hold, a changed request and the deadline
+ * told so, but for the last checkpoint of one that was stopped from outside. Cancel, suspend, hold, a changed request and the deadline
  * raise the fence in their own commit, so that it does not matter whether their stop message arrives before or after the
  * attempt's next write.
  *
@@ -203,19 +203,6 @@ export function reserve(work: Work, input: CommandInput<'reserve'>): CommandOutp
   return name
 }
 
-/**
- * In the commit that counts its bytes a file is not owed any more: a copy of kept ones, whose old file is owed instead, or that of a
- * task which ended before any of its bytes counted.
- */
-function takePart(work: Work, task: number, to: { readonly folder: string; readonly name: string }, at: Moment): void {
-  const { store } = work
-  const part = partRow(store, task)
-  if (part !== undefined && pathKey(part.folder, part.name) === pathKey(to.folder, to.name)) return
-  if (part !== undefined) owe(work, part, at.steadyMs)
-  reclaim(store, to.folder, to.name)
-  store.run(`insert or replace into part(task, folder, name, ranges) values (?, ?, ?, '[]')`, task, to.folder, to.name)
-}
-
 export function resumed(work: Work, input: CommandInput<'resumed'>): Recorded {
   const task = running(work.store, input.task, input.fence)
   if (task === undefined) return fenced
@@ -268,6 +255,19 @@ export function checkpoint(work: Work, input: CommandInput<'checkpoint'>): Recor
     input.at,
   )
   return recorded
+}
+
+/**
+ * In the commit that counts its bytes a file is not owed any more: a copy of kept ones, whose old file is owed instead, or that of a
+ * task which ended before any of its bytes counted.
+ */
+function takePart(work: Work, task: number, to: { readonly folder: string; readonly name: string }, at: Moment): void {
+  const { store } = work
+  const part = partRow(store, task)
+  if (part !== undefined && pathKey(part.folder, part.name) === pathKey(to.folder, to.name)) return
+  if (part !== undefined) owe(work, part, at.steadyMs)
+  reclaim(store, to.folder, to.name)
+  store.run(`insert or replace into part(task, folder, name, ranges) values (?, ?, ?, '[]')`, task, to.folder, to.name)
 }
 
 /**

@@ -13,8 +13,8 @@ import type { BandwidthChange, DaemonBandwidth } from '../contract/bandwidth.ts'
 import type {
   ByteRanges,
   Delivered,
-  KeptBytes,
   DeliveredBefore,
+  KeptBytes,
   Part,
   Place,
   PartIdentity,

@@ -1,7 +1,7 @@
 /**
  * One connection lays its bytes: strictly one after another from a position of the part file. They are gathered, so that a fast
- * server costs few writes: one a mebibyte where it is alone. Most writes are done when the call returns, and the buffer fills again; while one takes longer
- * another buffer fills, and when both are full the sender waits.
+ * server costs few writes: one a mebibyte where it is alone. Most writes are done when the call returns, and the buffer fills
+ * again; while one takes longer another buffer fills, and when both are full the sender waits.
  *
  * The buffer that fills is lent to who receives (`room`): bytes that were put there come back by `take` and are not copied.
  */
