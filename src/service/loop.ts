@@ -157,7 +157,8 @@ export class Loop {
     let schedule = await journal.schedule({ at, ...looked, fetched: this.#parts.withoutConnection() })
     let stuck = false
     while (!stuck && schedule.wakeAtMs !== undefined && schedule.wakeAtMs <= at.steadyMs) {
-      stuck = (await journal.wakeDue({ at })).woken === 0
+      // The machine may have slept since the journal was asked: a task must not be woken at a time before its deadline that is over.
+      stuck = (await journal.wakeDue({ at: now(clock) })).woken === 0
       at = now(clock)
       schedule = await journal.schedule({ at, ...looked, fetched: this.#parts.withoutConnection() })
     }

@@ -243,6 +243,27 @@ test('the deadline ends a running attempt, and its cause is the error of the att
   assert.ok(error?.cause !== undefined && 'code' in error.cause && error.cause.code === 'NETWORK_CONNECTION_LOST')
 })
 
+test('a task whose deadline passes while the machine sleeps is not tried again, also where the sleep comes in the middle of a look', async () => {
+  let sleepsMs = 0
+  const it = await open({
+    wrap: (journal) => ({
+      ...journal,
+      schedule: async (input) => {
+        const answer = await journal.schedule(input)
+        if (sleepsMs > 0) it.clock.sleepMachine(sleepsMs)
+        sleepsMs = 0
+        return answer
+      },
+    }),
+  })
+  const id = await it.add({ policy: { timeoutIntervalForResourceMs: 60_000 } })
+  await it.engine.of(id).fail()
+  sleepsMs = 120_000
+  await it.clock.advance(1000)
+  assert.equal(it.engine.attempts.length, 1)
+  assert.equal((await it.get(id)).error?.code, 'TIMED_OUT')
+})
+
 test('the deadline stands still while a task is suspended', async () => {
   const it = await open()
   const id = await it.add({ policy: { timeoutIntervalForResourceMs: 60_000 } })

@@ -38,6 +38,11 @@ export class VirtualClock implements Clock {
     this.#wallLead += ms
   }
 
+  /** The machine sleeps: time passes, and no timer runs. */
+  sleepMachine(ms: number): void {
+    this.#now += ms
+  }
+
   /** Timers that are set. */
   get armed(): number {
     return this.#entries.size

@@ -22,8 +22,8 @@ const counting = new Set(['active', 'backoff'])
 export const deadlines: Rule = {
   name: 'a deadline is kept',
   watch: ({ plan, store, nowMs, broken }) => {
-    /** Ms spent, and where the task stands since when. */
-    const spent = new Map<string, { ms: number; gate: string; sinceMs: number }>()
+    /** Ms spent, and where the task was last seen; it had spent `beforeMs` when it came there. */
+    const spent = new Map<string, { ms: number; gate: string; seenMs: number; beforeMs: number }>()
     /** When a task was first seen beyond its deadline. */
     const overAt = new Map<string, number>()
     let alive = false
@@ -53,10 +53,14 @@ export const deadlines: Rule = {
          where json_extract(options, '$.policy.timeoutIntervalForResourceMs') is not null`,
       )
       for (const { uid, gate, intent, deadline } of rows) {
-        const task = spent.get(uid) ?? { ms: 0, gate: '', sinceMs: nowMs() }
+        const task = spent.get(uid) ?? { ms: 0, gate: '', seenMs: nowMs(), beforeMs: 0 }
         const endedBefore = (task.gate === 'backoff' && gate === 'ready') || gate === 'held' || gate === 'suspended'
-        if (alive && counting.has(task.gate)) task.ms += Math.max(0, nowMs() - task.sinceMs - (endedBefore ? agoMs : 0))
-        spent.set(uid, { ms: task.ms, gate, sinceMs: nowMs() })
+        if (alive && counting.has(task.gate)) {
+          task.ms += nowMs() - task.seenMs
+          // Part of it may have been counted at commits in between.
+          if (endedBefore) task.ms = Math.max(task.beforeMs, task.ms - agoMs)
+        }
+        spent.set(uid, { ms: task.ms, gate, seenMs: nowMs(), beforeMs: gate === task.gate ? task.beforeMs : task.ms })
         // Nobody works while there is no daemon, whatever the row says.
         if (!alive || gate !== 'active' || intent !== null || task.ms <= deadline! + forgottenMs) continue
         if (!overAt.has(uid)) overAt.set(uid, nowMs())
