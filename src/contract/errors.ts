@@ -75,6 +75,10 @@ export type ErrorCode =
   | 'COMPLETION_HANDLER_REUSED'
   | 'INVALID_ARGUMENT'
 
+/** Of what can pass: the same failure is seen of a task that waits, and of one whose time ran out. */
+const again =
+  'A task that waits goes on by itself from the bytes that are safe; one that has ended does with `longhaul retry TASK`.'
+
 export const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
   CANCELLED: {
     urlErrorCode: -999,
@@ -105,19 +109,19 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
     urlErrorCode: -1003,
     retryable: true,
     meaning: 'The name of the host could not be found.',
-    hint: 'Check the spelling and the network; it is tried again by itself.',
+    hint: `Check the spelling and the network. ${again}`,
   },
   CANNOT_CONNECT_TO_HOST: {
     urlErrorCode: -1004,
     retryable: true,
     meaning: 'The host refused the connection or did not answer.',
-    hint: 'Check that the server runs; it is tried again by itself.',
+    hint: `Check that the server runs. ${again}`,
   },
   NETWORK_CONNECTION_LOST: {
     urlErrorCode: -1005,
     retryable: true,
     meaning: 'The connection broke before everything had arrived.',
-    hint: 'Nothing to do; it goes on from the last checkpoint by itself.',
+    hint: again,
   },
   TOO_MANY_REDIRECTS: {
     urlErrorCode: -1007,
@@ -129,7 +133,7 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
     urlErrorCode: -1009,
     retryable: true,
     meaning: 'There is no route to the network.',
-    hint: 'Connect; it is tried again by itself.',
+    hint: `Connect this machine to a network. ${again}`,
   },
   BAD_SERVER_RESPONSE: {
     urlErrorCode: -1011,
@@ -183,7 +187,7 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
     urlErrorCode: -1200,
     retryable: true,
     meaning: 'No secure connection could be made.',
-    hint: 'Check the TLS settings of the server; it is tried again by itself.',
+    hint: `Check the TLS settings of the server. ${again}`,
   },
   SERVER_CERTIFICATE_HAS_BAD_DATE: {
     urlErrorCode: -1201,
@@ -231,7 +235,7 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
     urlErrorCode: -3003,
     retryable: true,
     meaning: 'Writing to the file failed.',
-    hint: 'Check the disk; it is tried again from the last checkpoint.',
+    hint: `Check the disk. ${again}`,
   },
   CANNOT_MOVE_FILE: {
     urlErrorCode: -3005,

@@ -53,6 +53,7 @@ export interface AttemptJson {
   readonly number: number
   /** Wall ms. */
   readonly startedAtMs: number
+  /** Of one that runs: until now. */
   readonly tookMs: number
   readonly bytes: number
   readonly proof?: Proof
@@ -125,6 +126,7 @@ export interface Explanation {
   readonly attempts: readonly {
     readonly number: number
     readonly startedAt: Date
+    /** Of one that runs: until now. */
     readonly tookMs: number
     readonly bytes: number
     readonly proof?: Proof

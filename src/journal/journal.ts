@@ -534,7 +534,7 @@ export interface Commands {
     input: { readonly id: TaskId }
     output: { readonly task: TaskRecord; readonly metrics: TaskMetricsJson } | undefined
   }
-  explainFacts: { input: { readonly id: TaskId }; output: ExplainFacts | undefined }
+  explainFacts: { input: { readonly at: Moment; readonly id: TaskId }; output: ExplainFacts | undefined }
 
   owed: { input: { readonly limit: number; readonly at: Moment }; output: readonly OwedFile[] }
   paid: { input: { readonly ids: readonly number[] }; output: null }

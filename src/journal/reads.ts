@@ -242,7 +242,7 @@ export function explainFacts(work: Work, input: CommandInput<'explainFacts'>): C
   const row = findTask(store, input.id)
   if (row === undefined) return undefined
   const record = findRecord(store, 't.id = ?', row.id)!
-  const attempts = attemptsOf(store, row.id)
+  const attempts = attemptsOf(store, row.id, input.at)
   const part = partRow(store, row.id)
   const lane =
     row.lane === null
@@ -293,10 +293,11 @@ function unmet(store: Store, task: number): readonly TaskId[] {
     .map(({ uid }) => uid)
 }
 
-function attemptsOf(store: Store, task: number): readonly AttemptJson[] {
+function attemptsOf(store: Store, task: number, at: Moment): readonly AttemptJson[] {
   interface Row {
     readonly number: number
     readonly started_wall: number
+    readonly started_steady: number
     readonly took: number | null
     readonly bytes: number
     readonly proof: Proof | null
@@ -307,7 +308,7 @@ function attemptsOf(store: Store, task: number): readonly AttemptJson[] {
     return {
       number: row.number,
       startedAtMs: row.started_wall,
-      tookMs: row.took ?? 0,
+      tookMs: row.took ?? Math.max(0, at.steadyMs - row.started_steady),
       bytes: row.bytes,
       ...(row.proof !== null && { proof: row.proof }),
       ...(cause !== undefined && { cause }),

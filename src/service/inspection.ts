@@ -38,7 +38,7 @@ async function explainTask(inside: Inside, id: string): Promise<ExplanationJson>
   const { world, journal, delivery, progress, limits, crowding, transfers } = inside
   const at = now(world.clock)
   const [facts, schedule] = await Promise.all([
-    journal.explainFacts({ id }),
+    journal.explainFacts({ at, id }),
     journal.schedule({ at, lanesPerSession: 1, fetched: transfers.withoutConnection() }),
   ])
   if (facts === undefined)

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
 import { isLonghaulError, LonghaulError } from '../../src/contract/errors.ts'
 import type { Journal } from '../../src/journal/journal.ts'
+import { now } from '../../src/service/moment.ts'
 import { settle } from '../support/virtual-clock.ts'
 import { House, type HouseOptions, measured, startsBy } from './house.ts'
 
@@ -154,7 +155,7 @@ test('a daemon that stops while a start is being committed leaves no attempt beh
   blocked.resolve()
   await it.clock.advance(0)
   await stopped
-  assert.equal((await it.life.journal.explainFacts({ id }))?.gate, 'ready')
+  assert.equal((await it.life.journal.explainFacts({ at: now(it.clock), id }))?.gate, 'ready')
 })
 
 test('a start that the journal could not record is tried again each second', async () => {

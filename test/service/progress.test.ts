@@ -238,3 +238,16 @@ test('a watch ends when it is stopped and when its connection does, and leaves n
   assert.equal(it.clock.armed, 0)
   assert.equal(first.told.length + second.told.length, 0)
 })
+
+test('explain says how long each attempt took, and of the one that runs how long it has run', async () => {
+  const it = await open()
+  const id = await it.add()
+  await it.clock.advance(3000)
+  await it.engine.of(id).fail()
+  await it.clock.advance(2000)
+  const since = (await it.call('task.explain', { id })).attempts
+  assert.equal(since.length, 2)
+  assert.equal(since[0]!.tookMs, 3000)
+  await it.clock.advance(5000)
+  assert.equal((await it.call('task.explain', { id })).attempts[1]!.tookMs, since[1]!.tookMs + 5000)
+})

@@ -195,7 +195,7 @@ export function journalSuite(form: string, open: OpenJournal): void {
       assert.deepEqual(await s.journal.resumed(facts), { found: 'recorded' })
       const [event] = await s.take(owner)
       assert.deepEqual([event!.kind, event!.body], ['didResumeAtOffset', { fileOffset: 40, expectedTotalBytes: 100 }])
-      assert.equal((await s.journal.explainFacts({ id }))!.attempts.at(-1)!.proof, 'strong ETag')
+      assert.equal((await s.journal.explainFacts({ at: s.at, id }))!.attempts.at(-1)!.proof, 'strong ETag')
     })
   })
 
@@ -445,8 +445,8 @@ export function journalSuite(form: string, open: OpenJournal): void {
       assert.deepEqual(attempt.part?.ranges, [[0, 40]])
       assert.deepEqual(attempt.request.headers, [['a', 'b']])
       assert.deepEqual(attempt.destination, input.destination)
-      assert.equal((await s.journal.explainFacts({ id: old }))!.attempts.length, 1)
-      assert.equal((await s.journal.explainFacts({ id: old }))!.part, undefined)
+      assert.equal((await s.journal.explainFacts({ at: s.at, id: old }))!.attempts.length, 1)
+      assert.equal((await s.journal.explainFacts({ at: s.at, id: old }))!.part, undefined)
     })
   })
 
@@ -501,7 +501,7 @@ export function journalSuite(form: string, open: OpenJournal): void {
           assert.equal(await s.gate(id), gate)
           if (kind === 'cancel') {
             const { task } = await s.journal.retryTask({ id, newId: s.id(), at: s.at })
-            assert.deepEqual((await s.journal.explainFacts({ id: task.id }))!.part?.ranges, [[0, 70]])
+            assert.deepEqual((await s.journal.explainFacts({ at: s.at, id: task.id }))!.part?.ranges, [[0, 70]])
             await assertFenced(s, attempt, owner)
             return
           }
@@ -745,7 +745,7 @@ export function journalSuite(form: string, open: OpenJournal): void {
       const next = await s.startWithBytes(id)
       assert.deepEqual([next.attempt, next.past.failures, next.past.lastCode], [2, 1, 'NETWORK_CONNECTION_LOST'])
       await s.retry(next, { progressed: true })
-      const facts = (await s.journal.explainFacts({ id }))!
+      const facts = (await s.journal.explainFacts({ at: s.at, id }))!
       assert.deepEqual([facts.gate, facts.wakeAtMs, facts.serverAsked], ['backoff', s.steadyMs + 10 * second, false])
       assert.deepEqual(facts.lastCause, lost)
       assert.deepEqual(
@@ -770,7 +770,7 @@ export function journalSuite(form: string, open: OpenJournal): void {
         s.pass(minute)
         await s.wakeDue()
       }
-      const { attempts, record } = (await s.journal.explainFacts({ id }))!
+      const { attempts, record } = (await s.journal.explainFacts({ at: s.at, id }))!
       assert.deepEqual([attempts.length, attempts[0]!.number, record.attempts], [20, 6, 25])
     })
 
@@ -809,7 +809,7 @@ export function journalSuite(form: string, open: OpenJournal): void {
             [one.session, 'http://slow.example', s.steadyMs + minute],
           ],
         )
-        assert.equal((await s.journal.explainFacts({ id: late }))!.laneClosedUntilMs, s.steadyMs + minute)
+        assert.equal((await s.journal.explainFacts({ at: s.at, id: late }))!.laneClosedUntilMs, s.steadyMs + minute)
         s.pass(minute)
         s.consequences.length = 0
         await s.wakeDue()
@@ -915,7 +915,7 @@ export function journalSuite(form: string, open: OpenJournal): void {
       const needs = await s.add(session, {}, {})
       const id = await s.addOne(session, { after: needs })
       assert.equal(await s.gate(id), 'dependency')
-      assert.deepEqual((await s.journal.explainFacts({ id }))!.unmet, needs)
+      assert.deepEqual((await s.journal.explainFacts({ at: s.at, id }))!.unmet, needs)
       await s.complete(needs[0]!)
       assert.equal(await s.gate(id), 'dependency')
       await s.complete(needs[1]!)
@@ -1129,7 +1129,7 @@ export function journalSuite(form: string, open: OpenJournal): void {
         ['http://a', old, 3, 0.7],
         ['http://b', there, 1, 0.5],
       ])
-      assert.equal((await s.journal.explainFacts({ id: low! }))!.ahead, 2)
+      assert.equal((await s.journal.explainFacts({ at: s.at, id: low! }))!.ahead, 2)
       await s.start(old!)
       await s.change([low!], { kind: 'priority', priority: 0.9 })
       assert.deepEqual(await lanes(), [
@@ -1384,13 +1384,13 @@ export function journalSuite(form: string, open: OpenJournal): void {
       const id = await s.addOne(session)
       const attempt = await s.startWithBytes(id)
       await s.reserve(attempt, { kept: 'in place', part: { folder: '/spool', name: 'another' } })
-      assert.equal((await s.journal.explainFacts({ id }))!.part?.name, `${id}.part`)
-      assert.deepEqual((await s.journal.explainFacts({ id }))!.part?.ranges, [[0, 40]])
+      assert.equal((await s.journal.explainFacts({ at: s.at, id }))!.part?.name, `${id}.part`)
+      assert.deepEqual((await s.journal.explainFacts({ at: s.at, id }))!.part?.ranges, [[0, 40]])
       assert.equal((await s.record(id)).progress.received, 40)
       await s.reserve(attempt)
       assert.equal((await s.record(id)).progress.received, 0)
       assert.deepEqual(await s.journal.owed({ limit: 9, at: s.at }), [])
-      assert.deepEqual((await s.journal.explainFacts({ id }))!.part?.ranges, [])
+      assert.deepEqual((await s.journal.explainFacts({ at: s.at, id }))!.part?.ranges, [])
       await s.checkpoint(attempt, 50)
       await s.reserve(attempt, { part: { folder: '/spool', name: 'another' } })
       assert.deepEqual(
@@ -1408,7 +1408,7 @@ export function journalSuite(form: string, open: OpenJournal): void {
       assert.equal((await s.journal.owed({ limit: 9, at: s.at })).length, 1)
       assert.deepEqual(await s.checkpoint(attempt, 30), { found: 'recorded' })
       assert.deepEqual(await s.journal.owed({ limit: 9, at: s.at }), [])
-      assert.deepEqual((await s.journal.explainFacts({ id }))!.part?.ranges, [[0, 30]])
+      assert.deepEqual((await s.journal.explainFacts({ at: s.at, id }))!.part?.ranges, [[0, 30]])
     })
 
     check('keep their bytes where they are until a checkpoint counts them in the copy', async (s) => {
@@ -1417,7 +1417,7 @@ export function journalSuite(form: string, open: OpenJournal): void {
       const attempt = await s.startWithBytes(id)
       const copy = { folder: '/other', name: 'copy' }
       const facts = async (): Promise<unknown> => {
-        const { part } = (await s.journal.explainFacts({ id }))!
+        const { part } = (await s.journal.explainFacts({ at: s.at, id }))!
         const owed = await s.journal.owed({ limit: 9, at: s.at })
         return [part?.folder, part?.ranges, owed.map(({ folder }) => folder)]
       }
@@ -1518,7 +1518,7 @@ export function journalSuite(form: string, open: OpenJournal): void {
       const next = await s.start(active!)
       assert.deepEqual([next.part?.ranges, next.part?.identity], [[[0, 40]], identity])
       assert.deepEqual([next.past.failures, next.past.lastCode], [0, undefined])
-      assert.equal((await s.journal.explainFacts({ id: active! }))!.attempts[0]!.cause?.code, 'DAEMON_UNAVAILABLE')
+      assert.equal((await s.journal.explainFacts({ at: s.at, id: active! }))!.attempts[0]!.cause?.code, 'DAEMON_UNAVAILABLE')
     })
 
     check('sessions that had an owner are named, unless the machine was started anew since', async (s) => {
@@ -1568,7 +1568,7 @@ export function journalSuite(form: string, open: OpenJournal): void {
       await s.start(id)
       s.pass(minute)
       assert.deepEqual((await s.restart({ clean: false })).parked, [id])
-      const facts = (await s.journal.explainFacts({ id }))!
+      const facts = (await s.journal.explainFacts({ at: s.at, id }))!
       assert.deepEqual([facts.gate, facts.parked, facts.wakeAtMs], ['backoff', true, s.steadyMs + hour])
       assert.deepEqual(await s.journal.networkChanged({ at: s.at }), { woken: 0 })
       await s.change([id], { kind: 'resume' })
@@ -1713,7 +1713,7 @@ async function assertFenced(
   but?: 'its last checkpoint',
 ): Promise<void> {
   const state = async (): Promise<unknown> => [
-    await s.journal.explainFacts({ id: attempt.task }),
+    await s.journal.explainFacts({ at: s.at, id: attempt.task }),
     await s.journal.counts({}),
     (await s.journal.listSessions({})).map(({ unacknowledged }) => unacknowledged),
     await s.journal.owed({ limit: 100, at: { ...s.at, steadyMs: Infinity } }),
