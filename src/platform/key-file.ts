@@ -14,8 +14,12 @@ import { type ErrorCode, LonghaulError } from '../contract/errors.ts'
 import { makeFolder, syncFolder } from './make-folder.ts'
 
 const size = 32
-/** Nothing is wrong with the file itself. */
+/** Why a file could not be opened just now, though nothing is wrong with it. */
 const passing: readonly (string | undefined)[] = ['EMFILE', 'ENFILE', 'EAGAIN', 'ENOMEM', 'EIO']
+
+export function canPass(error: unknown): boolean {
+  return passing.includes(codeOf(error))
+}
 
 export interface KeyFile {
   readonly path: string
@@ -49,7 +53,7 @@ export async function readKey(key: KeyFile): Promise<Uint8Array | undefined> {
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined
     const why = codeOf(error) === 'ELOOP' ? 'is a symbolic link' : `cannot be read (${String(codeOf(error))})`
-    throw refused(key, why, error, passing.includes(codeOf(error)))
+    throw refused(key, why, error, canPass(error))
   }
   try {
     const found = await file.stat()

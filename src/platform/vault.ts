@@ -9,7 +9,7 @@ import { open } from 'node:fs/promises'
 import type { CredentialReference } from '../contract/credential.ts'
 import { LonghaulError } from '../contract/errors.ts'
 import type { Vault } from '../world/vault.ts'
-import { type KeyFile, readKey, readOrMakeKey } from './key-file.ts'
+import { canPass, type KeyFile, readKey, readOrMakeKey } from './key-file.ts'
 
 const nonceBytes = 12
 const tagBytes = 16
@@ -71,7 +71,7 @@ async function contentOf(path: string): Promise<string> {
     file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
   } catch (cause) {
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)
-    throw unreadable(place, `cannot be read (${code})`, 'Put it back, or set the credential anew.')
+    throw unreadable(place, `cannot be read (${code})`, 'Put it back, or set the credential anew.', canPass(cause))
   }
   try {
     const { mode, uid, size } = await file.stat()
@@ -98,7 +98,15 @@ function notOpened(why: string, cause?: unknown): LonghaulError {
   })
 }
 
-function unreadable({ from, name }: CredentialReference, why: string, hint: string): LonghaulError {
+function unreadable(
+  { from, name }: CredentialReference,
+  why: string,
+  hint: string,
+  retryable: boolean = false,
+): LonghaulError {
   const what = from === 'env' ? `The variable ${name}` : `The file ${name}`
-  return new LonghaulError('USER_AUTHENTICATION_REQUIRED', `${what} of the credential ${why}.`, { hint })
+  return new LonghaulError('USER_AUTHENTICATION_REQUIRED', `${what} of the credential ${why}.`, {
+    hint,
+    retryable,
+  })
 }

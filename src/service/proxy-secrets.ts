@@ -1,5 +1,5 @@
 /** Passwords of proxies: sealed before the journal gets them, and opened for an attempt alone. */
-import { LonghaulError } from '../contract/errors.ts'
+import { isLonghaulError, LonghaulError } from '../contract/errors.ts'
 import type { ProxyJson, SealedProxyCredential } from '../contract/proxy.ts'
 import type { NewTask } from '../contract/task.ts'
 import type { Vault } from '../world/vault.ts'
@@ -38,7 +38,7 @@ export function isSealed(choice: ProxyJson): boolean {
   return sealedIn(choice) !== undefined
 }
 
-/** @throws PROXY_FAILED */
+/** @throws PROXY_FAILED, `retryable: true` where the password cannot be read just now */
 export async function openedProxy(vault: Vault, choice: ProxyJson): Promise<ProxyJson> {
   const sealed = sealedIn(choice)
   if (sealed === undefined || typeof choice === 'string') return choice
@@ -48,6 +48,11 @@ export async function openedProxy(vault: Vault, choice: ProxyJson): Promise<Prox
     return { url, bypass, credential: { user: sealed.user, password } }
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
+    if (isLonghaulError(cause) && cause.retryable)
+      throw new LonghaulError('PROXY_FAILED', `The password for the proxy ${url} cannot be read just now. ${why}`, {
+        cause,
+        retryable: true,
+      })
     throw new LonghaulError('PROXY_FAILED', `The password for the proxy ${url} is of no use. ${why}`, {
       cause,
       retryable: false,

@@ -298,8 +298,10 @@ export class Transfers {
         : assignment
       return await engine.run(opened, report, run.stopping.signal, accounts.of(started.session))
     } catch (error) {
-      if (isLonghaulError(error, 'PROXY_FAILED'))
-        return { kind: 'failed', error, failure: { kind: 'final' }, progressed: false, measure: nothingMeasured }
+      if (isLonghaulError(error, 'PROXY_FAILED')) {
+        const failure = { kind: error.retryable ? 'network' : 'final' } as const
+        return { kind: 'failed', error, failure, progressed: false, measure: nothingMeasured }
+      }
       world.log.error('an attempt broke', { task: started.task, error: stackOf(error) })
       return {
         kind: 'failed',

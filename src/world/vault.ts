@@ -13,6 +13,9 @@ export interface Vault {
    *   Another one when the key cannot be read, which passes by itself where that is `retryable`
    */
   open(sealed: string, place: string): Promise<string>
-  /** The secret as it is now, without a line break at its end. @throws LonghaulError that names the place and nothing in it */
+  /**
+   * The secret as it is now, without a line break at its end.
+   * @throws LonghaulError that names the place and nothing in it; `retryable: true` where it cannot be read just now
+   */
   read(reference: CredentialReference): Promise<string>
 }

@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { chmod, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { promisify } from 'node:util'
 import { isLonghaulError } from '../../src/contract/errors.ts'
 import { createVault } from '../../src/platform/vault.ts'
 import { needs } from '../support/needs.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 import { race } from './race.ts'
+
+const execute = promisify(execFile)
 
 test('what is sealed opens again, in a later life too, and shows nothing of the text', async () => {
   const key = join(await temporaryFolder(), 'home', 'vault.key')
@@ -119,5 +123,37 @@ test(
     await refused({ from: 'file', name: folder }, /is not a file/)
     await writeFile(path, 'secret', { mode: 0o644 })
     await refused({ from: 'file', name: path }, /others may read/)
+  },
+)
+
+test(
+  'neither a reference nor what is sealed is given up because too many files are open',
+  { skip: needs('posix') },
+  async () => {
+    const folder = await temporaryFolder()
+    const [token, keyPath] = [join(folder, 'token'), join(folder, 'vault.key')]
+    await writeFile(token, 'secret', { mode: 0o600 })
+    const sealed = await createVault(keyPath, {}).seal('text', 'here')
+    const script = `
+      import { openSync, closeSync } from 'node:fs'
+      import { createVault } from ${JSON.stringify(new URL('../../src/platform/vault.ts', import.meta.url).href)}
+      const vault = createVault(${JSON.stringify(keyPath)}, {})
+      const held = []
+      try { for (;;) held.push(openSync('/dev/null')) } catch {}
+      const uses = [() => vault.read({ from: 'file', name: ${JSON.stringify(token)} }), () => vault.open(${JSON.stringify(sealed)}, 'here')]
+      const ends = []
+      for (const use of uses) ends.push(await use().then(() => 'read', (error) => error.retryable))
+      held.forEach(closeSync)
+      for (const use of uses) ends.push(await use())
+      process.stdout.write(JSON.stringify(ends))`
+    const { stdout } = await execute('sh', [
+      '-c',
+      'ulimit -n 64 && exec "$0" "$@"',
+      process.execPath,
+      '--input-type=module',
+      '-e',
+      script,
+    ])
+    assert.deepEqual(JSON.parse(stdout), [true, true, 'secret', 'text'])
   },
 )

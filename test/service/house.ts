@@ -28,6 +28,7 @@ import type {
 } from '../../src/transfer/assignment.ts'
 import type { EnvironmentState } from '../../src/world/environment.ts'
 import { silentLog } from '../../src/world/log.ts'
+import type { Vault } from '../../src/world/vault.ts'
 import type { World } from '../../src/world/world.ts'
 import { settle, VirtualClock } from '../support/virtual-clock.ts'
 import { openVault } from '../support/open-vault.ts'
@@ -217,6 +218,8 @@ export interface HouseOptions {
   readonly spool?: string
   /** Stands between the service and the journal. */
   readonly wrap?: (journal: Journal) => Journal
+  /** @default one without a lock */
+  readonly vault?: Vault
 }
 
 export interface Life {
@@ -291,7 +294,7 @@ export class House {
         },
       },
       hasher: { follow: unused },
-      vault: openVault,
+      vault: this.#options.vault ?? openVault,
       log: { ...silentLog, error: (message) => void this.logged.push(message) },
     }
     let stops = 0

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { test } from 'node:test'
-import { isLonghaulError } from '../../src/contract/errors.ts'
+import { isLonghaulError, LonghaulError } from '../../src/contract/errors.ts'
 import type { ProxyJson } from '../../src/contract/proxy.ts'
 import { openedProxy, sealedProxy } from '../../src/service/proxy-secrets.ts'
 import type { Vault } from '../../src/world/vault.ts'
@@ -107,4 +107,19 @@ test('a password that cannot be opened any more ends the task in words, before a
     /^The password for the proxy http:\/\/proxy\.example:3128 is of no use\. sealed for elsewhere/,
   )
   assert.equal(house.engine.attempts.length, 0)
+})
+
+test('a password that cannot be read just now is read again at the next try, and the task goes on', async (t) => {
+  const tooManyFiles = new LonghaulError('NO_PERMISSIONS_TO_READ_FILE', 'EMFILE', { retryable: true })
+  let readable = false
+  const house = await House.open({
+    vault: { ...vault, open: (...given) => (readable ? vault.open(...given) : Promise.reject(tooManyFiles)) },
+  })
+  t.after(() => house.close())
+  await house.openSession('com.example', { proxy })
+  const id = await house.add()
+  assert.deepEqual(await house.blockers(id), ['backoff'])
+  readable = true
+  await house.clock.advance(1000)
+  assert.deepEqual(house.engine.of(id).assignment.policy.proxy, proxy)
 })

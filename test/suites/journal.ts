@@ -1518,7 +1518,10 @@ export function journalSuite(form: string, open: OpenJournal): void {
       const next = await s.start(active!)
       assert.deepEqual([next.part?.ranges, next.part?.identity], [[[0, 40]], identity])
       assert.deepEqual([next.past.failures, next.past.lastCode], [0, undefined])
-      assert.equal((await s.journal.explainFacts({ at: s.at, id: active! }))!.attempts[0]!.cause?.code, 'DAEMON_UNAVAILABLE')
+      assert.equal(
+        (await s.journal.explainFacts({ at: s.at, id: active! }))!.attempts[0]!.cause?.code,
+        'DAEMON_UNAVAILABLE',
+      )
     })
 
     check('sessions that had an owner are named, unless the machine was started anew since', async (s) => {

@@ -226,6 +226,16 @@ test('who and how is said when nothing can be answered', async (t) => {
   assert.match(await say('Basic realm="a"'), /asks for credentials\. The file is gone\./)
 })
 
+test('a credential that cannot be read just now ends the attempt in passing, not as one that is missing', async (t) => {
+  const here = await stage(t)
+  const tooManyFiles = new LonghaulError('NO_PERMISSIONS_TO_READ_FILE', 'EMFILE', { retryable: true })
+  here.credentials.set(originOf(here.server.url('/')), tooManyFiles)
+  here.server.answer((_, response) => {
+    response.writeHead(401, { 'www-authenticate': 'Basic realm="a"' }).end()
+  })
+  await assert.rejects(here.get(here.server.url('/')), tooManyFiles)
+})
+
 test("a request's own Authorization is sent as it is and never replaced", async (t) => {
   const here = await stage(t)
   here.credentials.set(originOf(here.server.url('/')), mufasa)

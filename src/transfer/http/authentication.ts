@@ -89,6 +89,7 @@ export class Authentication {
   /**
    * What to ask once more with after a 401, or why there is nothing.
    * @param answered how many answers this request has had
+   * @throws LonghaulError, `retryable: true`, where a credential cannot be read just now
    */
   async answer(
     request: RequestFacts,
@@ -108,7 +109,10 @@ export class Authentication {
     try {
       credential = shown.by === 'address' ? shown.credential : await this.#find(originOf(request), 'anew')
     } catch (error) {
-      const { message, hint } = asLonghaulError(error, 'USER_AUTHENTICATION_REQUIRED')
+      const failure = asLonghaulError(error, 'USER_AUTHENTICATION_REQUIRED')
+      // It is there, and can be read later: the attempt fails, not the task.
+      if (failure.retryable) throw failure
+      const { message, hint } = failure
       return { why: `it asks for credentials. ${message}`, hint }
     }
     if (credential === undefined) return wanted(request, challenges)
