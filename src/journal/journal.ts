@@ -233,6 +233,8 @@ export interface ScheduleView {
   readonly active: readonly ActiveTask[]
   /** Steady ms of the next row that is due (back-off, date, deadline, reopening lane). */
   readonly wakeAtMs?: number
+  /** A task waits for another try, which a change of network may bring forward. */
+  readonly backingOff: boolean
 }
 
 /** What a commit caused; one subscriber in `service/` turns it into work. Nothing stands still because a nudge was forgotten. */

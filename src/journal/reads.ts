@@ -77,6 +77,7 @@ export function schedule(work: Work, input: CommandInput<'schedule'>): CommandOu
     isCut: sessions.length === sessionsSeen || open.some(({ length }) => length === input.lanesPerSession),
     active,
     ...(wakeAtMs !== undefined && { wakeAtMs }),
+    backingOff: store.get("select 1 from tally where gate = 'backoff' and n > 0 limit 1") !== undefined,
   }
 }
 

@@ -27,13 +27,14 @@ export interface RealWorld extends World {
 
 export function createWorld(options: WorldOptions): RealWorld {
   const hasher = createHasher()
+  const clock = createClock(options.clockAfter === undefined ? {} : { after: options.clockAfter })
   return {
-    clock: createClock(options.clockAfter === undefined ? {} : { after: options.clockAfter }),
+    clock,
     random,
     files: createFileSystem(),
     transport: options.transport,
     launcher: createLauncher(options.appOutput === undefined ? {} : { output: options.appOutput }),
-    environment: createEnvironment(),
+    environment: createEnvironment(clock),
     hasher,
     vault: options.vault,
     log: options.log,

@@ -21,6 +21,7 @@ import type { Asking, Inside, Verbs } from './inside.ts'
 import { inspectionVerbs } from './inspection.ts'
 import { Loop } from './loop.ts'
 import { now } from './moment.ts'
+import { NetworkWatch } from './network-watch.ts'
 import { Progress } from './progress.ts'
 import { Recording } from './recording.ts'
 import type { DaemonFacts, Service } from './service.ts'
@@ -60,9 +61,9 @@ class Composition implements Service {
   readonly #transfers: Transfers
   readonly #housekeeping: Housekeeping
   readonly #bandwidth: Bandwidth
+  readonly #network: NetworkWatch
   readonly #loop: Loop
   readonly #verbs: Verbs<Verb>
-  #unwatch: (() => void) | undefined
   #stopping: Promise<void> | undefined
 
   constructor(world: World, journal: Journal, parts: ServiceParts) {
@@ -113,6 +114,7 @@ class Composition implements Service {
       writes: (folder, name) => this.#transfers.writes(folder, name),
     })
     this.#bandwidth = new Bandwidth({ engine, journal, clock })
+    this.#network = new NetworkWatch({ environment: world.environment, journal, clock, log })
     this.#loop = new Loop({
       clock,
       journal,
@@ -125,6 +127,7 @@ class Composition implements Service {
       bandwidth: (at) => this.#bandwidth.look(at),
       turned: (state) => {
         this.#housekeeping.turned(state)
+        this.#network.looked(state)
         parts.turned?.(state.runs)
       },
     })
@@ -151,7 +154,7 @@ class Composition implements Service {
   }
 
   async start(): Promise<void> {
-    const { clock, log, environment } = this.#world
+    const { clock, log } = this.#world
     this.#journal.watch((consequences) => this.#committed(consequences))
     const { bootId, pid } = this.#facts
     const recovery = await this.#journal.openLife({ at: now(clock), bootId, pid })
@@ -161,14 +164,6 @@ class Composition implements Service {
       log.warn('tasks that were active in several unclean ends are left alone for an hour', { tasks: recovery.parked })
     await this.#bandwidth.start()
     await this.#delivery.start(recovery.owned)
-    let { networkId } = environment.now
-    this.#unwatch = environment.watch((state) => {
-      if (state.networkId === networkId) return
-      networkId = state.networkId
-      this.#journal.networkChanged({ at: now(clock) }).catch((error: unknown) => {
-        log.warn('waiting tasks could not be woken after a change of network', { error: String(error) })
-      })
-    })
     this.#housekeeping.nudge()
     this.#loop.nudge()
   }
@@ -224,8 +219,8 @@ class Composition implements Service {
 
   /** A crash at any point of this leaves what a crash always leaves: a life that did not end cleanly, and its checkpoints. */
   async #stop(): Promise<void> {
-    this.#unwatch?.()
     await this.#loop.stop()
+    this.#network.stop()
     await this.#transfers.stopAll()
     await this.#accounts.stop()
     this.#recording.end()

@@ -41,8 +41,11 @@ export interface LoopParts {
   withoutConnection(): readonly TaskId[]
   /** Tells the engine the bandwidth limit of this moment. Answers the steady ms at which the timetable gives another. */
   bandwidth(at: Moment): number | undefined
-  /** After each turn that could start something, and each minute while `busy`: something runs or is due by itself. `runs`: an attempt does. */
-  turned(state: { readonly busy: boolean; readonly runs: boolean }): void
+  /**
+   * After each turn that could start something, and each minute while `busy`: something runs or is due by itself. `runs`: an attempt
+   * does. `backingOff`: a task waits for another try.
+   */
+  turned(state: { readonly busy: boolean; readonly runs: boolean; readonly backingOff: boolean }): void
 }
 
 export class Loop {
@@ -57,6 +60,8 @@ export class Loop {
   #dueMs = Infinity
   /** An attempt ran when it was looked last. */
   #runs = false
+  /** A task waited for another try when the journal was looked at last. */
+  #backingOff = false
   #timer: { readonly atMs: number; readonly timer: Timer } | undefined
   /** Set while the journal is in trouble: nudges begin no turn then, the next try's timer does. */
   #trouble: string | undefined
@@ -166,6 +171,7 @@ export class Loop {
     await this.#started()
     if (this.#stopped) return
     this.#seenAt = at
+    this.#backingOff = schedule.backingOff
     // Where not all are seen, each look shows others.
     this.#outlook = schedule.isCut ? undefined : new Outlook(schedule)
     this.#act(schedule, at)
@@ -186,7 +192,7 @@ export class Loop {
     if (busy) this.#arm(lookAtMs, this.#seenAt ?? at)
     else this.#disarm()
     this.#runs = runs
-    this.#parts.turned({ busy, runs })
+    this.#parts.turned({ busy, runs, backingOff: this.#backingOff })
   }
 
   /** @param isMore there are others that could start as well, if these do */
@@ -260,7 +266,7 @@ export class Loop {
       if (this.#stopped) return
       const at = now(clock)
       if (at.steadyMs < dueMs && !hasDrifted(since, at)) {
-        this.#parts.turned({ busy: true, runs: this.#runs })
+        this.#parts.turned({ busy: true, runs: this.#runs, backingOff: this.#backingOff })
         this.#arm(dueMs, since)
         return
       }

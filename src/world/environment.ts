@@ -3,7 +3,7 @@ export interface EnvironmentState {
   readonly power: 'mains' | 'battery' | 'unknown'
   readonly metered: boolean | 'unknown'
   readonly constrained: boolean | 'unknown'
-  /** Changes when the machine joins another network. */
+  /** Another one when the machine joins another network; empty while it has none. */
   readonly networkId: string
 }
 

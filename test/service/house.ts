@@ -229,6 +229,7 @@ export interface Life {
   readonly engine: ScriptedEngine
   readonly stopsAsked: () => number
   network(networkId: string): void
+  readonly watchesNetwork: () => boolean
 }
 
 export class House {
@@ -327,6 +328,7 @@ export class House {
         environment = { ...environment, networkId }
         for (const watcher of watchers) watcher(environment)
       },
+      watchesNetwork: () => watchers.size > 0,
     }
     await service.start()
     await settle()

@@ -177,6 +177,33 @@ test('a change of network ends back-offs, but no wait that a server asked for', 
   assert.ok(!it.engine.isRunning(servers))
 })
 
+test('the same network, back after there was none, ends back-offs; that there is none does not', async () => {
+  const it = await open()
+  const id = await it.add()
+  await it.engine.of(id).fail()
+  it.life.network('')
+  await settle()
+  assert.ok(!it.engine.isRunning(id))
+  it.life.network('a')
+  await settle()
+  assert.ok(it.engine.isRunning(id))
+})
+
+test('the network is watched while a task waits for another try, and at no other time', async () => {
+  const it = await open()
+  assert.ok(!it.life.watchesNetwork())
+  const id = await it.add()
+  assert.ok(!it.life.watchesNetwork())
+  await it.engine.of(id).fail()
+  assert.ok(it.life.watchesNetwork())
+  await it.restart({ clean: false })
+  await settle()
+  assert.ok(it.life.watchesNetwork(), 'in the next life too')
+  await it.clock.advance(1000)
+  await it.engine.of(id).finish()
+  assert.ok(!it.life.watchesNetwork())
+})
+
 test('Retry-After of an origin holds back all its tasks, in every session, and no other origin', async () => {
   const it = await open()
   await it.openSession('com.other')

@@ -17,6 +17,7 @@ export type Part =
   | 'mounts'
   | 'nginx'
   | 'openssl'
+  | 'own network'
   | 'posix'
   | 'prlimit'
   | 'root'
@@ -37,6 +38,7 @@ const parts: Readonly<Record<Part, () => boolean>> = {
   mounts: canMount,
   nginx: () => onPath('nginx'),
   openssl: () => onPath('openssl'),
+  'own network': canHaveOwnNetwork,
   posix: () => process.platform !== 'win32',
   prlimit: () => onPath('prlimit'),
   script: () => onPath('script'),
@@ -65,6 +67,11 @@ function canMount(): boolean {
   } finally {
     rmdirSync(folder)
   }
+}
+
+/** A network of its own for a process, which nobody else is in. */
+function canHaveOwnNetwork(): boolean {
+  return process.platform === 'linux' && spawnSync('unshare', ['-n', 'ip', 'link', 'set', 'lo', 'up']).status === 0
 }
 
 function onPath(command: string): boolean {

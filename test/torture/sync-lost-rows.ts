@@ -148,7 +148,8 @@ export const syncLostRows: readonly Row[] = [
     kind: 'row',
     proves: 'nothing is counted as safe because a later sync worked: the bytes are fetched and written again',
     impossible,
-    run: (bench) => lose(bench, 'sync fails, then works', { whole: 3, quick: 1, few: 1 }[bench.extent]),
+    // Where the kernel calls it a full disk, the third look at it comes only after twenty seconds.
+    run: (bench) => lose(bench, 'sync fails, then works', { whole: 2, quick: 1, few: 1 }[bench.extent]),
   },
   {
     name: 'sync: tried again',
