@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { needs } from '../support/needs.ts'
 
-const program = fileURLToPath(new URL('programs/joins-a-network.ts', import.meta.url))
+const program = fileURLToPath(new URL('fixtures/joins-a-network.ts', import.meta.url))
 
 test(
   'a change of network tries again what waits, and does not shorten a wait that a server asked for',
