@@ -57,6 +57,7 @@ export interface AttemptJson {
   readonly tookMs: number
   readonly bytes: number
   readonly proof?: Proof
+  /** Without the body of the answer. */
   readonly cause?: ErrorJson
 }
 
@@ -130,6 +131,7 @@ export interface Explanation {
     readonly tookMs: number
     readonly bytes: number
     readonly proof?: Proof
+    /** Without the body of the answer. */
     readonly cause?: LonghaulError
   }[]
   readonly server?: LearntOfOrigin

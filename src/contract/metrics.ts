@@ -41,11 +41,37 @@ export interface TransactionFacts {
 export type TransactionJson = TransactionFacts & Phases<number, 'Ms'>
 export type TransactionMetrics = TransactionFacts & Phases<Date, ''>
 
+/** Of a task. */
+export const transactionsKept = 100
+/** Characters of addresses and heads that these may have together. They go to the app in one message, which has room for 1 MiB. */
+export const transactionsText: number = 256 * 1024
+
+/** The newest ones, as many as are kept and have room together. */
+export function newestTransactions(all: readonly TransactionJson[]): readonly TransactionJson[] {
+  let first = all.length
+  let text = 0
+  while (first > 0 && all.length - first < transactionsKept) {
+    text += textOf(all[first - 1]!)
+    if (text > transactionsText) break
+    first--
+  }
+  return all.slice(first)
+}
+
+/** Characters of addresses and heads. */
+export function textOf({ request, response }: Pick<TransactionFacts, 'request' | 'response'>): number {
+  let text = request.url.length + (response?.url.length ?? 0)
+  for (const headers of [request.headers, response?.headers ?? []])
+    for (const [name, value] of headers) text += name.length + value.length
+  return text
+}
+
 export interface TaskMetricsJson {
   readonly startMs: number
   readonly endMs: number
   readonly redirectCount: number
   readonly attempts: number
+  /** Older ones first; see {@link newestTransactions}. */
   readonly transactions: readonly TransactionJson[]
 }
 
@@ -53,6 +79,7 @@ export interface TaskMetrics {
   readonly taskInterval: { readonly start: Date; readonly end: Date }
   readonly redirectCount: number
   readonly attempts: number
+  /** The newest 100 of all attempts, oldest first; fewer where their heads are very large. */
   readonly transactions: readonly TransactionMetrics[]
 }
 

@@ -6,7 +6,7 @@
  */
 import type { ErrorJson } from '../contract/errors.ts'
 import type { DurableBodies } from '../contract/events.ts'
-import type { TaskMetricsJson, TransactionJson } from '../contract/metrics.ts'
+import { newestTransactions, type TaskMetricsJson, type TransactionJson } from '../contract/metrics.ts'
 import type { TaskResult } from '../contract/task.ts'
 import type { AttemptMeasure, Moment, SessionId, StopReason } from './journal.ts'
 import { owePart, partRow } from './files.ts'
@@ -20,8 +20,6 @@ import type { Work } from './work.ts'
 
 /** Attempts of a task whose history is kept. */
 const attemptsKept = 20
-/** Requests that the metrics of a task show. */
-const transactionsKept = 100
 
 export type Ending =
   | {
@@ -120,9 +118,9 @@ export function metricsOf(work: Work, task: TaskRow): TaskMetricsJson {
     endMs: task.completed_at ?? task.created_at,
     redirectCount: task.redirects,
     attempts: task.attempts,
-    transactions: attempts
-      .flatMap(({ transactions }) => parse<readonly TransactionJson[]>(transactions))
-      .slice(-transactionsKept),
+    transactions: newestTransactions(
+      attempts.flatMap(({ transactions }) => parse<readonly TransactionJson[]>(transactions)),
+    ),
   }
 }
 

@@ -269,9 +269,16 @@ export function explainFacts(work: Work, input: CommandInput<'explainFacts'>): C
     ...(lane !== undefined && { laneClosedUntilMs: lane.reopen_at }),
     ahead: ahead(store, row),
     ...(part !== undefined && { part: partOf(part, currentBoot(store)) }),
-    attempts,
+    attempts: attempts.map(withoutBody),
     ...(lastCause !== undefined && { lastCause }),
   }
+}
+
+/** What servers wrote beneath each refusal would be more than one answer has room for. */
+function withoutBody(attempt: AttemptJson): AttemptJson {
+  if (attempt.cause?.body === undefined) return attempt
+  const { body: _, ...cause } = attempt.cause
+  return { ...attempt, cause }
 }
 
 function ahead(store: Store, row: TaskRow): number {

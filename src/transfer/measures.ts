@@ -1,6 +1,6 @@
 /** What one attempt measures: each request, the redirects, the bytes. */
 import type { RequestFacts, ResponseJson } from '../contract/task.ts'
-import type { TransactionJson } from '../contract/metrics.ts'
+import { textOf, type TransactionJson, transactionsKept, transactionsText } from '../contract/metrics.ts'
 import type { Proof } from '../contract/words.ts'
 import type { Exchange } from '../world/transport.ts'
 import type { Measure } from './assignment.ts'
@@ -16,7 +16,9 @@ export class Measures {
   #bytes = 0
   #redirects = 0
   #proof: Proof | undefined
-  readonly #transactions: (() => TransactionJson)[] = []
+  /** The newest: a server can make any number of them, with heads of any weight. */
+  readonly #transactions: { readonly facts: () => TransactionJson; readonly text: number }[] = []
+  #text = 0
 
   redirected(): void {
     this.#redirects++
@@ -39,14 +41,15 @@ export class Measures {
     let bodyBytesReceived = 0
     let responseEndMs: number | undefined
     // The facts of the connection grow until the end, so they are read when somebody asks.
-    this.#transactions.push(() => ({
+    const facts = (): TransactionJson => ({
       request,
       response,
       ...exchange.facts,
       bodyBytesSent: 0,
       bodyBytesReceived,
       ...(responseEndMs !== undefined && { responseEndMs }),
-    }))
+    })
+    this.#keep(facts, textOf({ request, response }))
     return {
       received(bytes) {
         bodyBytesReceived += bytes
@@ -57,11 +60,21 @@ export class Measures {
     }
   }
 
+  #keep(facts: () => TransactionJson, text: number): void {
+    this.#transactions.push({ facts, text })
+    this.#text += text
+    while (
+      this.#transactions.length > transactionsKept ||
+      (this.#text > transactionsText && this.#transactions.length > 1)
+    )
+      this.#text -= this.#transactions.shift()!.text
+  }
+
   taken(): Measure {
     return {
       bytes: this.#bytes,
       ...(this.#proof !== undefined && { proof: this.#proof }),
-      transactions: this.#transactions.map((facts) => facts()),
+      transactions: this.#transactions.map(({ facts }) => facts()),
       redirects: this.#redirects,
     }
   }
