@@ -44,7 +44,10 @@ test('explain answers for a task that was refused twenty times with a long page'
     to: `${daemon.home}/file`,
     retry: { initialDelay: '1ms', maximumDelay: '1ms', maximumAttempts: 25 },
   })
-  const refused = await task.finished().then(assert.fail, (error: LonghaulError) => error)
+  const refused = await task.finished().then(
+    () => assert.fail('it has arrived'),
+    (error: LonghaulError) => error,
+  )
   const { attempts } = await task.explain()
   assert.equal(attempts.length, 20)
   assert.ok(attempts.every(({ cause }) => cause?.status === 500 && cause.body === undefined))
