@@ -154,6 +154,17 @@ for (const [name, behaviour] of Object.entries(unfit)) {
     assert.equal((await bench.server.received(3)).headers['range'], undefined)
     assert.deepEqual(await bench.read(), bench.server.bytes(path))
   })
+
+  test(`a 206 with ${name} is not joined either where it answers the plain range after If-Range got a 200`, async () => {
+    await using bench = await Bench.open()
+    expectKind(await cutThen(bench, { etag: '"v1"' }, [ignoreRange(), behaviour]), 'finished')
+    const { headers } = await bench.server.received(3)
+    assert.deepEqual([headers['range'], headers['if-range']], [`bytes=${cut}-`, undefined])
+    assert.equal(bench.restarts.length, 1)
+    assert.equal(bench.resumedAt, undefined)
+    assert.equal((await bench.server.received(4)).headers['range'], undefined)
+    assert.deepEqual(await bench.read(), bench.server.bytes(path))
+  })
 }
 
 test('with an expected digest and an equal total bytes go on without validators', async () => {
