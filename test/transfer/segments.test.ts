@@ -160,6 +160,28 @@ test('a server that refused a further connection and asked for an hour is not as
   assert.equal(bench.server.requests.length, 2)
 })
 
+for (const [what, lie] of [
+  ['is the whole file', ignoreRange()],
+  ['is 403', status(403)],
+  ['is 416', status(416, { 'Content-Range': `bytes */${severalBytes}` })],
+  ['is 503', status(503)],
+] as const)
+  test(`a server whose answer to a further connection ${what} is given one, however long the first takes`, async () => {
+    await using bench = await Bench.open()
+    bench.sizes = smallPieces
+    const stalls = [stallAfter(firstBytes), ...Array.from({ length: 20 }, () => lie)]
+    const url = bench.server.file('/a.bin', { size: severalBytes, etag: '"v1"', script: stalls })
+    const { clock, leap } = leapingClock(bench.world.clock)
+    const refused = Promise.withResolvers<void>()
+    const running = bench.run(url, several, { world: { clock }, report: { more: () => refused.resolve } })
+    await Promise.all([refused.promise, bench.handedOver(firstBytes)])
+    leap(3_600_000)
+    bench.server.release()
+    expectKind(await running, 'finished')
+    assert.ok((await bench.read()).equals(bench.server.bytes('/a.bin')))
+    assert.equal(bench.server.requests.length, 2, 'it was asked for a further one again')
+  })
+
 test('what a connection that broke off left is fetched by the others', async () => {
   await using bench = await Bench.open()
   const script = [{}, cutAfter(mebibyte)]
