@@ -35,7 +35,7 @@ export interface AttemptHistory {
   readonly failures: number
   /** Code of the failure before this one. */
   readonly lastCode: ErrorCode | undefined
-  /** Restarts in a row that gained nothing, before this one. */
+  /** Restarts in a row that gained nothing, those of this attempt included. */
   readonly restarts: number
   /** Digests that did not match, before this one. */
   readonly digestFailures: number
@@ -90,7 +90,7 @@ export function nextAttempt(
       if (!failure.joined || history.digestFailures > 0) return fail(error)
       break
     case 'changed':
-      if (history.restarts + 1 >= maximumRestarts) return fail(unstable(error, history.restarts + 1))
+      if (history.restarts >= maximumRestarts) return fail(unstable(error, history.restarts))
       break
     case 'network':
       // It started over that often and then lost the connection each time: the sixth would be no better.

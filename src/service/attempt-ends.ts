@@ -19,12 +19,19 @@ export interface EndParts {
   crowded(answer: Pick<Refusal, 'status' | 'waitMs'>, at: Moment): void
 }
 
-/** @param safeBytes the most that it recorded as safe */
+/** What an attempt that has ended came to on its way. */
+interface Course {
+  /** The most bytes that it recorded as safe. */
+  readonly safeBytes: number
+  /** So often it found other bytes and started over. */
+  readonly changes: number
+}
+
 export async function recordEnd(
   parts: EndParts,
   started: StartedAttempt,
   outcome: Outcome,
-  safeBytes: number,
+  course: Course,
 ): Promise<void> {
   const { world, journal, recording } = parts
   const { task, fence } = started
@@ -50,7 +57,7 @@ export async function recordEnd(
       return
     }
     case 'failed':
-      await fail(parts, started, outcome, safeBytes)
+      await fail(parts, started, outcome, course)
   }
 }
 
@@ -58,14 +65,14 @@ async function fail(
   parts: EndParts,
   started: StartedAttempt,
   outcome: Extract<Outcome, { kind: 'failed' }>,
-  safeBytes: number,
+  course: Course,
 ): Promise<void> {
   const { world, delivery } = parts
   const { error, failure, measure } = outcome
   const { past, configuration, policy } = started
   // A server without ranges that always breaks at the same place gives bytes each time and nothing new: that is no
   // progress, or it would be asked for all of them again each second.
-  const progressed = outcome.progressed && safeBytes > past.bestBytes
+  const progressed = outcome.progressed && course.safeBytes > past.bestBytes
   const at = now(world.clock)
   // Whom a link led to speaks for itself alone: the origin of the link has asked for nothing.
   const originWide = failure.kind === 'network' && failure.ofOrigin === parts.origin
@@ -75,7 +82,7 @@ async function fail(
       ...past,
       policy: policy.retry ?? configuration.retry,
       progressed,
-      restarts: started.restarts,
+      restarts: started.restarts + course.changes,
       digestFailures: started.digestFailures,
     },
     originWide ? { ...failure, originWide } : failure,

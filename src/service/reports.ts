@@ -2,6 +2,7 @@
  * What an attempt says, as commands of the journal; each with the attempt's fence, each answered from the command's answer.
  * While the journal cannot be written an answer is late; when the daemon ends meanwhile it is `fenced`: close, tell nobody.
  */
+import type { RestartCause } from '../contract/bytes.ts'
 import type { Journal, StartedAttempt } from '../journal/journal.ts'
 import type { Assignment, Report } from '../transfer/assignment.ts'
 import type { Clock } from '../world/clock.ts'
@@ -23,7 +24,7 @@ export interface ReportParts {
   /** It needs no connection any more. */
   fetched(): void
   /** It gives up what was kept, and asks for all of it. */
-  restarts(): void
+  restarts(because: RestartCause): void
   /** This path is the attempt's from now on. Resolves when nobody is about to unlink what stands there. */
   writes(part: { readonly folder: string; readonly name: string }): Promise<void>
 }
@@ -61,7 +62,7 @@ export function createReport(parts: ReportParts): Report {
       return answer?.found ?? 'fenced'
     },
     restart: async (why, because) => {
-      parts.restarts()
+      parts.restarts(because)
       return (await recording.record(() => journal.restart({ ...own(), why, because })))?.found ?? 'fenced'
     },
     intent: async (intent) => {

@@ -66,6 +66,8 @@ interface Run {
   settled: Promise<void>
   /** The most bytes that it recorded as safe. */
   safeBytes: number
+  /** So often it found other bytes and started over. */
+  changes: number
   /** All its bytes are there: it needs no connection any more. */
   fetched: boolean
   seat: Seat
@@ -126,6 +128,7 @@ export class Transfers {
       place,
       settled: Promise.resolve(),
       safeBytes: 0,
+      changes: 0,
       fetched: false,
       seat: 'none',
       isTry: false,
@@ -223,7 +226,7 @@ export class Transfers {
       progress.close(task, fence)
       const crowded = (answer: Pick<Refusal, 'status' | 'waitMs'>, at: Moment): void =>
         this.#crowded(started, answer, run, at)
-      await recordEnd({ ...this.#parts, origin, crowded }, started, outcome, run.safeBytes)
+      await recordEnd({ ...this.#parts, origin, crowded }, started, outcome, run)
     } catch (error) {
       // Only a mistake of ours gets here. The task stays as it is until the next life looks at it.
       world.log.error('the end of an attempt could not be recorded', { task, error: String(error) })
@@ -282,8 +285,11 @@ export class Transfers {
       },
       more: (giveUp) => connections.further(holder, giveUp),
       fetched: () => this.#fetched(run, holder),
-      // Whatever it found of its file, it asks anew.
-      restarts: () => this.#asks(run, holder),
+      restarts: (because) => {
+        if (because === 'bytes changed') run.changes++
+        // Whatever it found of its file, it asks anew.
+        this.#asks(run, holder)
+      },
       writes: (part) => {
         this.#served(run, holder)
         this.#asks(run, holder)
