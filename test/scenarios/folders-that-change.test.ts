@@ -117,6 +117,22 @@ test('a folder that is exchanged for a link while its file comes: nothing is wri
   assert.ok(server.bytesSent('/linked.bin') <= size + 1)
 })
 
+test('a folder named by way of a link is the one it led to at enqueue, wherever the link leads later', async () => {
+  const [first, later, link] = [stage.path('first'), stage.path('later'), stage.path('link')]
+  await Promise.all([mkdir(first), mkdir(later)])
+  symlinkSync(first, link)
+  const id = await halfWay('/by-link.bin', link)
+  unlinkSync(link)
+  symlinkSync(later, link)
+  const had = await paused(id)
+  await resume(id)
+  await stage.event('didComplete', ({ task, fields }) => task === id && fields['error'] === undefined)
+  assert.equal(server.requestsFor('/by-link.bin').at(-1)!.headers['range'], `bytes=${had}-`)
+  assert.equal(await stage.digest(join(first, 'by-link.bin')), server.digest('/by-link.bin'))
+  assert.deepEqual(readdirSync(first), ['by-link.bin'])
+  assert.deepEqual(readdirSync(later), [])
+})
+
 test(
   'a disk that may only be read for a while is waited for, and no byte comes twice',
   { skip: needs('mounts') },
