@@ -14,6 +14,7 @@ import {
   bothLengths,
   breakWireAfter,
   cutAfter,
+  drip,
   hugeHead,
   httpDate,
   ignoreRange,
@@ -191,6 +192,50 @@ test('a file that changed four times without gain and then stays is fetched whol
   assert.deepEqual(await fetched(path), { error: undefined, asked: 6, attempts: 6 })
   server.change(path, { seed: 'version 5' })
   assert.ok((await readFile(join(daemon.home, `${encodeURIComponent(path)}.bin`))).equals(server.bytes(path)))
+})
+
+for (const [how, gain] of [
+  ['without gain, a file comes over one connection', 0],
+  ['that gained, a file still comes over several connections', part],
+] as const)
+  test(`after three restarts ${how}`, async () => {
+    const mebibyte = 1024 * 1024
+    const path = `/three-restarts-${gain}`
+    const versions = 4
+    let number = 0
+    const step: Step = ({ headers }) => {
+      // Only a further connection names an end. Before the file settles none is given, so that what is kept is one piece.
+      const isFurther = /-\d+$/.test(headers['range'] ?? '')
+      if (isFurther && number <= versions) return status(403)
+      if (!isFurther) number++
+      const version = Math.min(number, versions)
+      return together(
+        other(`version ${version}`, `"v${version}"`),
+        number <= versions ? cutAfter(part + number * gain) : drip(mebibyte, 20),
+      )
+    }
+    server.file(path, { size: 9 * mebibyte, afterwards: step })
+    assert.equal((await fetched(path)).error, undefined)
+    assert.equal(number, versions + 1, 'one whole answer, three restarts, and one that went on')
+    const joined = server.requestsFor(path).filter((request) => request.status === 206).length
+    if (gain === 0) assert.equal(joined, 1)
+    else assert.ok(joined > 1, 'one connection only')
+  })
+
+test('a name that leads nowhere is looked up again by itself, as often as is allowed', async () => {
+  // No name may be that long (RFC 1035 §2.3.4), so that no look-up leaves this machine.
+  const url = `http://${'x'.repeat(64)}.localhost/`
+  const retried: string[] = []
+  await using of = await BackgroundSession.open({
+    identifier: 'com.example.nameless',
+    daemon: daemon.options,
+    delegate: { didRetry: (_, { cause }) => void retried.push(cause.code) },
+  })
+  await of.activate()
+  const retry = { initialDelay: '1ms', maximumDelay: '5ms', maximumAttempts: 3 } as const
+  const task = await of.download(url, { to: join(daemon.home, 'nameless.bin'), retry })
+  await assert.rejects(task.finished(), { code: 'CANNOT_FIND_HOST' })
+  assert.deepEqual(retried, ['CANNOT_FIND_HOST', 'CANNOT_FIND_HOST'])
 })
 
 for (const [how, times] of [
