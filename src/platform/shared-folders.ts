@@ -47,24 +47,20 @@ export class SharedFolders {
       const other = this.#held.get(path)
       if (other !== undefined && other !== held) return this.take(path)
     }
-    const opening = this.#open(path)
+    // Each takes away only itself: the path may lead to another by then.
+    const opening: Promise<SharedFolder> = this.#open(path, () => this.#forget(path, opening))
     this.#held.set(path, opening)
     // One that cannot be opened is no answer for whoever comes later.
     opening.catch(() => this.#forget(path, opening))
     return opening
   }
 
-  async #open(path: string): Promise<SharedFolder> {
+  async #open(path: string, gone: () => void): Promise<SharedFolder> {
     try {
       const handle = await open(path, O_RDONLY | O_DIRECTORY)
       try {
         const identity = identityOf(await handle.stat({ bigint: true }))
         const disk = this.#diskOf(identity.device, await typeOf(path, handle))
-        const gone = (folder: SharedFolder): void => {
-          void this.#held.get(path)?.then((held) => {
-            if (held === folder) this.#held.delete(path)
-          })
-        }
         return new SharedFolder({ path, identity, handle, gate: this.gate, disk, gone })
       } catch (error) {
         await handle.close()
@@ -104,7 +100,7 @@ interface SharedFolderParts {
   readonly gate: SyncGate
   readonly disk: NearDisk
   /** The last one has let go of it. */
-  readonly gone: (folder: SharedFolder) => void
+  readonly gone: () => void
 }
 
 export class SharedFolder {
@@ -113,7 +109,7 @@ export class SharedFolder {
   readonly gate: SyncGate
   readonly disk: NearDisk
   readonly handle: FileHandle
-  readonly #gone: (folder: SharedFolder) => void
+  readonly #gone: () => void
   readonly #sync: SharedSync
   readonly #look: SharedRun<boolean>
   #users = 1
@@ -148,7 +144,7 @@ export class SharedFolder {
   async letGo(): Promise<void> {
     this.#users--
     if (this.#users > 0) return
-    this.#gone(this)
+    this.#gone()
     try {
       await this.handle.close()
     } catch (error) {

@@ -4,6 +4,9 @@ import { mkdir, readdir, readlink, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { createFileSystem } from '../../src/platform/files.ts'
+import { isLocal } from '../../src/platform/near-disk.ts'
+import { SharedFolders } from '../../src/platform/shared-folders.ts'
+import { SyncGate } from '../../src/platform/sync-gate.ts'
 import { FileFailure } from '../../src/world/file-system.ts'
 import { needs } from '../support/needs.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
@@ -51,6 +54,23 @@ test('who comes after the folder was exchanged gets the one that is there', asyn
   assert.deepEqual(await readdir(path), ['a'])
   assert.deepEqual(await readdir(`${path}-away`), [])
   await Promise.all([first.close(), second.close(), third.close()])
+})
+
+test('a folder that went away may be let go of while somebody else fails to open it anew', async () => {
+  const folders = new SharedFolders(new SyncGate(), isLocal)
+  const path = join(await temporaryFolder(), 'to')
+  await mkdir(path)
+  const first = await folders.take(path)
+  await rename(path, `${path}-away`)
+  // While this look is under way, all who ask share the next one; the last to ask hears of it when the second has begun to open.
+  const look = first.isStillThere()
+  const second = assert.rejects(folders.take(path), FileFailure)
+  await Promise.resolve()
+  assert.equal(await first.isStillThere(), false)
+  await first.letGo()
+  // A rejection that nobody heard would end the process, and fails the test.
+  await second
+  await look
 })
 
 test('those who open one folder at the same time share it, too', linux, async () => {
