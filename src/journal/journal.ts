@@ -512,6 +512,8 @@ export interface Commands {
       readonly places?: { readonly total: number; readonly perOrigin: number; readonly ahead?: number }
       /** Active tasks whose bytes are all there, which the journal learns only from the intent. @default none */
       readonly fetched?: readonly TaskId[]
+      /** Origins that take no more connections for now: sessions that wait for nothing else are shown behind the others. @default none */
+      readonly full?: readonly string[]
     }
     output: ScheduleView
   }

@@ -24,6 +24,7 @@ import { factsOf, sessionRow, tallied } from './sessions.ts'
 import type { Store } from './store.ts'
 import type { Work } from './work.ts'
 
+/** Beside those that run something: only they can be at limits of their own, and have nothing to start for that. */
 const sessionsSeen = 64
 const aheadCounted = 10_000
 /** Rows that one step of a filtered read looks at. */
@@ -34,11 +35,6 @@ const mostText = 512 * 1024
 export function schedule(work: Work, input: CommandInput<'schedule'>): CommandOutput<'schedule'> {
   const { store } = work
   const fetched: ReadonlySet<TaskId> = new Set(input.fetched)
-  const sessions = store.all<SessionRow>(
-    `select * from session where identifier is not null and exists
-       (select 1 from lane where lane.session = session.id and ready > 0) order by held, last_start limit ?`,
-    sessionsSeen,
-  )
   const active = store
     .all<{ uid: TaskId; session: number; running: TaskRow['running']; origin: string }>(
       `select uid, task.session, running, origin from task join lane on lane.id = task.lane where running is not null`,
@@ -48,6 +44,19 @@ export function schedule(work: Work, input: CommandInput<'schedule'>): CommandOu
       session,
       ...(running !== 'publishing' && !fetched.has(uid) && { origin }),
     }))
+  const mostSeen = sessionsSeen + new Set(active.map(({ session }) => session)).size
+  // Whoever has only what an origin holds back stays unserved for longest, and would stand before all others until that ends.
+  const sessions = store.all<SessionRow>(
+    `select * from session where identifier is not null and exists
+       (select 1 from lane where lane.session = session.id and ready > 0)
+     order by held, not exists
+       (select 1 from lane where lane.session = session.id and ready > 0 and origin not in
+         (select origin from closed where reopen_at > ? union all select value from json_each(?))),
+       last_start limit ?`,
+    input.at.steadyMs,
+    JSON.stringify(input.full ?? []),
+    mostSeen,
+  )
   const open = sessions.map((session) => heads(store, session.id, input, 'open'))
   const openLanes = open.reduce((sum, lanes) => sum + lanes.length, 0)
   const { total = 0, perOrigin = 0, ahead = 0 } = input.places ?? {}
@@ -74,7 +83,7 @@ export function schedule(work: Work, input: CommandInput<'schedule'>): CommandOu
       }
     }),
     lanes,
-    isCut: sessions.length === sessionsSeen || open.some(({ length }) => length === input.lanesPerSession),
+    isCut: sessions.length === mostSeen || open.some(({ length }) => length === input.lanesPerSession),
     active,
     ...(wakeAtMs !== undefined && { wakeAtMs }),
     backingOff: store.get("select 1 from tally where gate = 'backoff' and n > 0 limit 1") !== undefined,

@@ -90,6 +90,13 @@ export function mayStart(task: TaskFacts, view: View): boolean {
   return true
 }
 
+/** Origins to which nobody may have another connection now, by {@link hostLimit}. */
+export function fullOrigins({ limits, crowded, load }: Pick<View, 'limits' | 'crowded' | 'load'>): readonly string[] {
+  const most = (origin: string): number =>
+    Math.min(limits.maximumConnectionsPerOrigin, crowded.get(origin)?.most ?? Infinity)
+  return [...load.origins].flatMap(([origin, open]) => (open >= most(origin) ? [origin] : []))
+}
+
 /** A task that waits for itself is not also behind a limit: nobody knows what will be full when its own wait is over. */
 function isReady(task: TaskFacts): boolean {
   return task.gate === undefined || task.gate === 'ready'

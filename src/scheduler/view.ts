@@ -107,6 +107,10 @@ export class Load {
   ofSession(session: number): number {
     return this.#sessions.get(session) ?? 0
   }
+  /** Those that have any. */
+  get origins(): ReadonlyMap<string, number> {
+    return this.#origins
+  }
   ofOrigin(origin: string): number {
     return this.#origins.get(origin) ?? 0
   }

@@ -9,10 +9,11 @@
  * While the journal cannot be written nothing new starts, and it is tried again each second.
  */
 import type { TaskId } from '../contract/words.ts'
-import type { Journal, Moment } from '../journal/journal.ts'
+import type { Journal, Moment, ScheduleView } from '../journal/journal.ts'
 import { Outlook } from '../scheduler/outlook.ts'
 import { plan, type Schedule } from '../scheduler/plan.ts'
-import type { Crowded, LaneHead, Limits } from '../scheduler/view.ts'
+import { fullOrigins } from '../scheduler/rules.ts'
+import { type Crowded, type LaneHead, type Limits, Load } from '../scheduler/view.ts'
 import type { Clock, Timer } from '../world/clock.ts'
 import type { Log } from '../world/log.ts'
 import { now, toSteady } from './moment.ts'
@@ -146,7 +147,7 @@ export class Loop {
   }
 
   async #look(): Promise<void> {
-    const { journal, clock, limits } = this.#parts
+    const { journal, clock } = this.#parts
     this.#outlook = undefined
     if (this.#trouble !== undefined) {
       // Whatever was refused before it, or in it, was told.
@@ -155,17 +156,14 @@ export class Loop {
     }
     // Only a write shows whether it can be written again.
     if (journal.problem !== undefined) await journal.saveClock({ at: now(clock), cleanEnd: false })
-    const total = limits.maximumActiveTasks
-    const places = { total, perOrigin: limits.maximumConnectionsPerOrigin, ahead: total }
-    const looked = { lanesPerSession: 2 * places.total, places }
     let at = now(clock)
-    let schedule = await journal.schedule({ at, ...looked, fetched: this.#parts.withoutConnection() })
+    let schedule = await this.#view(at)
     let stuck = false
     while (!stuck && schedule.wakeAtMs !== undefined && schedule.wakeAtMs <= at.steadyMs) {
       // The machine may have slept since the journal was asked: a task must not be woken at a time before its deadline that is over.
       stuck = (await journal.wakeDue({ at: now(clock) })).woken === 0
       at = now(clock)
-      schedule = await journal.schedule({ at, ...looked, fetched: this.#parts.withoutConnection() })
+      schedule = await this.#view(at)
     }
     // Those before this look were answered before it, and only have to come to their ends.
     await this.#started()
@@ -175,6 +173,18 @@ export class Loop {
     // Where not all are seen, each look shows others.
     this.#outlook = schedule.isCut ? undefined : new Outlook(schedule)
     this.#act(schedule, at)
+  }
+
+  #view(at: Moment): Promise<ScheduleView> {
+    const { journal, limits, seats } = this.#parts
+    const total = limits.maximumActiveTasks
+    return journal.schedule({
+      at,
+      lanesPerSession: 2 * total,
+      places: { total, perOrigin: limits.maximumConnectionsPerOrigin, ahead: total },
+      fetched: this.#parts.withoutConnection(),
+      full: fullOrigins({ limits, crowded: this.#parts.crowded(at.steadyMs), load: new Load(seats.taken) }),
+    })
   }
 
   #act(schedule: Omit<Schedule, 'nowMs' | 'limits' | 'crowded'> & { readonly isCut: boolean }, at: Moment): void {

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { TaskId } from '../../src/contract/words.ts'
 import { type Plan, plan, type Schedule } from '../../src/scheduler/plan.ts'
-import { mayStart, reasonsToWait } from '../../src/scheduler/rules.ts'
+import { fullOrigins, mayStart, reasonsToWait } from '../../src/scheduler/rules.ts'
 import { daemonLimits, type LaneHead, type SessionShare, viewOf } from '../../src/scheduler/view.ts'
 
 const origins = ['https://a.test', 'https://b.test', 'https://c.test', 'http://d.test:8080']
@@ -232,6 +232,23 @@ test('of a crowded origin no more start than it takes, and it is looked at again
     plan(schedule({ ...facts, crowded: new Map([[a, { most: 2 }]]) })).wakeAtMs,
     undefined,
     'one is being tried',
+  )
+})
+
+test('an origin is full at the ceiling of the daemon, or when it is crowded and has what it takes', () => {
+  const [a, b, c] = origins as [string, string, string]
+  const limits = { maximumActiveTasks: 10, maximumConnectionsPerOrigin: 3 }
+  const crowded = new Map([
+    [b, { most: 1 }],
+    [c, { most: 2 }],
+  ])
+  const sessions = [share(1)]
+  const active = [a, a, a, b, c].map((origin) => ({ session: 1, origin }))
+  const view = viewOf({ nowMs: 1000, limits, crowded, sessions, active })
+  assert.deepEqual(fullOrigins(view), [a, b])
+  assert.deepEqual(
+    [a, b, c].filter((origin) => !mayStart(head(1, origin), view)),
+    [a, b],
   )
 })
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
 import { LonghaulError } from '../../src/contract/errors.ts'
+import type { NewTask } from '../../src/contract/task.ts'
 import type { TaskId } from '../../src/contract/words.ts'
 import type { CommandInput, Journal } from '../../src/journal/journal.ts'
 import { settle } from '../support/virtual-clock.ts'
@@ -229,6 +230,51 @@ test('Retry-After of an origin holds back all its tasks, in every session, and n
   assert.equal(it.engine.running.length, 1)
   await it.clock.advance(1010)
   assert.equal(it.engine.running.length, 3)
+})
+
+/** More than one look at the journal shows. */
+const crowd = Array.from({ length: 80 }, (_, index) => `com.crowd${index}`)
+
+const to = (url: string): Partial<NewTask> => ({ request: { url, method: 'GET', headers: [] } })
+
+test('sessions that wait for an origin that asked them to do not stand in the way of others, however many', async () => {
+  const it = await open()
+  const first = await it.add()
+  await it.engine.of(first).fail(new LonghaulError('HTTP_STATUS', '503'), {
+    kind: 'network',
+    retryAfterMs: 30_000,
+    ofOrigin: 'https://a.test',
+  })
+  for (const session of [...crowd, 'com.other']) await it.openSession(session)
+  for (const session of crowd) await it.add({}, session)
+  const elsewhere = await it.add(to('https://b.test/'), 'com.other')
+  assert.ok(it.engine.isRunning(elsewhere))
+  await it.clock.advance(30_010)
+  assert.equal(it.engine.running.length, 9, 'it is noticed that the origin is open again')
+})
+
+test('sessions that wait for a full origin do not stand in the way of others, however many', async () => {
+  const it = await open()
+  for (const session of [...crowd, 'com.other']) await it.openSession(session)
+  const waiting = []
+  for (const session of crowd) waiting.push(await it.add({}, session))
+  const elsewhere = await it.add(to('https://b.test/'), 'com.other')
+  assert.equal(it.engine.running.length, 9)
+  assert.ok(it.engine.isRunning(elsewhere))
+  await it.engine.of(waiting[0]!).finish()
+  assert.ok(it.engine.isRunning(waiting[8]!), 'they come one after the other')
+})
+
+test('sessions that run as many as they may do not stand in the way of others, however many', async () => {
+  const it = await open({ limits: { maximumActiveTasks: 100, maximumConnectionsPerOrigin: 100 } })
+  for (const session of crowd) {
+    await it.openSession(session, { maximumActiveTasks: 1 })
+    for (let i = 0; i < 2; i++) await it.add({}, session)
+  }
+  await it.openSession('com.other')
+  const other = await it.add({}, 'com.other')
+  assert.equal(it.engine.running.length, 81)
+  assert.ok(it.engine.isRunning(other))
 })
 
 test('Retry-After of a server to which a link led holds back the one task, and nothing else of the origin of the link', async () => {
