@@ -3,6 +3,7 @@ import type { RequestFacts, ResponseJson, TaskFilter } from '../contract/task.ts
 import type { SessionId } from './journal.ts'
 import { groupOf, maybe, parse, recordColumns, recordTables, type RecordRow, type TaskOptions } from './records.ts'
 import type { Store, Value } from './store.ts'
+import { wildcard } from './wildcard.ts'
 
 export interface Selection {
   readonly session?: SessionId | undefined
@@ -40,34 +41,25 @@ export function select(store: Store, selection: Selection): Selected {
     ...values,
     selection.look,
   )
-  const rows = found.filter((row) => fits(row, filter))
+  const matches = filter.match === undefined ? undefined : wildcard(filter.match)
+  const rows = found.filter((row) => fits(row, filter, matches))
   const last = found.length < selection.look ? undefined : found.at(-1)
   return last === undefined ? { rows } : { rows, next: last.id }
 }
 
-function fits(row: RecordRow, filter: TaskFilter): boolean {
+function fits(row: RecordRow, filter: TaskFilter, matches: ((text: string) => boolean) | undefined): boolean {
   if (filter.group !== undefined && groupOf(row.gate) !== filter.group) return false
-  if (filter.tag === undefined && filter.host === undefined && filter.match === undefined) return true
+  if (filter.tag === undefined && filter.host === undefined && matches === undefined) return true
   const options = parse<TaskOptions>(row.options)
   if (filter.tag !== undefined && !(options.tags ?? []).includes(filter.tag)) return false
   const { url } = maybe<RequestFacts>(row.current_request) ?? parse<RequestFacts>(row.request)
   if (filter.host !== undefined && !hostFits(url, filter.host)) return false
-  if (filter.match === undefined) return true
-  const pattern = glob(filter.match)
-  return pattern.test(url) || pattern.test(fileName(row))
+  return matches === undefined || matches(url) || matches(fileName(row))
 }
 
 function hostFits(url: string, host: string): boolean {
   const parsed = URL.parse(url)
   return parsed !== null && (parsed.hostname === host.toLowerCase() || parsed.host === host.toLowerCase())
-}
-
-function glob(text: string): RegExp {
-  const source = text
-    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-    .replaceAll('*', '.*')
-    .replaceAll('?', '.')
-  return new RegExp(`^${source}$`, 'is')
 }
 
 /** The name by which a person knows a task: its file's, else what the server or the address suggest. */
