@@ -6,6 +6,7 @@ import type { Proof, TaskId } from '../contract/words.ts'
 import { configurationOf } from './configurations.ts'
 import type { ActiveTask, CommandInput, CommandOutput, LaneHead, Moment, ScheduleView } from './journal.ts'
 import { metricsOf } from './endings.ts'
+import { fileName, nameColumns, type Names } from './file-name.ts'
 import { currentBoot, partOf, partRow } from './files.ts'
 import { goOn, type GoOn } from './go-on.ts'
 import {
@@ -19,7 +20,7 @@ import {
   type RecordRow,
 } from './records.ts'
 import type { SessionRow, TaskRow } from './rows.ts'
-import { fileName, select } from './selection.ts'
+import { select } from './selection.ts'
 import { factsOf, sessionRow, tallied } from './sessions.ts'
 import type { Store } from './store.ts'
 import type { Work } from './work.ts'
@@ -29,6 +30,8 @@ const sessionsSeen = 64
 const aheadCounted = 10_000
 /** Rows that one step of a filtered read looks at. */
 const lookRows = 5000
+/** Tasks that a word may mean. */
+const mostFound = 20
 /** What a page may weigh (characters of JSON), beside its first record: it has to fit into one frame. */
 const mostText = 512 * 1024
 
@@ -161,9 +164,19 @@ export function getTask(work: Work, input: CommandInput<'getTask'>): CommandOutp
     : findRecord(work.store, 't.session = ? and t.number = ?', input.session, input.taskIdentifier)
 }
 
+/** How far tasks were looked through for a name: from the newest on. */
+interface Looked {
+  readonly before: number
+  readonly found: readonly number[]
+}
+
 /** By id, by its last 4–26 characters, by a unique prefix of the file name, by `session/number`, or `@last`. */
-export function findTasks(work: Work, { text }: CommandInput<'findTasks'>): CommandOutput<'findTasks'> {
+export function findTasks(
+  work: Work,
+  { text, looked }: CommandInput<'findTasks'> & { readonly looked?: Looked },
+): CommandOutput<'findTasks'> | GoOn {
   const { store } = work
+  if (looked !== undefined) return findNamed(store, text, looked)
   if (text === '@last') return records(store, 'true order by t.id desc limit 1')
   const numbered = /^(.+)\/(\d+)$/s.exec(text)
   if (numbered !== null) {
@@ -171,15 +184,23 @@ export function findTasks(work: Work, { text }: CommandInput<'findTasks'>): Comm
     if (found.length > 0) return found
   }
   if (/^[0-9A-Za-z]{4,26}$/.test(text)) {
-    const found = records(store, `t.uid like '%' || ? order by t.id desc limit 20`, text)
+    const found = records(store, `t.uid like '%' || ? order by t.id desc limit ?`, text, mostFound)
     if (found.length > 0) return found
   }
-  if (text === '') return []
-  const rows = store.all<RecordRow>(`select ${recordColumns} from ${recordTables} order by t.id desc limit 20000`)
-  return rows
-    .filter((row) => fileName(row).startsWith(text))
-    .slice(0, 20)
-    .map(recordOf)
+  return text === '' ? [] : findNamed(store, text, { before: Number.MAX_SAFE_INTEGER, found: [] })
+}
+
+function findNamed(store: Store, text: string, { before, found }: Looked): CommandOutput<'findTasks'> | GoOn {
+  const rows = store.all<Names & { readonly id: number }>(
+    `select t.id, ${nameColumns} from ${recordTables} where t.id < ? order by t.id desc limit ?`,
+    before,
+    lookRows,
+  )
+  const named = rows.filter((row) => fileName(row).startsWith(text)).map(({ id }) => id)
+  const all = [...found, ...named].slice(0, mostFound)
+  if (rows.length === lookRows && all.length < mostFound)
+    return goOn({ text, looked: { before: rows.at(-1)!.id, found: all } })
+  return records(store, 't.id in (select value from json_each(?)) order by t.id desc', JSON.stringify(all))
 }
 
 function records(store: Store, where: string, ...values: (string | number)[]): readonly TaskRecord[] {

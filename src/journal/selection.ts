@@ -1,6 +1,7 @@
 /** Which tasks a filter means. Looks at tasks in order of creation, so many at a time, and says where to go on. */
-import type { RequestFacts, ResponseJson, TaskFilter } from '../contract/task.ts'
+import type { RequestFacts, TaskFilter } from '../contract/task.ts'
 import type { SessionId } from './journal.ts'
+import { fileName, namesOf } from './file-name.ts'
 import { groupOf, maybe, parse, recordColumns, recordTables, type RecordRow, type TaskOptions } from './records.ts'
 import type { Store, Value } from './store.ts'
 import { wildcard } from './wildcard.ts'
@@ -54,20 +55,10 @@ function fits(row: RecordRow, filter: TaskFilter, matches: ((text: string) => bo
   if (filter.tag !== undefined && !(options.tags ?? []).includes(filter.tag)) return false
   const { url } = maybe<RequestFacts>(row.current_request) ?? parse<RequestFacts>(row.request)
   if (filter.host !== undefined && !hostFits(url, filter.host)) return false
-  return matches === undefined || matches(url) || matches(fileName(row))
+  return matches === undefined || matches(url) || matches(fileName(namesOf(row)))
 }
 
 function hostFits(url: string, host: string): boolean {
   const parsed = URL.parse(url)
   return parsed !== null && (parsed.hostname === host.toLowerCase() || parsed.host === host.toLowerCase())
-}
-
-/** The name by which a person knows a task: its file's, else what the server or the address suggest. */
-export function fileName(row: RecordRow): string {
-  const { destination } = parse<TaskOptions>(row.options)
-  if (destination.kind === 'file') return destination.name
-  const suggested = maybe<ResponseJson>(row.response)?.suggestedFilename
-  if (suggested !== undefined) return suggested
-  const path = URL.parse(parse<RequestFacts>(row.request).url)?.pathname ?? ''
-  return path.slice(path.lastIndexOf('/') + 1)
 }

@@ -1262,6 +1262,25 @@ export function journalSuite(form: string, open: OpenJournal): void {
       assert.equal((await s.journal.getTask({ session, taskIdentifier: 2 }))!.id, b)
     })
 
+    check('is found by its name however old it is, while others are answered', async (s) => {
+      const { session } = await s.owned()
+      const old = await s.add(
+        session,
+        { destination: { kind: 'file', folder: '/d', name: 'old.gguf' }, metadata: JSON.stringify('x'.repeat(60_000)) },
+        { url: 'http://x/old.png' },
+      )
+      for (let i = 0; i < 6; i++)
+        await s.journal.enqueueTasks({ session, at: s.at, tasks: Array.from({ length: 1000 }, () => s.newTask()) })
+      const answered: string[] = []
+      const found = s.journal.findTasks({ text: 'old.' }).then((tasks) => {
+        answered.push('the name')
+        return tasks.map(({ id }) => id)
+      })
+      await s.journal.idle({}).then(() => answered.push('another'))
+      assert.deepEqual(await found, old.toReversed())
+      assert.deepEqual(answered, ['another', 'the name'])
+    })
+
     check('keeps the daemon only for what can go on', async (s) => {
       const { session } = await s.owned()
       const ids = await s.add(session, {}, {}, { start: false })
