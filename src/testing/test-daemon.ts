@@ -126,7 +126,13 @@ export class TestDaemon implements AsyncDisposable {
 
   /** Stops it and removes its temporary home. @throws what went wrong inside it, if something did; the home stays then */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop()
+    try {
+      await this.stop()
+    } catch (fault) {
+      // The home is there to be looked at, and perhaps for another daemon.
+      this.#lock.release()
+      throw fault
+    }
     await this.#letGo()
   }
 
@@ -175,8 +181,11 @@ export class TestDaemon implements AsyncDisposable {
   }
 
   async #letGo(): Promise<void> {
-    if (this.#isTemporary) await rm(this.home, { recursive: true, force: true })
-    this.#lock.release()
+    try {
+      if (this.#isTemporary) await rm(this.home, { recursive: true, force: true })
+    } finally {
+      this.#lock.release()
+    }
   }
 }
 

@@ -83,6 +83,20 @@ test('a test’s daemon that cannot start says why, and lets go of the home', as
   assert.ok(daemon.isRunning)
 })
 
+test('a test’s daemon in which something went wrong says so at its end, and lets go of the home', async () => {
+  await using outer = await TestDaemon.start()
+  const home = join(outer.home, 'inner')
+  const daemon = await TestDaemon.start({ home })
+  await daemon.crash()
+  for (const name of readdirSync(home)) if (name.startsWith('journal.db')) rmSync(join(home, name))
+  writeFileSync(join(home, 'journal.db'), 'not a journal'.repeat(1000))
+  await assert.rejects(daemon.restart(), (error) => isLonghaulError(error, 'JOURNAL_DAMAGED'))
+  await assert.rejects(daemon[Symbol.asyncDispose](), (error) => isLonghaulError(error, 'JOURNAL_DAMAGED'))
+  rmSync(join(home, 'journal.db'))
+  await using next = await TestDaemon.start({ home })
+  assert.ok(next.isRunning)
+})
+
 test('without its test’s daemon an app is told so and starts none of its own', async () => {
   await using daemon = await TestDaemon.start()
   await daemon.stop()
