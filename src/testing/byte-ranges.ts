@@ -7,14 +7,15 @@ export interface ByteRange {
   readonly to: number
 }
 
-/** One range; `undefined` where the field is absent or of a kind that may be ignored. */
+/** One range; `undefined` where the field is absent, invalid, or of a kind that may be ignored. */
 export function rangeOf(field: string | undefined, size: number): ByteRange | 'unsatisfiable' | undefined {
-  const match = /^bytes=(\d*)-(\d*)$/.exec(field ?? '')
+  const match = /^bytes=(\d*)-(\d*)$/i.exec(field ?? '')
   if (match === null || (match[1] === '' && match[2] === '')) return undefined
   const [, first = '', last = ''] = match
+  if (first !== '' && last !== '' && Number(last) < Number(first)) return undefined
   const from = first === '' ? Math.max(0, size - Number(last)) : Number(first)
   const to = first === '' || last === '' ? size : Math.min(size, Number(last) + 1)
-  if (from >= size || from >= to) return 'unsatisfiable'
+  if (from >= size) return 'unsatisfiable'
   return { from, to }
 }
 

@@ -79,6 +79,16 @@ test('the fault server answers a range with the whole, and refuses it with a rig
   }
 })
 
+test('the fault server reads ranges in any case, ignores invalid ones, and refuses those behind the end', async () => {
+  await using server = await FaultServer.start()
+  server.file('/a', { size })
+  const asked = async (field: string): Promise<number> => (await ask(server, '/a', { Range: field })).status
+  for (const field of ['bytes=0-1', 'Bytes=0-1', 'BYTES=-5', 'bytes=5-5']) assert.equal(await asked(field), 206, field)
+  for (const field of ['bytes=5-3', 'bytes=20000-3', 'bytes=-', 'bytes=0-1,4-5', 'lines=0-1'])
+    assert.equal(await asked(field), 200, field)
+  for (const field of [`bytes=${size}-`, 'bytes=20000-30000', 'bytes=-0']) assert.equal(await asked(field), 416, field)
+})
+
 test('the fault server redirects: elsewhere, to itself for ever, and elsewhere only on resume', async () => {
   await using server = await FaultServer.start()
   server.file('/a', { size, script: [redirect('/b', 307)] })
