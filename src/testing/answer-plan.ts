@@ -138,10 +138,14 @@ export function headText(
   return `${lines.join('\r\n')}\r\n\r\n`
 }
 
-/** Whether the client says that it has this one already. */
+/** Whether the client says that it has this one already; tags are compared weakly (RFC 9110 §13.1.2). */
 function isKnown({ headers }: Question, etag: string | undefined, lastModified: string | undefined): boolean {
   const ifNoneMatch = headers['if-none-match']
-  if (ifNoneMatch !== undefined) return etag !== undefined && ifNoneMatch === etag
+  if (ifNoneMatch === '*') return true
+  if (ifNoneMatch !== undefined) {
+    const tags: readonly string[] = ifNoneMatch.match(/"[^"]*"/g) ?? []
+    return etag !== undefined && tags.includes(etag.replace(/^W\//, ''))
+  }
   return lastModified !== undefined && headers['if-modified-since'] === lastModified
 }
 

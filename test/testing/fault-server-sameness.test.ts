@@ -66,6 +66,21 @@ test('the fault server honours If-Range, ignores it, and answers it with another
   assert.deepEqual([changed.status, changed.headers['etag']], [206, '"v2"'])
 })
 
+test('the fault server says that a client has its file already, whichever way the client names it', async () => {
+  await using server = await FaultServer.start()
+  server.file('/strong', { size, etag: '"v1"' })
+  server.file('/weak', { size, etag: 'W/"v1"' })
+  server.file('/bare', { size })
+  const asked = async (path: string, tags: string): Promise<number> =>
+    (await ask(server, path, { 'If-None-Match': tags })).status
+  for (const path of ['/strong', '/weak']) {
+    for (const tags of ['"v1"', 'W/"v1"', '"v0", W/"v1"', '"a,b","v1"', '*'])
+      assert.equal(await asked(path, tags), 304, `${path}: ${tags}`)
+    for (const tags of ['"v0"', 'W/"v10"', '"a", "b"']) assert.equal(await asked(path, tags), 200, `${path}: ${tags}`)
+  }
+  assert.deepEqual([await asked('/bare', '*'), await asked('/bare', '"v1"')], [304, 200])
+})
+
 test('the fault server serves other bytes, truthfully labelled or under the old label', async () => {
   await using server = await FaultServer.start()
   server.file('/a', { size, etag: '"v1"', script: [other('else', '"v2"', 500), lie('else')] })
