@@ -1,5 +1,6 @@
 /** Answers that are not the file, redirects over real sockets, and lengths that do not agree. */
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { badChunk, busy, excess, FaultServer, redirect, resetAfter, status } from '../../src/testing/index.ts'
 import { Bench, expectKind } from './support/bench.ts'
@@ -67,6 +68,28 @@ test('with any status acceptable an error page is a finished download', async ()
   const outcome = expectKind(await bench.run(url, { policy: { acceptableStatusCodes: 'any' } }), 'finished')
   assert.equal(outcome.response?.status, 404)
   assert.equal(String(await bench.read()), 'no such thing')
+})
+
+test('with any status acceptable a 204 or 304 is an empty file, whatever it says of the one that it does not bring', async () => {
+  await using bench = await Bench.open()
+  const ofTheFile = {
+    ETag: '"v1"',
+    'Accept-Ranges': 'bytes',
+    'Content-Length': '3000',
+    'Repr-Digest': `sha-256=:${createHash('sha256').update('the file').digest('base64')}:`,
+  }
+  for (const code of [204, 304]) {
+    const url = bench.server.answers(`/${code}`, status(code, ofTheFile))
+    const headers = [['If-None-Match', '"v1"']] as const
+    const outcome = expectKind(await bench.run(url, { headers, policy: { acceptableStatusCodes: 'any' } }), 'finished')
+    assert.equal(outcome.response?.status, code)
+    assert.equal(outcome.result.lengthVerified, true)
+    assert.equal((await bench.read()).byteLength, 0)
+    // A later download of the key must not be told by it that the empty file is the newest.
+    assert.equal(bench.representation?.etag, undefined)
+    bench.part = undefined
+    bench.intent = undefined
+  }
 })
 
 test('follows redirects, counts them, and gives the final address and every transaction', async () => {

@@ -245,7 +245,7 @@ async function openWhole(facts: OpeningFacts, answer: Answer): Promise<Opening> 
     )
   }
   if (!isAcceptable(answer.status, facts.acceptable)) throw await refusal(answer, facts.wall())
-  return { kind: 'whole', answer, representation: { ...representationOf(answer.headers), source } }
+  return { kind: 'whole', answer, representation: { ...representationOf(answer.status, answer.headers), source } }
 }
 
 /** A field that the request has itself is left as the user wrote it. */

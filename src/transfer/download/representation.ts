@@ -73,8 +73,17 @@ export function provable(known: Representation, askedUrl: string): Representatio
 /** A Last-Modified younger than this at its Date may stand for two different versions of that second (RFC 9110 §8.8.2.2). */
 const settledMs = 60_000
 
-/** What a whole answer (200) says of its bytes. */
-export function representationOf(headers: HeaderList): Representation {
+/**
+ * Whether an answer ends with its head. What such a head says of a length, a validator or a digest is of the file that it does not
+ * bring (RFC 9110 §8.6, §15.3.5, §15.4.5).
+ */
+export function isBodiless(status: number): boolean {
+  return status === 204 || status === 304
+}
+
+/** What an answer without a range says of its bytes. */
+export function representationOf(status: number, headers: HeaderList): Representation {
+  if (isBodiless(status)) return { acceptsRanges: false, total: 0 }
   const total = contentLength(headers)
   const digest = announcedDigest(headers)
   const known = { ...(total !== undefined && { total }), ...(digest !== undefined && { digest }) }
@@ -194,7 +203,7 @@ function modifiedSince(known: Representation, lastModified: string | undefined):
 
 /** Whether a 200 to a conditional range shows that the representation has changed, so that asking again is of no use. */
 export function showsChange(known: Representation, headers: HeaderList): boolean {
-  const now = representationOf(headers)
+  const now = representationOf(200, headers)
   if (known.etag !== undefined && now.etag !== undefined && known.etag !== now.etag) return true
   if (differ(known.digest, now.digest)) return true
   return known.total !== undefined && now.total !== undefined && known.total !== now.total

@@ -26,6 +26,7 @@ import { AttemptFailed, AttemptStopped } from '../endings.ts'
 import type { PartFile } from '../files/part-file.ts'
 import { digestField } from '../http/digest-field.ts'
 import { type Attempt, restart } from './attempt.ts'
+import { isBodiless } from './representation.ts'
 
 interface Claim extends ExpectedDigest {
   readonly by: 'user' | 'server'
@@ -144,6 +145,7 @@ export function refuseOtherFile(expected: readonly ExpectedDigest[], response: R
 }
 
 function announced(headers: HeaderList, status: number): readonly Claim[] {
+  if (isBodiless(status)) return []
   const fields = status === 206 ? (['repr-digest'] as const) : (['repr-digest', 'content-digest'] as const)
   return fields.flatMap((name): Claim[] => {
     const digest = digestField(headers, name)
