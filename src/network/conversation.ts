@@ -52,6 +52,8 @@ export interface ConversationOptions {
   readonly connection: Connection
   readonly method: string
   readonly fetchStartMs: number
+  /** As `Outgoing.wants`. */
+  readonly wants: ((status: number) => boolean) | undefined
   /** As `Outgoing.heard`. */
   readonly heard: (() => void) | undefined
   /** The connection may serve someone else. Called at most once; without it the connection was destroyed. */
@@ -161,7 +163,7 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, BodyS
       this.#queue.stop(this.#failure('malformed answer', framing))
       return
     }
-    if (framing.proof === 'close' && status < 300 && !this.#connection.tellsEnd) {
+    if (framing.proof === 'close' && !this.#connection.tellsEnd && this.#isWanted(status)) {
       this.#queue.stop(
         new EndUntold('connection lost', 'head', `${this.#connection.peer}: the end of the body cannot be told`),
       )
@@ -172,6 +174,10 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, BodyS
     this.#facts = this.#gatherFacts(headSize(reason, controller.rawHeaders))
     if (!this.#isShort) controller.pause()
     this.#queue.open()
+  }
+
+  #isWanted(status: number): boolean {
+    return status < 300 || this.#options.wants?.(status) === true
   }
 
   get #isShort(): boolean {
@@ -263,7 +269,9 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, BodyS
       return `${this.#queue.bytes} of ${framing.length} bytes came`
     }
     if (framing.proof === 'close' && !this.#connection.endedInGoodOrder) {
-      return 'the body has no length, and the connection was cut instead of closed'
+      return this.#connection.tellsEnd
+        ? 'the body has no length, and the connection was cut instead of closed'
+        : 'the body has no length, and how the connection ended was not asked'
     }
     return undefined
   }

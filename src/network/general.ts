@@ -89,6 +89,7 @@ async function openOnce(lane: GeneralLane, request: Outgoing, asking: Asking, si
       connection,
       method: request.method,
       fetchStartMs,
+      wants: request.wants,
       heard: request.heard,
       release: () => lane.connections.give(key, connection),
       over: () => signal.removeEventListener('abort', abort),

@@ -29,6 +29,11 @@ export interface Outgoing {
   readonly checkAddress?: (address: string) => void
   /** @default 'system' */
   readonly proxy?: ProxyJson
+  /**
+   * Whether a body that comes with a status of 300 or more may be received for good. What is wanted is asked for once more where
+   * its end could not be told; a page that nobody keeps is not worth it. @default none is
+   */
+  readonly wants?: (status: number) => boolean
   /** Told that bytes came, of an interim answer for instance, for as long as the head is not whole. */
   readonly heard?: () => void
 }

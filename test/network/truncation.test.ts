@@ -191,3 +191,26 @@ test(
     await transport.close()
   },
 )
+
+test(
+  'over TLS a page without a length that comes with an error is asked for again only if it is wanted',
+  { skip: needs('openssl') },
+  async () => {
+    await using server = await CertifiedServer.start({ certificate: 'good' })
+    const tls = { ca: [server.authority] }
+    const url = server.answers('/a', { status: 404, body: 'not here, sorry', framing: 'close' })
+    for (const [wants, asked] of [
+      [undefined, 1],
+      [(status: number) => status === 200, 1],
+      [(status: number) => status === 404, 2],
+    ] as const) {
+      const transport = createTransport()
+      const before = server.requests.length
+      const received = ask(transport, url, { tls, ...(wants !== undefined && { wants }) })
+      if (asked === 2) assert.deepEqual((await received).end, { proof: 'close', bytes: 15, trailers: [] })
+      else await assert.rejects(received, lost)
+      assert.equal(server.requests.length - before, asked)
+      await transport.close()
+    }
+  },
+)

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { badChunk, busy, excess, FaultServer, redirect, resetAfter, status } from '../../src/testing/index.ts'
+import { CertifiedServer } from '../support/certified-server.ts'
+import { needs } from '../support/needs.ts'
 import { Bench, expectKind } from './support/bench.ts'
 
 const originOf = (server: FaultServer): string => new URL(server.url('/')).origin
@@ -91,6 +93,19 @@ test('with any status acceptable a 204 or 304 is an empty file, whatever it says
     bench.intent = undefined
   }
 })
+
+test(
+  'an error page that is acceptable is finished also where only the end of TLS says that it is whole',
+  { skip: needs('openssl') },
+  async () => {
+    await using bench = await Bench.open()
+    await using server = await CertifiedServer.start({ certificate: 'good' })
+    const url = server.answers('/404', { status: 404, body: 'no such thing', framing: 'close' })
+    const tls = { ca: [server.authority] }
+    expectKind(await bench.run(url, { policy: { tls, acceptableStatusCodes: 'any' } }), 'finished')
+    assert.equal(String(await bench.read()), 'no such thing')
+  },
+)
 
 test('follows redirects, counts them, and gives the final address and every transaction', async () => {
   await using bench = await Bench.open()

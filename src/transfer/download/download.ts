@@ -20,6 +20,7 @@ import { isStillDelivered, type Kept, keptPart, knownName, named, ownFile, reval
 import type { JoiningFacts } from './joining.ts'
 import { Laying } from './laying.ts'
 import { openBytes, type Opening, type OpeningFacts } from './opening.ts'
+import { isAcceptable } from './refusal.ts'
 import { skipped } from './skipped.ts'
 import { refuseOtherFile, Verification } from './verification.ts'
 
@@ -86,14 +87,16 @@ async function tell(attempt: Attempt): Promise<Finished> {
     const total = kept?.representation.total
     if (kept?.elsewhere === false && total !== undefined)
       await world.room.require(folder, total - countBytes(kept.ranges))
+    const { acceptableStatusCodes: acceptable } = assignment.policy
+    const policy = { ...assignment.policy, wants: (status: number) => isAcceptable(status, acceptable) }
     const facts: OpeningFacts = {
       request: assignment.request,
       kept,
       revalidate: kept === undefined ? await revalidation(attempt) : [],
       delivered: assignment.delivered?.representation,
       digest: assignment.expectedDigests.length > 0 ? 'digest expected' : 'no digest',
-      acceptable: assignment.policy.acceptableStatusCodes,
-      ask: (request) => ask(request, assignment.policy, { ...world, measures: attempt.measures }, attempt.signal),
+      acceptable,
+      ask: (request) => ask(request, policy, { ...world, measures: attempt.measures }, attempt.signal),
       refuseOther: (answer, representation) => refuseOther(assignment, answer.response, representation),
       restart: (why, because) => restart(attempt, why, because),
       waitsForFirstPlace: () => world.absences.another(assignment.task),

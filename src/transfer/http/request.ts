@@ -35,6 +35,8 @@ export interface RequestPolicy extends RedirectRules {
   readonly proxy: ProxyJson
   /** As `Outgoing.checkAddress`. */
   readonly checkAddress?: (address: string) => void
+  /** As `Outgoing.wants`. */
+  readonly wants?: (status: number) => boolean
 }
 
 export interface RequestWorld {
@@ -245,12 +247,13 @@ function decoded(text: string): string {
   }
 }
 
-function outgoing(request: RequestFacts, { tls, proxy, checkAddress }: RequestPolicy): Outgoing {
+function outgoing(request: RequestFacts, { tls, proxy, checkAddress, wants }: RequestPolicy): Outgoing {
   const { ca, minimumVersion, maximumVersion, clientCertificate, pins } = tls
   return {
     ...request,
     proxy,
     ...(checkAddress !== undefined && { checkAddress }),
+    ...(wants !== undefined && { wants }),
     tls: {
       ...(ca !== undefined && { ca }),
       ...(minimumVersion !== undefined && { minimumVersion }),
