@@ -1,22 +1,26 @@
 /** The daemon's explanation of a task (codes and values) as the public one: dates, errors, and one sentence. Pure. */
 import { type ErrorJson, LonghaulError } from '../contract/errors.ts'
-import type { BlockerCode, BlockerJson, Explanation, ExplanationJson, RemedyAction } from '../contract/explanation.ts'
+import type {
+  Blocker,
+  BlockerCode,
+  BlockerJson,
+  Explanation,
+  ExplanationJson,
+  RemedyAction,
+} from '../contract/explanation.ts'
 import { bytesText, rateText } from '../contract/units.ts'
 import { type Language, sentencesIn } from './sentences.ts'
 
 /** @param language of the sentence */
 export function explanationFromJson(json: ExplanationJson, language: Language): Explanation {
+  const nextWakeUp = dateOf(json.nextWakeUpMs)
+  const deadline = dateOf(json.deadlineMs)
   return {
     phase: json.phase,
     why: sentenceOf(json, language),
-    blockers: json.blockers.map(({ code, untilMs, of, bytesPerSecond }) => ({
-      code,
-      ...(untilMs !== undefined && { until: new Date(untilMs) }),
-      ...(of !== undefined && { of }),
-      ...(bytesPerSecond !== undefined && { bytesPerSecond }),
-    })),
-    ...(json.nextWakeUpMs !== undefined && { nextWakeUp: new Date(json.nextWakeUpMs) }),
-    ...(json.deadlineMs !== undefined && { deadline: new Date(json.deadlineMs) }),
+    blockers: json.blockers.map(blockerFromJson),
+    ...(nextWakeUp !== undefined && { nextWakeUp }),
+    ...(deadline !== undefined && { deadline }),
     remedies: json.remedies.map((action) => ({ action, command: commandFor(action, json, language) })),
     kept: json.kept,
     attempts: json.attempts.map(({ number, startedAtMs, tookMs, bytes, proof, cause }) => ({
@@ -29,6 +33,22 @@ export function explanationFromJson(json: ExplanationJson, language: Language): 
     })),
     ...(json.server !== undefined && { server: json.server }),
   }
+}
+
+function blockerFromJson({ code, untilMs, of, bytesPerSecond }: BlockerJson): Blocker {
+  const until = dateOf(untilMs)
+  return {
+    code,
+    ...(until !== undefined && { until }),
+    ...(of !== undefined && { of }),
+    ...(bytesPerSecond !== undefined && { bytesPerSecond }),
+  }
+}
+
+/** A time that no `Date` holds is left out: all that could be said of it is that it is far away. */
+export function dateOf(ms: number | undefined): Date | undefined {
+  const date = new Date(ms ?? Number.NaN)
+  return Number.isNaN(date.getTime()) ? undefined : date
 }
 
 /** Why the task does what it does, in one or two sentences of `language`. */
@@ -55,16 +75,17 @@ function valuesOf(
   json: ExplanationJson,
   language: Language,
 ): Parameters<ReturnType<typeof sentencesIn>['blockers']['held']>[0] {
+  const until = dateOf(blocker.untilMs)
   return {
     // A sentence: of what a callback threw, not the stack.
     of: blocker.of?.split('\n', 1)[0],
-    until: blocker.untilMs === undefined ? undefined : timeText(blocker.untilMs, language),
+    until: until === undefined ? undefined : timeText(until, language),
     ahead: json.ahead,
     rate: blocker.bytesPerSecond === undefined ? undefined : rateText(blocker.bytesPerSecond),
   }
 }
 
-function timeText(ms: number, language: Language): string {
+function timeText(date: Date, language: Language): string {
   const format = new Intl.DateTimeFormat(language === 'zh' ? 'zh-Hans-CN' : 'en-GB', {
     day: 'numeric',
     month: 'short',
@@ -72,7 +93,7 @@ function timeText(ms: number, language: Language): string {
     minute: '2-digit',
     second: '2-digit',
   })
-  return format.format(new Date(ms))
+  return format.format(date)
 }
 
 function causeText({ code, message }: ErrorJson): string {

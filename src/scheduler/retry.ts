@@ -147,7 +147,7 @@ function unstable(cause: LonghaulError, restarts: number): LonghaulError {
 function tooLate(cause: LonghaulError, askedMs: number, leftMs: number): LonghaulError {
   return new LonghaulError(
     'TIMED_OUT',
-    `The server asked to wait ${seconds(askedMs)}, but the deadline of the task is in ${seconds(leftMs)}, so it was given up now. Its bytes are kept; retry it later, or with a longer timeoutIntervalForResource.`,
+    `The server asked to wait ${seconds(askedMs)}, but the deadline of the task is in ${seconds(leftMs)}, so it was given up now. Retry it later, or with a longer timeoutIntervalForResource; whatever it has of the file is kept for that.`,
     { cause, ...(cause.status !== undefined && { status: cause.status }) },
   )
 }

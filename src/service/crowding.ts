@@ -137,9 +137,10 @@ export class Crowding {
     return undefined
   }
 
+  /** Who asks for a wait beyond that day is forgotten with it, and the next one is tried then. */
   #remember(origin: string, known: Known): void {
     this.#known.delete(origin)
-    this.#known.set(origin, known)
+    this.#known.set(origin, { ...known, tryAtMs: Math.min(known.tryAtMs, known.untilMs) })
     if (this.#known.size > mostOrigins) this.#known.delete(this.#known.keys().next().value!)
   }
 }

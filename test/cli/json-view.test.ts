@@ -62,6 +62,14 @@ test('the life of a task is one JSON object a line, and the summary is last', ()
   ])
 })
 
+test('of a wait whose end is no date the next try is left out', () => {
+  const s = stage()
+  const waiting = later(taskRecord(), { phase: 'waiting' })
+  s.view.begins(seen(waiting, backoff(waiting, Number.MAX_SAFE_INTEGER, errorJson('HTTP_STATUS'))), true)
+  const retry = s.take().find(({ type }) => type === 'task.retry')
+  assert.ok(retry !== undefined && !('nextAt' in retry))
+})
+
 test('progress comes twice a second at most, and what is unknown is absent', () => {
   const s = stage()
   const task = withoutTotal(later(taskRecord(), {}))

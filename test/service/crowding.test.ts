@@ -94,6 +94,14 @@ test('a refusal after that day counts from all connections again', () => {
   assert.equal(crowding.takes(origin, 24 * 60 * minute), 7)
 })
 
+for (const isTry of [false, true])
+  test(`who asks for a wait of a century ${isTry ? 'of one more' : 'while several are open'} is tried again when the day is over`, () => {
+    const crowding = isTry ? crowdedTo(2) : new Crowding(8)
+    crowding.refused(origin, one(3, { isTry, waitMs: 36_525 * 24 * 60 * minute }), minute)
+    assert.deepEqual(crowding.crowded(minute).get(origin), { most: 2, untilMs: minute + 24 * 60 * minute })
+    assert.equal(crowding.crowded(minute + 24 * 60 * minute).size, 0)
+  })
+
 test('a try that ended without an answer leaves its place to another one', () => {
   const crowding = crowdedTo(2)
   assert.equal(crowding.began(origin, 3, 0), true)

@@ -52,8 +52,8 @@ function linesOf({ task, explanation: json, wallMs }: ExplainedTask, terminal: T
   lines.push(...blockerLines(explanation, words, now))
   if (json.ahead !== undefined && json.ahead > 0) lines.push([labels.ahead, String(json.ahead)])
   const isTold = json.blockers.some(({ untilMs }) => untilMs === json.nextWakeUpMs)
-  if (!hasEnded && json.nextWakeUpMs !== undefined && !isTold)
-    lines.push([labels.next, timeAndWait(json.nextWakeUpMs, now)])
+  if (!hasEnded && explanation.nextWakeUp !== undefined && !isTold)
+    lines.push([labels.next, timeAndWait(explanation.nextWakeUp, now)])
   if (!hasEnded && explanation.deadline !== undefined)
     lines.push([labels.deadline, words.deadline(clockTime(explanation.deadline, now))])
   if (json.server !== undefined && !hasEnded) lines.push([labels.server, words.server(json.server)])
@@ -77,7 +77,7 @@ function blockerLines({ blockers }: Explanation, words: Words, now: Date): Sheet
     const reason = words.blocked[code] ?? words.reasons[code](undefined, of)
     // Which one, and the first line of what it threw; the rest is a stack, left to `--json`.
     const what = code === 'callback' && of !== undefined ? `${reason}: ${of.split('\n', 1)[0]}` : reason
-    const text = until === undefined ? what : words.untilTime(what, timeAndWait(until.getTime(), now))
+    const text = until === undefined ? what : words.untilTime(what, timeAndWait(until, now))
     return [index === 0 ? words.labels.blocked : '', text]
   })
 }
@@ -91,6 +91,6 @@ function tryLines({ attempts }: Explanation, words: Words, now: Date): SheetLine
   })
 }
 
-function timeAndWait(ms: number, now: Date): string {
-  return `${clockTime(new Date(ms), now)} (${duration(ms - now.getTime())})`
+function timeAndWait(date: Date, now: Date): string {
+  return `${clockTime(date, now)} (${duration(date.getTime() - now.getTime())})`
 }

@@ -2,6 +2,7 @@
  * `--json`: one object a line on stdout, additive within `v: 1`. Types: `task.created .state .progress .retry .completed`,
  * `error`, and `summary`, always last. What is unknown is absent, never -1.
  */
+import { dateOf } from '../../client/explain.ts'
 import type { TaskRecord } from '../../contract/task.ts'
 import type { ProgressView, Seen, Summary } from './progress-view.ts'
 
@@ -62,7 +63,7 @@ export class JsonView implements ProgressView {
   #waits({ task, explanation }: Seen): boolean {
     if (explanation?.cause === undefined) return false
     const { cause, nextWakeUpMs } = explanation
-    const nextAt = nextWakeUpMs === undefined ? undefined : new Date(nextWakeUpMs).toISOString()
+    const nextAt = dateOf(nextWakeUpMs)?.toISOString()
     this.#say('task.retry', task, { attempt: task.attempts + 1, cause, nextAt, kept: task.progress.received })
     return true
   }

@@ -56,13 +56,16 @@ export function parseContentRange(text: string | undefined): ContentRange | unde
   return { from, to: through + 1, total }
 }
 
-/** RFC 9110 §10.2.3: seconds or a date, as ms from now; a date that has passed is 0. */
+/** As long as a deadline may be away at most: a longer wait says no more, and its end would be no date any more. */
+const centuryMs = 36_525 * 86_400_000
+
+/** RFC 9110 §10.2.3: seconds or a date, as ms from now; a date that has passed is 0, and nothing is longer than a century. */
 export function parseRetryAfter(text: string | undefined, wallMs: number): number | undefined {
   if (text === undefined) return undefined
   // More digits than a number holds still mean "not for a long time", so they must not read as "no wait asked for".
-  if (/^\d+$/.test(text)) return Math.min(Number(text) * 1000, Number.MAX_SAFE_INTEGER)
+  if (/^\d+$/.test(text)) return Math.min(Number(text) * 1000, centuryMs)
   const date = parseHttpDate(text, wallMs)
-  return date === undefined ? undefined : Math.max(0, date - wallMs)
+  return date === undefined ? undefined : Math.min(Math.max(0, date - wallMs), centuryMs)
 }
 
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
