@@ -64,7 +64,8 @@ export function endOf(behaviour: Behaviour, proof: BodyEnd['proof'], complete: b
     case 'malformed':
       return proof === 'last chunk' ? 'malformed answer' : 'well'
     case 'excess':
-      return proof === 'length' ? 'body too long' : 'well'
+      // What ends with the connection has no end that more could come after.
+      return proof === 'close' ? 'well' : 'body too long'
     default:
       return 'well'
   }

@@ -108,6 +108,12 @@ const rows: Readonly<Record<string, Row>> = {
     real: { script: [excess(5)] },
     outcome: '200, 1000 bytes, body too long in body',
   },
+  'a body in chunks with more after the last one': {
+    nature: { length: 'chunked' },
+    behaviour: { kind: 'excess' },
+    real: { script: [excess(5)] },
+    outcome: '200, 1000 bytes, body too long in body',
+  },
   'a chunk that is none': {
     nature: { length: 'chunked' },
     behaviour: { kind: 'malformed', after: 0.5 },
