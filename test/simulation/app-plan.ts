@@ -1,6 +1,7 @@
 // What one app does, as plain data: its tasks, how its delegate and its launches behave, what its user does when. Moments are
 // ms of the timeline; what falls into a time in which the app does not run does not happen. To add something an app can do: a
 // member here, its chance below, and what it does in app.ts or app-acts.ts.
+import { digestAlgorithms, type DigestAlgorithm } from '../../src/contract/digests.ts'
 import type { DurableKind } from '../../src/contract/words.ts'
 import type { Seeded } from './seeded.ts'
 import type { ServerPlan } from './server-plan.ts'
@@ -41,7 +42,8 @@ export interface TaskPlan {
   readonly start: boolean
   /** Added together with the others that are due and have this. */
   readonly batch?: boolean
-  readonly digest?: boolean
+  /** Those that it expects of the newest version, all of which have to hold; `true`: its sha-256. */
+  readonly digest?: true | readonly DigestAlgorithm[]
   readonly priority?: number
   /** The number of an earlier task that has to succeed first. */
   readonly after?: number
@@ -179,6 +181,7 @@ function makeConfiguration(random: Seeded): AppConfiguration {
 }
 
 function makeTasks(random: Seeded, { session, servers, folders, calmAtMs }: AppPlanOptions): readonly TaskPlan[] {
+  const digests = random.fork('digests')
   return Array.from({ length: random.scale(1, 8) }, (_, i): TaskPlan => {
     const { url, server } = random.pick(servers)
     const folder = random.pick(folders)
@@ -198,7 +201,7 @@ function makeTasks(random: Seeded, { session, servers, folders, calmAtMs }: AppP
       ...(isKeyed && { key: `task ${i}` }),
       start: random.chance(0.9),
       ...(isKeyed && random.chance(0.2) && { batch: true }),
-      ...((server.needsDigest === true || random.chance(0.1)) && { digest: true }),
+      ...((server.needsDigest === true || random.chance(0.1)) && { digest: makeDigest(digests) }),
       ...(random.chance(0.2) && { priority: random.pick([0, 0.2, 0.8, 1]) }),
       ...(i > 0 && random.chance(0.12) && { after: random.int(0, i - 1) }),
       ...(random.chance(0.08) && { begins: random.scale(500, 120_000) }),
@@ -207,6 +210,12 @@ function makeTasks(random: Seeded, { session, servers, folders, calmAtMs }: AppP
       awaited: random.chance(0.3),
     }
   })
+}
+
+function makeDigest(random: Seeded): NonNullable<TaskPlan['digest']> {
+  if (random.chance(0.5)) return true
+  const first = random.int(0, digestAlgorithms.length - 1)
+  return digestAlgorithms.slice(first, first + random.scale(1, digestAlgorithms.length))
 }
 
 function makeTrouble(random: Seeded): Trouble {

@@ -3,9 +3,11 @@
 import type { BackgroundSession } from '../../src/client/session.ts'
 import type { DownloadTask } from '../../src/client/task.ts'
 import { isLonghaulError, type LonghaulError } from '../../src/contract/errors.ts'
+import type { DigestAlgorithm } from '../../src/contract/digests.ts'
 import type { BatchRow } from '../../src/contract/task.ts'
 import type { AppMemory } from './app-memory.ts'
 import type { AppPlan, TaskPlan } from './app-plan.ts'
+import type { Internet } from './internet.ts'
 import type { Life } from './life.ts'
 
 export interface AppTasksOptions {
@@ -13,7 +15,7 @@ export interface AppTasksOptions {
   readonly memory: AppMemory
   readonly life: Life
   readonly calm: boolean
-  readonly digestOf: (url: string) => string
+  readonly digestOf: Internet['digestOf']
   readonly session: () => BackgroundSession<number> | undefined
   readonly at: (moment: number, run: () => Promise<void>) => void
   readonly accepted: (task: string, index: number) => void
@@ -108,7 +110,7 @@ export class AppTasks {
       ...(to !== undefined && { to }),
       ...(ifExists !== undefined && { ifExists }),
       ...(key !== undefined && { key }),
-      ...(digest === true && { expectedDigest: `sha-256:${digestOf(url)}` }),
+      ...(digest !== undefined && { expectedDigest: digests(digest).map((each) => `${each}:${digestOf(url, each)}`) }),
       ...(priority !== undefined && { priority }),
       ...(before !== undefined && { after: [before] }),
       ...(begins !== undefined && { earliestBeginDate: new Date(life.clock.wall() + begins) }),
@@ -160,4 +162,9 @@ export class AppTasks {
     this.#options.refused(index, error as LonghaulError)
     return !isLonghaulError(error, 'DAEMON_UNAVAILABLE') && !isLonghaulError(error, 'JOURNAL_DAMAGED')
   }
+}
+
+function digests(asked: NonNullable<TaskPlan['digest']>): readonly DigestAlgorithm[] {
+  // A list of which all was left out when a plan was made shorter still has to expect something.
+  return asked === true || asked.length === 0 ? ['sha-256'] : asked
 }

@@ -111,7 +111,7 @@ class Stage {
       memory: this.memory,
       command: '/apps/test',
       calm: how.calm ?? false,
-      digestOf: (address) => this.internet.digestOf(address),
+      digestOf: (address, algorithm) => this.internet.digestOf(address, algorithm),
       life,
       pid: 100 + this.#lives,
       connect: () => {

@@ -11,6 +11,7 @@ import { AppMemory } from './app-memory.ts'
 import type { Act, AppPlan, LaunchedPlan } from './app-plan.ts'
 import { type ProcessOptions, simulatedProcess } from './app-process.ts'
 import { AppTasks } from './app-tasks.ts'
+import type { Internet } from './internet.ts'
 
 export { AppMemory }
 export type { AppEvent }
@@ -44,7 +45,7 @@ export interface AppOptions extends Omit<ProcessOptions, 'warned' | 'idle'> {
   /** Everything goes well in this life, and it stays. @default false */
   readonly calm?: boolean
   /** The digest that a task of this address may expect. */
-  readonly digestOf: (url: string) => string
+  readonly digestOf: Internet['digestOf']
   readonly observe: AppObserver
   /** It ends by itself. Its life has to be ended by that. */
   readonly exit: (code: number) => void

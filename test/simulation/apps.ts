@@ -10,6 +10,7 @@ import { simulatedProcess } from './app-process.ts'
 import { AppMemory, AppTwin } from './app.ts'
 import type { Chronicle } from './chronicle.ts'
 import type { Disk } from './disk.ts'
+import type { Internet } from './internet.ts'
 import type { Life } from './life.ts'
 import type { PlannedApp } from './plan.ts'
 import type { Seeded } from './seeded.ts'
@@ -21,7 +22,7 @@ export interface AppsOptions {
   readonly disk: Disk
   readonly random: Seeded
   readonly secret: Uint8Array
-  readonly digestOf: (url: string) => string
+  readonly digestOf: Internet['digestOf']
   /** A new process on the machine. */
   readonly makeLife: (name: string) => Life
   readonly nextPid: () => number

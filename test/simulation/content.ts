@@ -1,6 +1,8 @@
 // The bytes that simulated servers serve. Every version of every address has bytes of its own at every position, so that a
 // mixture of two versions, a shift, a hole or a repetition is seen by comparing with the whole ones.
 import { createHash } from 'node:crypto'
+import { crc32 } from 'node:zlib'
+import type { DigestAlgorithm } from '../../src/contract/digests.ts'
 import { Seeded } from './seeded.ts'
 
 /** Equal arguments, equal bytes. Versions of one address and one size always differ, even where it is one byte. */
@@ -13,9 +15,10 @@ export function contentOf(url: string, version: number, size: number): Uint8Arra
   return bytes
 }
 
-/** SHA-256, lower-case hex. */
-export function digestOf(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex')
+/** Lower-case hex. */
+export function digestOf(bytes: Uint8Array, algorithm: DigestAlgorithm = 'sha-256'): string {
+  if (algorithm === 'crc32') return crc32(bytes).toString(16).padStart(8, '0')
+  return createHash(algorithm.replace('-', '')).update(bytes).digest('hex')
 }
 
 /** Says in words which of the whole ones this is, or of which parts of them it was mixed. @param names by default their versions */

@@ -1,4 +1,4 @@
-// What an honest server says of its bytes by digests (RFC 9530). Which fields, algorithms and company, the length of the content
+// What servers say of their bytes by digests (RFC 9530). Which fields, algorithms and company, the length of the content
 // chooses: so it is the same for all answers of one version, and takes nothing from the chances of a plan.
 import { createHash } from 'node:crypto'
 import type { ServerNature } from './server-plan.ts'
@@ -25,6 +25,15 @@ export function digestFields(nature: ServerNature, whole: Uint8Array, body: Uint
         ['content-digest', said('md5', body)],
       ]
   }
+}
+
+export function isDigestField(name: string): boolean {
+  return name === 'repr-digest' || name === 'content-digest'
+}
+
+/** A strong one, of bytes that nobody has. */
+export function falseDigest(field: 'repr-digest' | 'content-digest'): Fields[number] {
+  return [field, said('sha-256', Buffer.from('what no server has'))]
 }
 
 function said(algorithm: 'sha-512' | 'sha-256' | 'md5', bytes: Uint8Array): string {

@@ -126,7 +126,7 @@ export class SimulatedExchange implements Exchange {
         const bytes = answer.body.subarray(this.#sent, this.#sent + size)
         room?.set(bytes)
         this.#isInRoom = room !== undefined
-        this.#waiting.push(room?.subarray(0, size) ?? bytes.slice())
+        this.#waiting.push(room?.subarray(0, size) ?? Uint8Array.from(bytes))
       }
       this.#sent += size
       this.#advance()
@@ -136,7 +136,7 @@ export class SimulatedExchange implements Exchange {
   #conclude(): void {
     const { answer } = this.#options
     if (answer.ends === 'well')
-      this.#outcome = { end: { proof: answer.proof, bytes: answer.body.length, trailers: [] } }
+      this.#outcome = { end: { proof: answer.proof, bytes: answer.body.length, trailers: answer.trailers ?? [] } }
     else this.#outcome = { error: this.#failure(answer.ends as NetworkFailureCause, 'inside the body') }
     if (answer.ends !== 'well' || answer.proof === 'close') return
     this.#over('usable')

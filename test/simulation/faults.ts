@@ -466,6 +466,12 @@ export const deliberateFaults: readonly DeliberateFault[] = [
 
   // ---------------------------------------------------------------- going on from kept bytes
   {
+    name: 'joins-coded-ranges',
+    says: 'A range that was coded on its way is joined to plain bytes.',
+    file: representation,
+    replace: ["if (isCoded(headers)) return no('the server coded the range')", ''],
+  },
+  {
     name: 'validator-not-compared',
     says: 'Kept bytes are gone on from whatever ETag the rest has.',
     file: representation,

@@ -1,5 +1,6 @@
 // The twin of src/network: every server that there is, and a Transport for each life. Nothing here follows a redirect, judges
 // a status or asks twice; that is what the code under test does. Servers outlive every life, and what they were asked is kept.
+import type { DigestAlgorithm } from '../../src/contract/digests.ts'
 import { LonghaulError } from '../../src/contract/errors.ts'
 import {
   type Exchange,
@@ -89,9 +90,9 @@ export class Internet {
     return this.#server(url).acceptable
   }
 
-  /** SHA-256, lower-case hex. @default that of the newest version that will ever be */
-  digestOf(url: string, version?: number): string {
-    return digestOf(this.#server(url).content(version))
+  /** Of the newest version that will ever be. Lower-case hex. */
+  digestOf(url: string, algorithm?: DigestAlgorithm): string {
+    return digestOf(this.#server(url).content(), algorithm)
   }
 
   /** Which version these bytes are, or of which they were mixed, in words. */

@@ -78,7 +78,7 @@ export class Machine {
       disk,
       random: this.#random,
       secret: this.#secret,
-      digestOf: (url) => internet.digestOf(url),
+      digestOf: (url, algorithm) => internet.digestOf(url, algorithm),
       makeLife: (name) => this.#life(name, appLeadMs),
       nextPid: () => this.#nextPid++,
       connect: (app) => this.#connect(app),

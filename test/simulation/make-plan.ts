@@ -1,6 +1,7 @@
 // A plan from a seed: the chances of everything that may be in a run. What is rare but matters is in `meetings.ts`.
 import { makeAppPlan } from './app-plan.ts'
 import type { DiskFault } from './medium.ts'
+import { withRareLies } from './liars.ts'
 import { arrangeMeetings } from './meetings.ts'
 import type { Death, Fault, Plan, PlannedApp, UserAct } from './plan.ts'
 import { Seeded } from './seeded.ts'
@@ -66,7 +67,7 @@ export function makePlan(seed: number): Plan {
   const folders = ['/data/a', '/data/b']
   const calmAtMs = random.scale(20_000, 900_000)
   const servers = Array.from({ length: random.int(1, 5) }, (_, i) => {
-    const server = makeServerPlan(random.fork(`server ${i}`))
+    const server = withRareLies(makeServerPlan(random.fork(`server ${i}`)), random.fork(`lies of server ${i}`))
     return { url: `https://${random.pick(['one', 'two'])}.test/file-${i}`, server }
   })
   const files = [

@@ -29,8 +29,16 @@ export type Behaviour =
   | {
       readonly kind: 'wrong range start' | 'wrong range total' | 'shorter range' | 'ignores range' | '416' | 'multipart'
     }
-  /** Content-Range says more than is given, and Content-Length says what is given. */
-  | { readonly kind: 'wrong range length' }
+  /** Content-Range says more than is given, or less, and Content-Length says what is given. In chunks only counting shows it. */
+  | { readonly kind: 'wrong range length' | 'longer range' }
+  | { readonly kind: 'later range' | 'several parts' | '416 of a wrong total' }
+  /** Content-Range is missing, counts something else than bytes, or leaves the total open. */
+  | { readonly kind: 'unstated range' | 'range in another unit' | 'range without a total' }
+  // The representation.
+  /** Coded though nobody asked for it; a range is one of the coded bytes and bears the numbers of the plain ones. */
+  | { readonly kind: 'coded' }
+  /** A strong digest of other bytes, where `digestTrailer` says; the bytes are right. Whoever checks it has to throw them away. */
+  | { readonly kind: 'false digest'; readonly field: 'repr-digest' | 'content-digest' }
   /** The next version comes and If-Range is ignored: 206 with other bytes than those that the client has, truly labelled. */
   | { readonly kind: 'range of another version' }
   /** The same, without a label. */
@@ -52,6 +60,8 @@ export interface ServerNature {
   readonly ifRange: 'honours' | 'ignores' | 'never true'
   /** Sends Repr-Digest and Content-Digest, see `digest-fields`. */
   readonly digestHeader: boolean
+  /** Sends its digests in the trailer, where the body comes in chunks. */
+  readonly digestTrailer?: boolean
   /** So many answers at once; whoever asks for one more is refused. @default any number */
   readonly mostConnections?: number
   /** How many redirects lead to it. */
@@ -176,10 +186,22 @@ function rate(random: Seeded, size: number, mostSeconds: number): number {
   return Math.ceil(Math.max(50, size / (mostSeconds * random.fraction() + 0.001)))
 }
 
+/** What liars.ts makes. */
+type RareKind =
+  | 'longer range'
+  | 'later range'
+  | 'several parts'
+  | '416 of a wrong total'
+  | 'unstated range'
+  | 'range in another unit'
+  | 'range without a total'
+  | 'coded'
+  | 'false digest'
+
 /** What is left to chance; the others are arranged (meetings.ts), or lies. */
 type UsualKind = Exclude<
   Behaviour['kind'],
-  'other bytes' | 'error page' | 'mixed body' | 'mislabelled range' | 'wrong range length'
+  'other bytes' | 'error page' | 'mixed body' | 'mislabelled range' | 'wrong range length' | RareKind
 >
 
 function makeBehaviour(random: Seeded, { size, nature, needsDigest }: Context): Behaviour {

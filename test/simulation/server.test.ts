@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
+import { gunzipSync } from 'node:zlib'
 import type { Representation } from '../../src/contract/bytes.ts'
 import type { HeaderPairs } from '../../src/contract/task.ts'
 import { openBytes } from '../../src/transfer/download/opening.ts'
@@ -13,7 +14,7 @@ import { open } from '../support/ask.ts'
 import { contentOf, describeContent } from './content.ts'
 import { OneServer, honest, url } from './one-server.ts'
 import { Seeded } from './seeded.ts'
-import { type ServerNature, type ServerPlan, makeServerPlan } from './server-plan.ts'
+import { type Behaviour, type ServerNature, type ServerPlan, makeServerPlan } from './server-plan.ts'
 
 const dated: ServerNature = { ...honest.nature, validators: 'last-modified' }
 
@@ -330,4 +331,62 @@ function askOf(twin: OneServer, request: Parameters<typeof ask>[0]): Promise<Ans
   } as const
   const world = { transport: twin.transport, clock: twin.life.clock, measures: new Measures() }
   return ask(request, policy, world, new AbortController().signal)
+}
+
+const rest: HeaderList = [
+  ['Range', 'bytes=400-'],
+  ['If-Range', '"v0"'],
+]
+
+const rangeLies: readonly (readonly [kind: 'longer range' | 'later range' | 'several parts', said: RegExp])[] = [
+  ['longer range', /^206 bytes 400-999\/1000, 900 bytes$/],
+  ['later range', /^206 bytes 700-999\/1000, 300 bytes$/],
+  ['several parts', /^206 undefined, 7\d\d bytes$/],
+]
+
+for (const [kind, said] of rangeLies)
+  test(`a range that is a lie: ${kind}`, async () => {
+    assert.match(await toldOf({ kind }, rest), said)
+  })
+
+test('a range says nothing of itself, counts something else, or leaves open how long the whole is', async () => {
+  assert.equal(await toldOf({ kind: 'unstated range' }, rest), '206 undefined, 600 bytes')
+  assert.equal(await toldOf({ kind: 'range in another unit' }, rest), '206 octets 400-999/1000, 600 bytes')
+  assert.equal(await toldOf({ kind: 'range without a total' }, rest), '206 bytes 400-999/*, 600 bytes')
+  assert.equal(await toldOf({ kind: '416 of a wrong total' }, rest), '416 bytes */400, 0 bytes')
+})
+
+test('a coded range bears the numbers of the plain one, and has none of its bytes', async () => {
+  const twin = new OneServer({ weather: [{ kind: 'coded' }, { kind: 'coded' }] })
+  assert.equal(gunzipSync(await twin.body()).length, 1000)
+  const range = await twin.body(rest)
+  assert.equal(range.length, 600)
+  assert.notDeepEqual(range, Buffer.from(contentOf(url, 0, 1000)).subarray(400))
+})
+
+test('digests come behind the last chunk where the server says them there, the false ones too', async () => {
+  const nature = { ...honest.nature, length: 'chunked' as const, digestHeader: true, digestTrailer: true }
+  const twin = new OneServer({ nature, weather: [{ kind: 'honest' }, { kind: 'false digest', field: 'repr-digest' }] })
+  const digest = async (): Promise<readonly [head: number, trailer: string | undefined]> => {
+    const exchange = await twin.settle(open(twin.transport, url))
+    const { trailers } = await twin.settle(exchange.receive(() => undefined))
+    return [exchange.head.headers.filter(([name]) => name === 'repr-digest').length, trailers[0]?.[1]]
+  }
+  const hash = createHash('sha256')
+    .update(contentOf(url, 0, 1000))
+    .digest('base64')
+  assert.deepEqual(await digest(), [0, `sha-256=:${hash}:`])
+  const [head, trailer] = await digest()
+  assert.equal(head, 0)
+  assert.match(trailer ?? '', /^sha-256=:/)
+  assert.notEqual(trailer, `sha-256=:${hash}:`)
+})
+
+/** Status, Content-Range and bytes of one answer. */
+async function toldOf(behaviour: Behaviour, headers: HeaderList): Promise<string> {
+  const twin = new OneServer({ weather: [behaviour] })
+  const exchange = await twin.settle(open(twin.transport, url, { headers }))
+  const { bytes } = await twin.settle(exchange.receive(() => undefined))
+  const range = exchange.head.headers.find(([name]) => name === 'content-range')?.[1]
+  return `${exchange.head.status} ${range}, ${bytes} bytes`
 }

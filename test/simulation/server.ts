@@ -1,4 +1,5 @@
 // One simulated address: which version it has at which moment, and what befalls each request. It survives every life.
+import { gzipSync } from 'node:zlib'
 import { type BodyEnd } from '../../src/world/transport.ts'
 import {
   type Draft,
@@ -14,6 +15,7 @@ import {
 } from './answers.ts'
 import { type Ending, type Failed, earlyEnd, endOf, shareSent } from './breaks.ts'
 import { contentOf } from './content.ts'
+import { falseDigest, isDigestField } from './digest-fields.ts'
 import { type Seeded } from './seeded.ts'
 import { type Behaviour, type PlacePlan, type ServerPlan } from './server-plan.ts'
 import { type Timeline } from './timeline.ts'
@@ -25,6 +27,8 @@ export interface Answer {
   /** As much of it as is sent. */
   readonly body: Uint8Array
   readonly proof: BodyEnd['proof']
+  /** Behind the last chunk. */
+  readonly trailers?: Draft['headers']
   /** After those bytes. */
   readonly ends: Ending
   /** Asked before each chunk. */
@@ -39,6 +43,8 @@ const serversBegin = Date.UTC(2026, 0, 1)
 const lieVersion = 200
 /** By so much the contents of one place are further on than those of the one before. */
 const placeStep = 50
+/** And coded ones than plain ones. */
+const codedStep = 10_000
 
 export class Server {
   readonly plan: ServerPlan
@@ -160,7 +166,9 @@ export class Server {
 
   #contentOf(key: number): Uint8Array {
     let content = this.#contents.get(key)
-    if (content === undefined) {
+    if (content === undefined && key >= codedStep) {
+      this.#contents.set(key, (content = gzipSync(this.#contentOf(key - codedStep))))
+    } else if (content === undefined) {
       const size = this.plan.versions[(key % placeStep) - 1]?.size ?? this.plan.size
       this.#contents.set(key, (content = contentOf(this.#url, key, size)))
     }
@@ -182,9 +190,9 @@ export class Server {
   #answer(question: Question, place: number, behaviour: Behaviour, random: Seeded): readonly [Answer, string] {
     if (bringsBefore(behaviour, fieldOf(question, 'range'))) this.#bringNext()
     const shelf = this.#shelf(place)
-    const draft = this.#draft(question, behaviour, shelf)
+    const draft = this.#draft(question, behaviour, shelf, place)
     if (draft.status === 200 || draft.status === 206 || draft.status === 304)
-      this.#served.add(this.#keyOf(shelf.version, place))
+      this.#served.add(this.#keyOf(shelf.version, place) + (isCoded(draft) ? codedStep : 0))
     if (behaviour.kind === 'changes under the body' || behaviour.kind === 'changes twice') this.#bringNext()
     const answer = this.#send(question, behaviour, draft, random)
     const wait = draft.headers.find(([name]) => name === 'retry-after')?.[1]
@@ -200,7 +208,7 @@ export class Server {
   }
 
   /** The answer before the connection has its say. */
-  #draft(question: Question, behaviour: Behaviour, shelf: Shelf): Draft {
+  #draft(question: Question, behaviour: Behaviour, shelf: Shelf, place: number): Draft {
     const { nature } = this.plan
     const size = shelf.content.length
     const asked = rangeOf(question, size)
@@ -252,7 +260,44 @@ export class Server {
         if (!isRange) return draft
         return { ...draft, headers: [...labels, ['content-range', rangeText(draft, size + 1)]] }
       case 'multipart':
-        return isRange ? multipart(draft, labels, size) : draft
+        return isRange ? multipart([draft], labels, size) : draft
+      case 'several parts':
+        return isRange ? multipart(halves(draft), labels, size) : draft
+      case 'later range':
+        if (!isRange || draft.body.length < 2) return draft
+        return partial(shelf, labels, { from: draft.from + Math.ceil(draft.body.length / 2), to: rangeEnd(draft) })
+      case 'longer range': {
+        if (!isRange) return draft
+        const more = contentOf(this.#url, lieVersion, size).subarray(0, Math.ceil(draft.body.length / 2))
+        return { ...draft, body: Buffer.concat([draft.body, more]) }
+      }
+      case '416 of a wrong total':
+        if (!isRange) return draft
+        return { ...unsatisfiable(shelf), headers: [date(shelf), ['content-range', `bytes */${draft.from}`]] }
+      case 'unstated range':
+        return { ...draft, headers: labels }
+      case 'range in another unit':
+        if (!isRange) return draft
+        return { ...draft, headers: [...labels, ['content-range', rangeText(draft, size).replace('bytes', 'octets')]] }
+      case 'range without a total':
+        return isRange ? { ...draft, headers: [...labels, ['content-range', rangeText(draft, '*')]] } : draft
+      case 'coded': {
+        const content = this.#contentOf(this.#keyOf(shelf.version, place) + codedStep)
+        const coding: Draft['headers'] = [['content-encoding', 'gzip']]
+        if (isRange) {
+          const body = content.subarray(draft.from, rangeEnd(draft))
+          return { ...draft, headers: [...draft.headers, ...coding], body }
+        }
+        if (draft.status !== 200) return draft
+        const whole = honestAnswer(question, { ...shelf, content }, nature, { asked: undefined, ifRange: 'never true' })
+        return { ...whole, headers: [...whole.headers, ...coding] }
+      }
+      case 'false digest':
+        if (!isRange && draft.status !== 200) return draft
+        return {
+          ...draft,
+          headers: [...draft.headers.filter(([name]) => name !== behaviour.field), falseDigest(behaviour.field)],
+        }
       case 'other bytes':
       case 'mixed body': {
         if (draft.body.length === 0) return draft
@@ -276,10 +321,13 @@ export class Server {
       if (length === 'chunked') headers.push(['transfer-encoding', 'chunked'])
     }
     if (length === 'close' && !bodiless) headers.push(['connection', 'close'])
+    const isTrailed = nature.digestTrailer === true && length === 'chunked' && !bodiless
+    const isTrailer = ([name]: Draft['headers'][number]): boolean => isTrailed && isDigestField(name)
     const rate = behaviour.kind === 'slow' ? behaviour.bytesPerSecond : nature.bytesPerSecond
     const whole = {
       status: draft.status,
-      headers,
+      headers: headers.filter((field) => !isTrailer(field)),
+      trailers: headers.filter(isTrailer),
       bytesPerSecond: () => (this.#calm ? Infinity : rate),
       random,
     }
@@ -305,19 +353,39 @@ function shifted({ from, body }: Draft, by: number): Range {
   return { from: from + by, to: from + by + body.length }
 }
 
-function rangeText({ from, body }: Draft, total: number): string {
-  return `bytes ${from}-${from + body.length - 1}/${total}`
+function isCoded({ headers }: Draft): boolean {
+  return headers.some(([name]) => name === 'content-encoding')
 }
 
-function multipart(draft: Draft, labels: Draft['headers'], size: number): Draft {
-  const head = `--part\r\nContent-Type: application/octet-stream\r\nContent-Range: ${rangeText(draft, size)}\r\n\r\n`
+/** Exclusive. */
+function rangeEnd({ from, body }: Draft): number {
+  return from + body.length
+}
+
+function rangeText(range: Draft, total: number | '*'): string {
+  return `bytes ${range.from}-${rangeEnd(range) - 1}/${total}`
+}
+
+function halves(draft: Draft): readonly Draft[] {
+  const { from, body } = draft
+  const half = Math.ceil(body.length / 2)
+  const later = { ...draft, from: from + half, body: body.subarray(half) }
+  return later.body.length === 0 ? [draft] : [{ ...draft, body: body.subarray(0, half) }, later]
+}
+
+function multipart(parts: readonly Draft[], labels: Draft['headers'], size: number): Draft {
+  const pieces = parts.flatMap((part) => [
+    `--part\r\nContent-Type: application/octet-stream\r\nContent-Range: ${rangeText(part, size)}\r\n\r\n`,
+    part.body,
+    '\r\n',
+  ])
   return {
     status: 206,
     headers: [
       ...labels.filter(([name]) => name !== 'content-type'),
       ['content-type', 'multipart/byteranges; boundary=part'],
     ],
-    body: Buffer.concat([Buffer.from(head), draft.body, Buffer.from('\r\n--part--\r\n')]),
-    from: draft.from,
+    body: Buffer.concat([...pieces, '--part--\r\n'].map((piece) => Buffer.from(piece))),
+    from: parts[0]!.from,
   }
 }
