@@ -505,7 +505,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     says: 'The rest is laid where it was asked for, wherever the server says that it begins.',
     file: representation,
     replace: ['if (range.from !== offset) return lie(', 'if (range.from < 0) return lie('],
-    from: 640,
+    from: 30,
   },
   {
     name: 'cut-body-taken-for-whole',
