@@ -271,7 +271,7 @@ async function carefully(twin: OneServer): Promise<{ readonly body: Buffer | und
             kept = undefined
           },
           waitsForFirstPlace: () => false,
-          wall: () => twin.life.clock.wall(),
+          clock: twin.life.clock,
         }),
       )
       assert.ok(opening.kind !== 'not modified')

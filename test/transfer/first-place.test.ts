@@ -353,7 +353,7 @@ test('a mirror that refused one further connection is not asked by the others', 
     request,
     digest: 'no digest',
     ask: (asked, signal) => ask(asked, policy, world, signal),
-    wall: () => bench.world.clock.wall(),
+    clock: bench.world.clock,
     firstPlace: { refused: false },
   }
   const source = { asked: the.url, served: the.a.url(path) }

@@ -1,10 +1,14 @@
 /** Answers that are not the file, redirects over real sockets, and lengths that do not agree. */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { badChunk, busy, excess, FaultServer, redirect, resetAfter, status } from '../../src/testing/index.ts'
 import { CertifiedServer } from '../support/certified-server.ts'
 import { needs } from '../support/needs.ts'
+import { settle, VirtualClock } from '../support/virtual-clock.ts'
 import { Bench, expectKind } from './support/bench.ts'
 
 const originOf = (server: FaultServer): string => new URL(server.url('/')).origin
@@ -30,6 +34,33 @@ test('a status that passes is tried again, and one that does not is final with t
   assert.equal(outcome.error.body?.length, 65_536)
   assert.deepEqual(outcome.failure, { kind: 'final' })
   assert.deepEqual(await bench.names(), [])
+})
+
+test('a refusal whose body drips is read for a few seconds and not for as long as its server likes', async () => {
+  await using bench = await Bench.open()
+  const asked = Promise.withResolvers<ServerResponse>()
+  const server = createServer((_request, response) => asked.resolve(response.writeHead(503, { 'Retry-After': '7' })))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const clock = new VirtualClock()
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/busy`
+  const running = bench.run(url, { policy: { stallMs: 3000 } }, { world: { clock } })
+  const over = running.then(() => 'over' as const)
+  const response = await asked.promise
+  let seconds = 0
+  do {
+    response.write('x')
+    await Promise.race([bench.handedOver(seconds + 1), over])
+    await clock.advance(1000)
+    seconds++
+  } while (seconds < 60 && (await Promise.race([over, settle()])) !== 'over')
+  response.destroy()
+  server.close()
+  const { error, failure } = expectKind(await running, 'failed')
+  assert.ok(seconds < 60, 'it was read to the end')
+  assert.deepEqual(failure, { kind: 'network', retryAfterMs: 7000, ofOrigin: new URL(url).origin })
+  assert.match(String(Buffer.from(error.body!)), /^x+$/)
+  assert.equal(clock.armed, 0)
 })
 
 test('Retry-After of 429 and 503 is for the whole server, of others for the one address', async () => {

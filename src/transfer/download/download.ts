@@ -100,7 +100,7 @@ async function tell(attempt: Attempt): Promise<Finished> {
       refuseOther: (answer, representation) => refuseOther(assignment, answer.response, representation),
       restart: (why, because) => restart(attempt, why, because),
       waitsForFirstPlace: () => world.absences.another(assignment.task),
-      wall: () => world.clock.wall(),
+      clock: world.clock,
     }
     let opening = await openBytes(facts)
     if (opening.kind === 'continued') world.absences.forget(assignment.task)
@@ -231,7 +231,7 @@ function joiningFacts({ assignment, world, measures, signal }: Attempt): Joining
     request,
     digest: expectedDigests.length > 0 ? 'digest expected' : 'no digest',
     ask: (asked, stop) => ask(asked, policy, { ...world, measures }, AbortSignal.any([signal, stop])),
-    wall: () => world.clock.wall(),
+    clock: world.clock,
     firstPlace: { refused: false },
   }
 }

@@ -4,6 +4,7 @@
  * so who asked is told of that; one that refuses for good, or has something else now, will not.
  */
 import type { Representation } from '../../contract/bytes.ts'
+import type { Clock } from '../../world/clock.ts'
 import { asEnding, AttemptFailed } from '../endings.ts'
 import type { Answer } from '../http/request.ts'
 import { passes, refusal } from './refusal.ts'
@@ -19,14 +20,14 @@ export async function rangeOfFirstPlace(
   known: Representation,
   askedUrl: string,
   answer: Answer,
-  wallMs: number,
+  clock: Clock,
 ): Promise<Answer | undefined> {
   const place = firstPlace(known, sourceOf(askedUrl, answer.response.url))
   if (place === undefined) return undefined
   try {
     const there = await answer.askInstead(place)
     if (there.status === 206 && isSameSource(known, sourceOf(askedUrl, there.response.url))) return there
-    if (passes(there.status)) throw await refusal(there, wallMs)
+    if (passes(there.status)) throw await refusal(there, clock)
     there.close()
   } catch (thrown) {
     const ending = asEnding(thrown)

@@ -5,6 +5,7 @@
 import type { Representation } from '../../contract/bytes.ts'
 import { LonghaulError } from '../../contract/errors.ts'
 import { maskUrl, type HeaderPairs, type RequestFacts } from '../../contract/task.ts'
+import type { Clock } from '../../world/clock.ts'
 import { AttemptFailed } from '../endings.ts'
 import type { Answer } from '../http/request.ts'
 import { rangeOfFirstPlace } from './first-place.ts'
@@ -22,7 +23,7 @@ export interface JoiningFacts {
   readonly request: RequestFacts
   readonly digest: 'digest expected' | 'no digest'
   readonly ask: (request: RequestFacts, signal: AbortSignal) => Promise<Answer>
-  readonly wall: () => number
+  readonly clock: Clock
   /** What one connection found of the place that served first, so that the others need not ask. */
   readonly firstPlace: { refused: boolean }
 }
@@ -65,7 +66,7 @@ export async function join(
           : noRange(answer, `it answered a range with status ${status}`)
       return { kind: 'no range', failure, lied: false }
     }
-    const failure = await refusal(answer, facts.wall())
+    const failure = await refusal(answer, facts.clock)
     if (status === 429 || status === 503) return { kind: 'too many', failure }
     if (failure.failure.kind === 'network') throw failure
     return { kind: 'no range', failure: noRange(answer, `it answered a range with status ${status}`), lied: false }
@@ -76,7 +77,7 @@ export async function join(
   if (facts.firstPlace.refused) return joined
   let there: Answer | undefined
   try {
-    there = await rangeOfFirstPlace(known, facts.request.url, answer, facts.wall())
+    there = await rangeOfFirstPlace(known, facts.request.url, answer, facts.clock)
   } catch (error) {
     if (!(error instanceof AttemptFailed)) throw error
     // Nothing is lost by it: those that have joined go on.

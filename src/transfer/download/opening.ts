@@ -7,6 +7,7 @@ import type { ByteRanges, Representation, RestartCause } from '../../contract/by
 import { LonghaulError } from '../../contract/errors.ts'
 import { maskUrl, type HeaderPairs, type RequestFacts } from '../../contract/task.ts'
 import type { Proof } from '../../contract/words.ts'
+import type { Clock } from '../../world/clock.ts'
 import { AttemptFailed } from '../endings.ts'
 import { field, hasField, parseContentRange } from '../http/fields.ts'
 import type { Answer } from '../http/request.ts'
@@ -57,7 +58,7 @@ export interface OpeningFacts {
   readonly restart: (why: string, because: RestartCause) => Promise<void>
   /** The place that served first failed in passing. Whether to wait for it, rather than to give kept bytes up. */
   readonly waitsForFirstPlace: () => boolean
-  readonly wall: () => number
+  readonly clock: Clock
 }
 
 /** The answer that is returned is open: its body has not been read. */
@@ -97,7 +98,7 @@ async function openRest(facts: OpeningFacts, kept: NonNullable<OpeningFacts['kep
     if (again.status === 206) return judged(facts, kept, offset, again, 'plain range')
     if (again.status === 416) return unsatisfied(facts, known, again)
     if (!isAcceptable(again.status, facts.acceptable)) {
-      const refused = await refusal(again, facts.wall())
+      const refused = await refusal(again, facts.clock)
       if (refused.failure.kind !== 'final') throw refused
       // It has just given the whole, so that it is the range that it refuses.
       return startOver(facts, `the server refuses ranges of this file (${again.status})`, 'cannot go on')
@@ -134,7 +135,7 @@ async function fromFirstPlace(
   // A newer file, which is what the address is for.
   if (showsOther(kept.representation, status, headers)) return undefined
   try {
-    const there = await rangeOfFirstPlace(kept.representation, facts.request.url, answer, facts.wall())
+    const there = await rangeOfFirstPlace(kept.representation, facts.request.url, answer, facts.clock)
     if (there === undefined) return undefined
     const opening = continuing(facts, kept, offset, there, asked)
     if ('kind' in opening) {
@@ -244,7 +245,7 @@ async function openWhole(facts: OpeningFacts, answer: Answer): Promise<Opening> 
       { kind: 'malformed' },
     )
   }
-  if (!isAcceptable(answer.status, facts.acceptable)) throw await refusal(answer, facts.wall())
+  if (!isAcceptable(answer.status, facts.acceptable)) throw await refusal(answer, facts.clock)
   return { kind: 'whole', answer, representation: { ...representationOf(answer.status, answer.headers), source } }
 }
 

@@ -2,12 +2,15 @@
 import { LonghaulError, type ErrorCode } from '../../contract/errors.ts'
 import type { StatusRule } from '../../contract/session.ts'
 import { maskUrl } from '../../contract/task.ts'
+import type { Clock } from '../../world/clock.ts'
 import type { Failure } from '../assignment.ts'
 import { AttemptFailed } from '../endings.ts'
 import { field, parseRetryAfter } from '../http/fields.ts'
 import type { Answer } from '../http/request.ts'
 
 const keptBytes = 64 * 1024
+/** A body that drips would hold the task's place for as long as its server likes. */
+const patienceMs = 5000
 const passing: readonly number[] = [408, 425, 429, 500, 502, 503, 504]
 
 export function isAcceptable(status: number, rules: readonly StatusRule[] | 'any'): boolean {
@@ -20,13 +23,13 @@ export function passes(status: number): boolean {
   return passing.includes(status)
 }
 
-/** Reads the beginning of the body, closes the answer, and says what it means. `wallMs` is for dates in Retry-After. */
-export async function refusal(answer: Answer, wallMs: number): Promise<AttemptFailed> {
-  const body = await beginning(answer)
+/** Reads the beginning of the body, closes the answer, and says what it means. */
+export async function refusal(answer: Answer, clock: Clock): Promise<AttemptFailed> {
+  const retryAfterMs = parseRetryAfter(field(answer.headers, 'retry-after'), clock.wall())
+  const body = await beginning(answer, clock)
   const { status } = answer
   const retried = passes(status)
   const code: ErrorCode = status === 401 ? 'USER_AUTHENTICATION_REQUIRED' : 'HTTP_STATUS'
-  const retryAfterMs = parseRetryAfter(field(answer.headers, 'retry-after'), wallMs)
   const why = answer.unauthorised === undefined ? '' : `: ${answer.unauthorised.why}`
   const error = new LonghaulError(code, `${maskUrl(answer.response.url)} answered with status ${status}${why}.`, {
     status,
@@ -48,9 +51,10 @@ function passingFailure({ status, response }: Answer, retryAfterMs: number | und
 
 const enough = new Error('enough of the body was read')
 
-async function beginning(answer: Answer): Promise<Uint8Array> {
+async function beginning(answer: Answer, clock: Clock): Promise<Uint8Array> {
   const pieces: Buffer[] = []
   let size = 0
+  const patience = clock.timer(clock.steady() + patienceMs, () => answer.close())
   try {
     await answer.receive((bytes) => {
       // Lent bytes are copied.
@@ -63,6 +67,7 @@ async function beginning(answer: Answer): Promise<Uint8Array> {
   } catch {
     // What came is what there is to show; the status alone decides.
   } finally {
+    patience.cancel()
     answer.close()
   }
   return Buffer.concat(pieces)
