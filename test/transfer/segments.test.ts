@@ -4,6 +4,7 @@ import {
   busy,
   cutAfter,
   drip,
+  FaultServer,
   ignoreRange,
   other,
   otherRange,
@@ -16,6 +17,7 @@ import {
   wrongContentRange,
 } from '../../src/testing/index.ts'
 import { FileFailure } from '../../src/world/file-system.ts'
+import { testCertificate } from '../support/certificates.ts'
 import { settle, VirtualClock } from '../support/virtual-clock.ts'
 import { Bench, expectKind } from './support/bench.ts'
 import { leapingClock } from './support/leaping-clock.ts'
@@ -144,6 +146,25 @@ test('while a further connection is not answered, the first goes on to the end',
   expectKind(await bench.run(url, { policy }), 'finished')
   assert.ok((await bench.read()).equals(bench.server.bytes('/a.bin')))
 })
+
+for (const [what, lead] of [
+  ['into a loop', (bench: Bench) => bench.server.answers('/loop', redirect('/loop'))],
+  ['to a scheme that is not followed', () => 'ftp://127.0.0.1/a.bin'],
+  ['to a certificate that nobody trusts', (_: Bench, secure: FaultServer) => secure.url('/a.bin')],
+] as const)
+  test(`a further connection that the link leads ${what} costs nothing: the first brings the file`, async () => {
+    await using bench = await Bench.open()
+    await using secure = await FaultServer.start({ tls: testCertificate('self-signed') })
+    bench.sizes = smallPieces
+    const file = bench.server.file('/a.bin', { size: severalBytes, etag: '"v1"', script: [stallAfter(firstBytes)] })
+    const url = bench.server.answers('/link', redirect(file), redirect(lead(bench, secure)))
+    const gaveUp = Promise.withResolvers<void>()
+    const running = bench.run(url, several, { report: { more: () => gaveUp.resolve } })
+    await Promise.all([gaveUp.promise, bench.handedOver(firstBytes)])
+    bench.server.release()
+    expectKind(await running, 'finished')
+    assert.ok((await bench.read()).equals(bench.server.bytes('/a.bin')))
+  })
 
 test('a server that refused a further connection and asked for an hour is not asked again after a minute', async () => {
   await using bench = await Bench.open()

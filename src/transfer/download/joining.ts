@@ -6,7 +6,7 @@ import type { Representation } from '../../contract/bytes.ts'
 import { LonghaulError } from '../../contract/errors.ts'
 import { maskUrl, type HeaderPairs, type RequestFacts } from '../../contract/task.ts'
 import type { Clock } from '../../world/clock.ts'
-import { AttemptFailed } from '../endings.ts'
+import { asEnding, AttemptFailed } from '../endings.ts'
 import type { Answer } from '../http/request.ts'
 import { rangeOfFirstPlace } from './first-place.ts'
 import { refusal } from './refusal.ts'
@@ -33,7 +33,7 @@ export function canBeJoined(known: Representation, method: string): boolean {
   return method === 'GET' && known.acceptsRanges && known.total !== undefined && rangeCondition(known) !== undefined
 }
 
-/** Asks for [from, to). @throws what asking throws, and AttemptFailed for a status that passes by itself */
+/** Asks for [from, to). @throws what asking throws, unless it is final, and AttemptFailed for a status that passes by itself */
 export async function join(
   facts: JoiningFacts,
   known: Representation,
@@ -71,7 +71,14 @@ export async function join(
     if (failure.failure.kind === 'network') throw failure
     return { kind: 'no range', failure: noRange(answer, `it answered a range with status ${status}`), lied: false }
   }
-  const answer = await facts.ask({ ...facts.request, headers }, signal)
+  let answer: Answer
+  try {
+    answer = await facts.ask({ ...facts.request, headers }, signal)
+  } catch (thrown) {
+    const ending = asEnding(thrown)
+    if (!(ending instanceof AttemptFailed) || ending.failure.kind !== 'final') throw thrown
+    return { kind: 'no range', failure: ledAstray(facts.request.url, ending.error), lied: false }
+  }
   const joined = await judged(answer)
   if (joined.kind !== 'no range') return joined
   if (facts.firstPlace.refused) return joined
@@ -92,6 +99,21 @@ function changed(answer: Answer): AttemptFailed {
       'NETWORK_CONNECTION_LOST',
       `The file at ${maskUrl(answer.response.url)} was changed on the server while it was fetched.`,
       { retryable: true },
+    ),
+    { kind: 'network' },
+  )
+}
+
+/**
+ * A link may lead each time elsewhere, and once into a loop or to a certificate that nobody trusts. Whom it led to the file is given it
+ * all the same, so it is final only for an attempt that begins so.
+ */
+function ledAstray(link: string, cause: LonghaulError): AttemptFailed {
+  return new AttemptFailed(
+    new LonghaulError(
+      'NETWORK_CONNECTION_LOST',
+      `A range of ${maskUrl(link)} could not be asked for over a further connection: ${cause.message}`,
+      { retryable: true, cause },
     ),
     { kind: 'network' },
   )
