@@ -359,7 +359,7 @@ test('a mirror that refused one further connection is not asked by the others', 
   const source = { asked: the.url, served: the.a.url(path) }
   const known = { etag: '"v1"', total: size, acceptsRanges: true, source }
   for (const from of [kept, 2 * kept]) {
-    const joined = await join(facts, known, from, from + kept, new AbortController().signal)
+    const joined = await join(facts, known, { from, to: from + kept, least: from + kept }, new AbortController().signal)
     assert.equal(joined.kind, 'no range')
   }
   assert.equal(the.a.requests.length, 1)

@@ -13,6 +13,7 @@ import {
   stallAfter,
   stallBeforeHead,
   status,
+  type Step,
   withEtag,
   wrongContentRange,
 } from '../../src/testing/index.ts'
@@ -165,6 +166,42 @@ for (const [what, lead] of [
     expectKind(await running, 'finished')
     assert.ok((await bench.read()).equals(bench.server.bytes('/a.bin')))
   })
+
+/** Gives so many bytes of each range, whatever was asked for. */
+const atMost =
+  (bytes: number): Step =>
+  ({ headers }) => {
+    const from = Number(/^bytes=(\d+)-/.exec(headers['range'] ?? '')?.[1])
+    return otherRange(from, Math.min(severalBytes, from + bytes))
+  }
+
+test('a further connection that is given a byte of its range is not asked for byte after byte', async () => {
+  await using bench = await Bench.open()
+  bench.sizes = smallPieces
+  const script = [stallAfter(firstBytes), ...Array.from({ length: 20 }, () => atMost(1))]
+  const url = bench.server.file('/a.bin', { size: severalBytes, etag: '"v1"', script })
+  const gaveUp = Promise.withResolvers<void>()
+  const running = bench.run(url, several, { report: { more: () => gaveUp.resolve } })
+  await Promise.all([gaveUp.promise, bench.handedOver(firstBytes)])
+  bench.server.release()
+  expectKind(await running, 'finished')
+  assert.equal(bench.server.requests.length, 2)
+  assert.ok((await bench.read()).equals(bench.server.bytes('/a.bin')))
+})
+
+test('the connection that is left asks on where it is given 64 KiB at a time, and ends the attempt where it is given a byte', async () => {
+  await using bench = await Bench.open()
+  const script = [cutAfter(firstBytes), ...Array.from({ length: 20 }, () => atMost(1))]
+  const url = bench.server.file('/a.bin', { size: severalBytes, etag: '"v1"', script, afterwards: atMost(64 * 1024) })
+  expectKind(await bench.run(url), 'failed')
+  const { failure } = expectKind(await bench.run(url), 'failed')
+  assert.deepEqual(failure, { kind: 'network' })
+  assert.equal(bench.server.requests.length, 3)
+  bench.server.change('/a.bin', { script: [] })
+  expectKind(await bench.run(url), 'finished')
+  assert.equal(bench.resumedAt, firstBytes + 1)
+  assert.ok((await bench.read()).equals(bench.server.bytes('/a.bin')))
+})
 
 test('a server that refused a further connection and asked for an hour is not asked again after a minute', async () => {
   await using bench = await Bench.open()

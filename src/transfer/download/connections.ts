@@ -13,7 +13,7 @@ import type { Answer } from '../http/request.ts'
 import type { OriginFact, OriginFacts } from '../origins.ts'
 import type { Attempt } from './attempt.ts'
 import { Crew } from './crew.ts'
-import { canBeJoined, join, type JoiningFacts } from './joining.ts'
+import { canBeJoined, join, type JoiningFacts, type Wanted } from './joining.ts'
 import { type Claim, Pieces } from './pieces.ts'
 
 /** An open answer and the bytes that it is to give. */
@@ -39,6 +39,8 @@ export interface ConnectionsFacts {
 const unstable = 3
 /** How long the first waits at the end of its piece for another to be answered. */
 const patienceMs = 2000
+/** Bytes of a range for which the one connection that is left asks again and again. */
+const leastAlone = 64 * 1024
 
 export class Connections {
   readonly #attempt: Attempt
@@ -219,7 +221,7 @@ export class Connections {
     // The last one asks whomever it can: if nobody gives the range, the attempt ends.
     if (this.#running === 1) joining.firstPlace.refused = false
     try {
-      const joined = await join(joining, representation, claim.from, claim.to, signal)
+      const joined = await join(joining, representation, this.#wanted(claim), signal)
       if (joined.kind === 'joined') {
         this.#learn({ kind: 'ranges', ranges: 'yes' })
         this.#learn({ kind: 'served', connections: this.#running })
@@ -243,6 +245,12 @@ export class Connections {
       this.#pieces.release(claim)
       throw thrown
     }
+  }
+
+  /** The one that is left takes less: nobody else would fetch it. */
+  #wanted({ from, to }: Claim): Wanted {
+    const least = this.#running > 1 ? this.#attempt.world.sizes.smallestPiece : leastAlone
+    return { from, to, least: Math.min(to, from + least) }
   }
 
   /** One connection has ended. */

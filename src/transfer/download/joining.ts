@@ -33,12 +33,19 @@ export function canBeJoined(known: Representation, method: string): boolean {
   return method === 'GET' && known.acceptsRanges && known.total !== undefined && rangeCondition(known) !== undefined
 }
 
-/** Asks for [from, to). @throws what asking throws, unless it is final, and AttemptFailed for a status that passes by itself */
+/** Bytes [from, to). */
+export interface Wanted {
+  readonly from: number
+  readonly to: number
+  /** Exclusive end of what has to come at least, for the question to be worth its while. */
+  readonly least: number
+}
+
+/** Asks for a range. @throws what asking throws, unless it is final, and AttemptFailed for a status that passes by itself */
 export async function join(
   facts: JoiningFacts,
   known: Representation,
-  from: number,
-  to: number,
+  { from, to, least }: Wanted,
   signal: AbortSignal,
 ): Promise<Joined> {
   const condition = rangeCondition(known)
@@ -54,9 +61,12 @@ export async function join(
     if (status === 206) {
       const comparison = comparable(known, sourceOf(facts.request.url, answer.response.url))
       const judgement = judgePartial(comparison, from, answer.headers, asked, facts.digest)
-      if (judgement.fits) return { kind: 'joined', answer, to: judgement.to }
+      if (judgement.fits && judgement.to >= least) return { kind: 'joined', answer, to: judgement.to }
       answer.close()
-      return { kind: 'no range', failure: noRange(answer, judgement.why), lied: judgement.lied }
+      // A server may give less than was asked for (RFC 9110 §15.3.7). One that does so byte by byte would be asked without end.
+      const short = (end: number): string => `it gave ${end - from} bytes instead of ${to - from}`
+      const [why, lied] = judgement.fits ? [short(judgement.to), false] : [judgement.why, judgement.lied]
+      return { kind: 'no range', failure: noRange(answer, why), lied }
     }
     if (status < 400) {
       answer.close()
