@@ -80,6 +80,8 @@ export class FaultServer implements AsyncDisposable {
   #connections = 0
   #released = Promise.withResolvers<void>()
   #held: PromiseWithResolvers<void> | undefined
+  /** What a step of a script threw; whoever waits is told, and `stop` only if nobody was. */
+  #fault: { readonly why: unknown; isTold: boolean } | undefined
 
   static async start(options: FaultServerOptions = {}): Promise<FaultServer> {
     const server = new FaultServer(options)
@@ -192,13 +194,15 @@ export class FaultServer implements AsyncDisposable {
     await this.until(() => this.#sockets.size === 0, 'all clients gone')
   }
 
-  /** Resolves when `condition` holds; it is asked whenever something happened here. */
+  /** Resolves when `condition` holds; it is asked whenever something happened here. @throws what a step of a script threw */
   async until(condition: () => boolean, what: string): Promise<void> {
     if (condition()) return
+    if (this.#fault !== undefined) throw told(this.#fault)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const { patienceMs = usualPatienceMs } = this.#options
     const watcher = (): void => {
       if (condition()) resolve()
+      else if (this.#fault !== undefined) reject(told(this.#fault))
     }
     const timer = setTimeout(() => reject(new Error(`waited ${patienceMs} ms for: ${what}`)), patienceMs)
     this.#watchers.add(watcher)
@@ -238,7 +242,11 @@ export class FaultServer implements AsyncDisposable {
     }
   }
 
-  /** As if the machine lost its server: every connection is reset and nobody listens. */
+  /**
+   * As if the machine lost its server: every connection is reset and nobody listens.
+   *
+   * @throws what a step of a script threw, if nobody waited who could be told
+   */
   async stop(): Promise<void> {
     const server = this.#server
     this.#server = undefined
@@ -249,6 +257,9 @@ export class FaultServer implements AsyncDisposable {
     this.release()
     this.resume()
     await closed
+    const fault = this.#fault
+    this.#fault = undefined
+    if (fault?.isTold === false) throw told(fault)
   }
 
   /** Listens again, on the same port. */
@@ -317,21 +328,29 @@ export class FaultServer implements AsyncDisposable {
     const isFull = count.atOnce >= (resource?.maximumAtOnce ?? Infinity)
     if (isFull) count.turnedAway++
     else count.mostAtOnce = Math.max(count.mostAtOnce, ++count.atOnce)
-    const step = isFull ? chosen(resource?.whenBusy ?? busy(), request) : nextStep(resource, request)
-    const plan = planAnswer(request, resource, step, (seed) => this.#pattern(seed ?? path))
-    if (step.raw === undefined) request.status = plan.status
-    const writer = new AnswerWriter(line, step, {
-      released: () => this.#released.promise,
-      bodySent: (bytes) => {
-        request.bytesSent += bytes
-        this.#happened()
-      },
-    })
-    const { ended, state } = await writer.write(plan)
-    request.ended = ended
-    if (!isFull) count.atOnce--
-    this.#happened()
-    return state
+    try {
+      const step = isFull ? chosen(resource?.whenBusy ?? busy(), request) : nextStep(resource, request)
+      const plan = planAnswer(request, resource, step, (seed) => this.#pattern(seed ?? path))
+      if (step.raw === undefined) request.status = plan.status
+      const writer = new AnswerWriter(line, step, {
+        released: () => this.#released.promise,
+        bodySent: (bytes) => {
+          request.bytesSent += bytes
+          this.#happened()
+        },
+      })
+      const { ended, state } = await writer.write(plan)
+      request.ended = ended
+      return state
+    } catch (why) {
+      // There is no answer; the client must not wait for one.
+      this.#fault ??= { why, isTold: false }
+      line.tcp.destroy()
+      return 'closed'
+    } finally {
+      if (!isFull) count.atOnce--
+      this.#happened()
+    }
   }
 
   /** The file's path: with the query where there is a file of that name. */
@@ -360,6 +379,11 @@ export class FaultServer implements AsyncDisposable {
   #happened(): void {
     for (const watcher of this.#watchers) watcher()
   }
+}
+
+function told(fault: { readonly why: unknown; isTold: boolean }): unknown {
+  fault.isTold = true
+  return fault.why
 }
 
 /** A request that is turned away takes no step of the script. */

@@ -131,6 +131,28 @@ test('the fault server stalls until released, drips, and holds', async () => {
   await transport.close()
 })
 
+test('the fault server tells whoever waits what a step of a script threw, and the client is not kept waiting', async () => {
+  await using server = await FaultServer.start()
+  const transport = createTransport()
+  const why = new Error('this must not be asked')
+  const failing = (): never => {
+    throw why
+  }
+  const url = server.file('/a', { size, script: [failing, ok(), failing] })
+  await Promise.all([
+    assert.rejects(server.sent('/a', 1), why),
+    assert.rejects(get(transport, url), { reason: 'connection lost' }),
+  ])
+  await assert.rejects(server.sent('/a', 1), why, 'also who comes later')
+  assert.equal(server.traffic('/a').atOnce, 0)
+  assert.equal((await get(transport, url)).status, 200, 'it goes on')
+  await server.stop()
+  await server.restart()
+  await assert.rejects(get(transport, url), { reason: 'connection lost' })
+  await assert.rejects(server.stop(), why, 'nobody had waited')
+  await transport.close()
+})
+
 test('the fault server comes back on its port after a stop', async () => {
   await using server = await FaultServer.start()
   const transport = createTransport()
