@@ -13,17 +13,19 @@ import type { HashingAnswer, HashingJob, HashingNews, HashingRequest } from './h
 import { HeldFile } from './held-file.ts'
 
 export interface HashingThread extends Hasher {
-  /** Ends the thread; digests under way reject. */
+  /** Ends the thread, which is not waited for where its disk hangs; digests under way reject. */
   close(): Promise<void>
 }
 
 export interface HasherOptions {
   /** For tests: the program of the thread. */
   readonly program?: URL
+  /** So long its end is waited for. @default 2000 */
+  readonly patienceMs?: number
 }
 
 export function createHasher(options: HasherOptions = {}): HashingThread {
-  return new ThreadHasher(options.program ?? threadProgram())
+  return new ThreadHasher(options.program ?? threadProgram(), options.patienceMs ?? 2000)
 }
 
 /** Type stripping runs the .ts, the published package has the .js: the compiler rewrites imports but not this text. */
@@ -34,12 +36,14 @@ function threadProgram(): URL {
 class ThreadHasher implements HashingThread {
   readonly #program: URL
   readonly #jobs = new Map<number, FollowedFile>()
+  readonly #patienceMs: number
   #worker: Worker | undefined
   #nextId = 1
   #closed = false
 
-  constructor(program: URL) {
+  constructor(program: URL, patienceMs: number) {
     this.#program = program
+    this.#patienceMs = patienceMs
   }
 
   follow(file: File, algorithms: readonly DigestAlgorithm[]): Following {
@@ -60,7 +64,7 @@ class ThreadHasher implements HashingThread {
     this.#closed = true
     const worker = this.#worker
     this.#worker = undefined
-    await worker?.terminate()
+    if (worker !== undefined) await this.#end(worker)
     this.#failAll(new Error('the hasher was closed'))
   }
 
@@ -88,6 +92,14 @@ class ThreadHasher implements HashingThread {
       for (const job of this.#jobs.values()) job.threadDied(cause)
     })
     return worker
+  }
+
+  /** A read of a disk that hangs cannot be broken off. Whenever it comes back, the thread ends and touches nothing more. */
+  async #end(worker: Worker): Promise<void> {
+    const enough = Promise.withResolvers<void>()
+    const timer = setTimeout(enough.resolve, this.#patienceMs)
+    await Promise.race([worker.terminate(), enough.promise])
+    clearTimeout(timer)
   }
 
   #failAll(why: Error): void {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { appendFile, writeFile } from 'node:fs/promises'
+import { appendFile, open, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
@@ -10,6 +11,7 @@ import { createFileSystem } from '../../src/platform/files.ts'
 import { createHasher } from '../../src/platform/hashing.ts'
 import { type File, FileFailure } from '../../src/world/file-system.ts'
 import type { Hasher } from '../../src/world/hasher.ts'
+import { needs } from '../support/needs.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
 const never = new AbortController().signal
@@ -231,5 +233,27 @@ test('closing the hasher ends digests under way and those that come later', asyn
   await hasher.close()
   await outcome
   await assert.rejects(digest(hasher, file, 5), FileFailure)
+  await file.close()
+})
+
+test('closing the hasher does not wait for a disk that hangs', { skip: needs('posix') }, async (t) => {
+  const folder = await temporaryFolder()
+  const [disk, program] = [join(folder, 'disk'), join(folder, 'thread.mjs')]
+  execFileSync('mkfifo', [disk])
+  // More than a pipe holds: whoever has seen the first byte knows that the thread is in a call that does not come back.
+  await writeFile(
+    program,
+    `import { writeFileSync } from 'node:fs'
+     import { parentPort } from 'node:worker_threads'
+     parentPort.on('message', () => writeFileSync(${JSON.stringify(disk)}, Buffer.alloc(8 << 20)))`,
+  )
+  const hasher = createHasher({ program: pathToFileURL(program), patienceMs: 1 })
+  const file = await fileOf(Buffer.alloc(5))
+  const outcome = assert.rejects(digest(hasher, file, 5), FileFailure)
+  const hanging = await open(disk, 'r')
+  t.after(() => hanging.close())
+  await hanging.read(Buffer.alloc(1), 0, 1)
+  await hasher.close()
+  await outcome
   await file.close()
 })
