@@ -96,12 +96,14 @@ async function explainTask(inside: Inside, id: string): Promise<ExplanationJson>
       ...(validator !== undefined && { validator }),
     },
     attempts: facts.attempts,
-    ...learntOf(inside, facts.origin),
+    ...learntOf(inside, facts),
     ...(cause !== undefined && { cause }),
   }
 }
 
-function learntOf({ engine }: Inside, origin: string): Pick<ExplanationJson, 'server'> {
+/** Of the server that gives the file: redirects may have led to it. */
+function learntOf({ engine }: Inside, { origin: asked, record }: ExplainFacts): Pick<ExplanationJson, 'server'> {
+  const origin = record.response === undefined ? asked : new URL(record.response.url).origin
   const learnt = engine.learnt(origin)
   if (learnt === undefined) return {}
   const { untilMs: _forgotten, ...server } = learnt

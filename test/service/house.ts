@@ -87,10 +87,11 @@ export class Attempt {
     })
   }
 
-  reserve(): ReturnType<Report['reserve']> {
+  /** @param url to where redirects led */
+  reserve(url: string = this.assignment.request.url): ReturnType<Report['reserve']> {
     const { folder, name } = this.assignment
     return this.report.reserve({
-      response: { url: this.assignment.request.url, status: 200, headers: [] },
+      response: { url, status: 200, headers: [] },
       representation: { etag: '"a"', total: 1000, acceptsRanges: true },
       folder,
       names: [name ?? 'file'],

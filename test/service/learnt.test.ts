@@ -20,3 +20,15 @@ test('explain tells what was learnt of the server of a task, and nothing where n
   assert.match(zh.server(server), /4 个连接/)
   await house.close()
 })
+
+test('explain names the server that gives the file, where the address of a task leads to another one', async () => {
+  const house = await House.open()
+  await house.openSession()
+  const id = await house.add({ request: { url: 'https://a.test/x', method: 'GET', headers: [] } })
+  const known = { connections: 1, untilMs: 1 }
+  for (const origin of ['https://a.test', 'https://mirror.test']) house.engine.origins.set(origin, known)
+  assert.equal((await house.call('task.explain', { id })).server?.origin, 'https://a.test')
+  await house.engine.of(id).reserve('https://mirror.test/y')
+  assert.equal((await house.call('task.explain', { id })).server?.origin, 'https://mirror.test')
+  await house.close()
+})

@@ -13,7 +13,7 @@ import type { Answer } from '../http/request.ts'
 import type { OriginFact, OriginFacts } from '../origins.ts'
 import type { Attempt } from './attempt.ts'
 import { Crew } from './crew.ts'
-import { canBeJoined, join, type JoiningFacts, type Wanted } from './joining.ts'
+import { canBeJoined, join, originOf, type JoiningFacts, type Wanted } from './joining.ts'
 import { type Claim, Pieces } from './pieces.ts'
 
 /** An open answer and the bytes that it is to give. */
@@ -45,7 +45,6 @@ const leastAlone = 64 * 1024
 export class Connections {
   readonly #attempt: Attempt
   readonly #facts: ConnectionsFacts
-  readonly #origin: string
   /** Whether ranges of it may be asked for. */
   readonly #shared: boolean
   readonly #crew: Crew
@@ -53,6 +52,8 @@ export class Connections {
   readonly #over = Promise.withResolvers<void>()
   /** Ends those that joined, and all questions. */
   #end = new AbortController()
+  /** Those that give bytes now. */
+  readonly #open = new Set<Answer>()
   #running = 0
   /** Those of them that were told to end. */
   readonly #leaving = new Set<AbortController>()
@@ -66,10 +67,9 @@ export class Connections {
   constructor(attempt: Attempt, facts: ConnectionsFacts) {
     this.#attempt = attempt
     this.#facts = facts
-    const { representation, joining, had } = facts
+    const { representation, joining, answer, had } = facts
     this.#shared = canBeJoined(representation, joining.request.method)
-    this.#origin = new URL(joining.request.url).origin
-    const known = attempt.world.origins.recall(this.#origin, this.#now())
+    const known = attempt.world.origins.recall(originOf(answer), this.#now())
     const most = this.#most(known)
     this.#crew = new Crew(most, known?.connections)
     this.#pieces = new Pieces(had, representation.total, most, attempt.world.sizes)
@@ -199,9 +199,11 @@ export class Connections {
   }
 
   async #lay(giving: Giving): Promise<void> {
+    this.#open.add(giving.answer)
     try {
       await this.#facts.lay(giving)
     } finally {
+      this.#open.delete(giving.answer)
       giving.answer.close()
       this.#pieces.release(giving.claim)
     }
@@ -223,20 +225,23 @@ export class Connections {
     try {
       const joined = await join(joining, representation, this.#wanted(claim), signal)
       if (joined.kind === 'joined') {
-        this.#learn({ kind: 'ranges', ranges: 'yes' })
-        this.#learn({ kind: 'served', connections: this.#running })
+        const origin = originOf(joined.answer)
+        this.#learn(origin, { kind: 'ranges', ranges: 'yes' })
+        this.#learn(origin, { kind: 'served', connections: this.#openAt(origin) + 1 })
         return { answer: joined.answer, claim, until: joined.to }
       }
       this.#pieces.release(claim)
       this.#failure = joined.failure
       if (joined.kind === 'too many') {
         const { failure } = joined.failure
-        const waitMs = failure.kind === 'network' ? failure.retryAfterMs : undefined
-        this.#crew.refused(this.#running - 1, this.#now(), waitMs)
-        this.#learn({ kind: 'refused', above: Math.max(1, this.#running - 1) })
+        const { retryAfterMs, ofOrigin } = failure.kind === 'network' ? failure : {}
+        this.#crew.refused(this.#running - 1, this.#now(), retryAfterMs)
+        // Who only leads to the file holds no connection that could be too many.
+        const above = ofOrigin === undefined ? 0 : this.#openAt(ofOrigin)
+        if (ofOrigin !== undefined && above > 0) this.#learn(ofOrigin, { kind: 'refused', above })
       } else {
         this.#crew.alone()
-        if (joined.lied) this.#learn({ kind: 'ranges', ranges: 'lies' })
+        if (joined.liar !== undefined) this.#learn(joined.liar, { kind: 'ranges', ranges: 'lies' })
       }
       const { task } = this.#attempt.assignment
       this.#attempt.world.log.info('a further connection was refused', { task, why: joined.failure.message })
@@ -286,8 +291,13 @@ export class Connections {
     return Math.min(policy.maximumSegments, known?.refusedAbove ?? Infinity)
   }
 
-  #learn(fact: OriginFact): void {
-    this.#attempt.world.origins.remember(this.#origin, fact, this.#now())
+  /** How many bring bytes from there. */
+  #openAt(origin: string): number {
+    return [...this.#open].filter((answer) => originOf(answer) === origin).length
+  }
+
+  #learn(origin: string, fact: OriginFact): void {
+    this.#attempt.world.origins.remember(origin, fact, this.#now())
   }
 
   #now(): number {

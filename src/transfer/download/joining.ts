@@ -16,8 +16,8 @@ export type Joined =
   | { readonly kind: 'joined'; readonly answer: Answer; /** Exclusive end of what it gives. */ readonly to: number }
   /** No more connections for now (429, 503). `failure` is what ends the attempt if this was its last one. */
   | { readonly kind: 'too many'; readonly failure: AttemptFailed }
-  /** It does not give this range of these bytes. `lied`: what it sent was not the range that it was asked for. */
-  | { readonly kind: 'no range'; readonly failure: AttemptFailed; readonly lied: boolean }
+  /** It does not give this range of these bytes. `liar`: origin of who sent something else than the range that it was asked for. */
+  | { readonly kind: 'no range'; readonly failure: AttemptFailed; readonly liar?: string }
 
 export interface JoiningFacts {
   readonly request: RequestFacts
@@ -63,10 +63,13 @@ export async function join(
       const judgement = judgePartial(comparison, from, answer.headers, asked, facts.digest)
       if (judgement.fits && judgement.to >= least) return { kind: 'joined', answer, to: judgement.to }
       answer.close()
-      // A server may give less than was asked for (RFC 9110 §15.3.7). One that does so byte by byte would be asked without end.
-      const short = (end: number): string => `it gave ${end - from} bytes instead of ${to - from}`
-      const [why, lied] = judgement.fits ? [short(judgement.to), false] : [judgement.why, judgement.lied]
-      return { kind: 'no range', failure: noRange(answer, why), lied }
+      if (judgement.fits) {
+        // A server may shorten a range (RFC 9110 §15.3.7). One that gives it byte by byte would be asked without end.
+        const why = `it gave ${judgement.to - from} bytes instead of ${to - from}`
+        return { kind: 'no range', failure: noRange(answer, why) }
+      }
+      const failure = noRange(answer, judgement.why)
+      return { kind: 'no range', failure, ...(judgement.lied && { liar: originOf(answer) }) }
     }
     if (status < 400) {
       answer.close()
@@ -74,12 +77,12 @@ export async function join(
         status === 200 && showsChange(known, answer.headers)
           ? changed(answer)
           : noRange(answer, `it answered a range with status ${status}`)
-      return { kind: 'no range', failure, lied: false }
+      return { kind: 'no range', failure }
     }
     const failure = await refusal(answer, facts.clock)
     if (status === 429 || status === 503) return { kind: 'too many', failure }
     if (failure.failure.kind === 'network') throw failure
-    return { kind: 'no range', failure: noRange(answer, `it answered a range with status ${status}`), lied: false }
+    return { kind: 'no range', failure: noRange(answer, `it answered a range with status ${status}`) }
   }
   let answer: Answer
   try {
@@ -87,7 +90,7 @@ export async function join(
   } catch (thrown) {
     const ending = asEnding(thrown)
     if (!(ending instanceof AttemptFailed) || ending.failure.kind !== 'final') throw thrown
-    return { kind: 'no range', failure: ledAstray(facts.request.url, ending.error), lied: false }
+    return { kind: 'no range', failure: ledAstray(facts.request.url, ending.error) }
   }
   const joined = await judged(answer)
   if (joined.kind !== 'no range') return joined
@@ -101,6 +104,11 @@ export async function join(
     facts.firstPlace.refused = true
   }
   return there === undefined ? joined : judged(there)
+}
+
+/** Of who gave the answer: redirects may have led there. */
+export function originOf({ response }: Answer): string {
+  return new URL(response.url).origin
 }
 
 function changed(answer: Answer): AttemptFailed {
