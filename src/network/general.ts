@@ -10,7 +10,7 @@ import { Connection } from './connection.ts'
 import { type Connections } from './connections.ts'
 import { Conversation, EndUntold } from './conversation.ts'
 import { Unanswered } from './h2/choice.ts'
-import { Challenged, introduced } from './proxy/identity.ts'
+import { Challenged, introduced, type Shown } from './proxy/identity.ts'
 import { loadUndici } from './load-undici.ts'
 import { type Reach, reachOf, type Reaching } from './reach.ts'
 
@@ -37,8 +37,8 @@ export async function openGeneral(
   if (reach.forwarding === undefined) return openTelling(lane, request, { url, reach, path }, signal)
   // The proxy itself is asked, with the whole address.
   const whole = url.origin + path
-  return introduced(reach.forwarding, { method: request.method, uri: whole }, (authorization) =>
-    openOnce(lane, request, { url, reach, path: whole, authorization }, signal),
+  return introduced(reach.forwarding, { method: request.method, uri: whole }, (shown) =>
+    openOnce(lane, request, { url, reach, path: whole, shown }, signal),
   )
 }
 
@@ -48,8 +48,8 @@ interface Asking {
   readonly path: string
   /** Of TLS. @default 'told' */
   readonly end?: 'untold'
-  /** Of Proxy-Authorization. */
-  readonly authorization?: string | undefined
+  /** To the proxy. */
+  readonly shown?: Shown | undefined
 }
 
 /**
@@ -77,7 +77,7 @@ async function openTelling(
 
 async function openOnce(lane: GeneralLane, request: Outgoing, asking: Asking, signal: AbortSignal): Promise<Exchange> {
   const fetchStartMs = Date.now()
-  const { url, reach, end } = asking
+  const { url, reach, end, shown } = asking
   const { host, forwarding, dial } = reach
   const secure = url.protocol === 'https:'
   const told = `${reach.key} told`
@@ -105,7 +105,7 @@ async function openOnce(lane: GeneralLane, request: Outgoing, asking: Asking, si
     if (status === 429 || status === 503) for (const each of [reach.key, told]) lane.connections.letGo(each)
     if (forwarding === undefined) return conversation
     if (status !== 407) {
-      forwarding.identity.told(headers)
+      forwarding.identity.told(shown, headers)
       return conversation
     }
     conversation.close()
@@ -158,16 +158,13 @@ function isSafe({ method }: Outgoing): boolean {
 
 function dispatchOptions(
   request: Outgoing,
-  { path, authorization }: Asking,
+  { path, shown }: Asking,
   serverName: string | undefined,
 ): Dispatcher.DispatchOptions {
   return {
     path,
     method: request.method,
-    headers: [
-      ...request.headers.flat(),
-      ...(authorization === undefined ? [] : ['proxy-authorization', authorization]),
-    ],
+    headers: [...request.headers.flat(), ...(shown === undefined ? [] : ['proxy-authorization', shown.value])],
     // Else undici takes it from a Host header, and drops the connection when that changes.
     ...(serverName === undefined ? {} : { servername: serverName }),
   }

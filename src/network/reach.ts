@@ -57,7 +57,7 @@ export function reachOf(reaching: Reaching, request: Outgoing, url: URL): Reach 
       }
       if (asked === undefined || forwarding !== undefined) return once()
       const uri = `${url.hostname}:${port}`
-      return introduced(asked, { method: 'CONNECT', uri }, once)
+      return introduced(asked, { method: 'CONNECT', uri }, (shown) => once(shown?.value))
     },
   }
 }

@@ -8,14 +8,27 @@ import { type DigestChallenge, digestChallenge } from '../../authentication/dige
 import type { ProxyAddress, ProxyCredential } from '../../contract/proxy.ts'
 import { type HeaderList, NetworkFailure } from '../../world/transport.ts'
 import { routeKey } from '../route.ts'
-import { refused } from './parley.ts'
+import { failed, refused } from './parley.ts'
 
 /** What goes along with one request to the proxy. */
 export interface Shown {
   /** Of Proxy-Authorization. */
   readonly value: string
-  /** With which it was made; undefined: Basic. */
-  readonly nonce: string | undefined
+  /** Undefined: Basic. */
+  readonly digest?: { readonly session: DigestSession; readonly nonce: string }
+}
+
+/** The request target as it is sent: the whole address, or for CONNECT host and port. */
+export interface Asked {
+  readonly method: string
+  readonly uri: string
+}
+
+/** Why there is nothing to ask again with, as it is said of the proxy. */
+export interface Unanswerable {
+  readonly why: string
+  /** It may go better the next time. */
+  readonly passes?: true
 }
 
 /** A 407 of a proxy, before it is known whether we have an answer. */
@@ -33,7 +46,9 @@ const mostAnswers = 2
 export class Identity {
   readonly #credential: ProxyCredential | undefined
   readonly #bytes: (count: number) => Uint8Array
+  /** Used by all requests. */
   #known: DigestSession | 'basic' | undefined
+  #askedDigest = false
 
   /** @param bytes random ones */
   constructor(credential: ProxyCredential | undefined, bytes: (count: number) => Uint8Array) {
@@ -41,46 +56,48 @@ export class Identity {
     this.#bytes = bytes
   }
 
-  /** @param uri the request target as it is sent: the whole address, or for CONNECT host and port */
-  introduce(method: string, uri: string): Shown | undefined {
+  introduce(asked: Asked): Shown | undefined {
     const known = this.#known
     if (known === undefined || this.#credential === undefined) return undefined
-    if (known === 'basic') return { value: basic(this.#credential), nonce: undefined }
-    const { nonce } = known
-    return { value: known.authorization(method, uri), nonce }
+    return known === 'basic' ? { value: basic(this.#credential) } : byDigest(known, asked)
   }
 
   /** Takes the nonce for the next request that may come with any answer of the proxy itself. */
-  told(headers: HeaderList): void {
-    if (!(this.#known instanceof DigestSession)) return
-    for (const info of valuesOf(headers, 'proxy-authentication-info')) this.#known.told(info)
+  told(shown: Shown | undefined, headers: HeaderList): void {
+    for (const info of valuesOf(headers, 'proxy-authentication-info')) shown?.digest?.session.told(info)
   }
 
   /**
-   * Learns from a 407. Undefined: ask again; else why not, as it is said of the proxy.
+   * What to ask again with after a 407.
+   *
+   * Requests go over connections of their own and overtake each other, and to a proxy that wants the count of a nonce to grow the
+   * one that was overtaken has a stale nonce. So the answer has the new nonce to itself until the proxy took it: `accepted`.
    * @param answered how often this request was asked again already
    */
-  learn(headers: HeaderList, shown: Shown | undefined, answered: number): string | undefined {
+  learn(asked: Asked, headers: HeaderList, shown: Shown | undefined, answered: number): Shown | Unanswerable {
     const challenges = parseChallenges(valuesOf(headers, 'proxy-authenticate'))
     const credential = this.#credential
-    if (credential === undefined) return 'wants a user and a password (407)'
-    const refused = 'did not accept the user and the password (407)'
-    if (answered >= mostAnswers) return refused
+    if (credential === undefined) return { why: 'wants a user and a password (407)' }
+    const refusal = { why: 'did not accept the user and the password (407)' }
     const digest = best(challenges)
-    const before = this.#known
     if (digest !== undefined) {
-      const inUse = before instanceof DigestSession ? before : undefined
-      // Somebody else has been told of a newer one since.
-      if (shown?.nonce !== undefined && inUse !== undefined && inUse.nonce !== shown.nonce) return undefined
-      if (shown?.nonce !== undefined && !digest.stale) return refused
-      this.#known = new DigestSession(digest, credential, this.#bytes)
-      return undefined
+      this.#askedDigest = true
+      if (this.#known === 'basic') this.#known = undefined
+      // Without a word of staleness it may be one that was restarted and knows its nonces no more, but only once.
+      if (!digest.stale && (answered > 0 || shown?.digest?.nonce === digest.nonce)) return refusal
+      if (answered >= mostAnswers) return { why: 'called each nonce stale that it had just given (407)', passes: true }
+      return byDigest(new DigestSession(digest, credential, this.#bytes), asked)
     }
-    if (!challenges.some(({ scheme }) => scheme === 'basic')) return `wants ${schemesOf(challenges)}`
-    if (before instanceof DigestSession) return 'wants the password in the clear, and did not before (407)'
-    if (shown !== undefined) return refused
+    if (!challenges.some(({ scheme }) => scheme === 'basic')) return { why: `wants ${schemesOf(challenges)}` }
+    if (this.#askedDigest) return { why: 'wants the password in the clear, and did not before (407)' }
+    if (shown !== undefined) return refusal
     this.#known = 'basic'
-    return undefined
+    return { value: basic(credential) }
+  }
+
+  /** The proxy took what `learn` gave: from now on all requests use it. */
+  accepted({ digest }: Shown): void {
+    if (digest !== undefined) this.#known = digest.session
   }
 }
 
@@ -114,20 +131,28 @@ export class Identities {
  */
 export async function introduced<T>(
   who: { readonly identity: Identity; readonly name: string },
-  request: { readonly method: string; readonly uri: string },
-  ask: (authorization: string | undefined) => Promise<T>,
+  asked: Asked,
+  ask: (shown: Shown | undefined) => Promise<T>,
 ): Promise<T> {
   const { identity, name } = who
+  let shown = identity.introduce(asked)
   for (let answered = 0; ; answered++) {
-    const shown = identity.introduce(request.method, request.uri)
     try {
-      return await ask(shown?.value)
+      const answer = await ask(shown)
+      if (answered > 0 && shown !== undefined) identity.accepted(shown)
+      return answer
     } catch (error) {
       if (!(error instanceof Challenged)) throw error
-      const why = identity.learn(error.headers, shown, answered)
-      if (why !== undefined) throw refused(name, why)
+      const learnt = identity.learn(asked, error.headers, shown, answered)
+      if ('why' in learnt) throw learnt.passes === true ? failed(name, learnt.why) : refused(name, learnt.why)
+      shown = learnt
     }
   }
+}
+
+function byDigest(session: DigestSession, { method, uri }: Asked): Shown {
+  const { nonce } = session
+  return { value: session.authorization(method, uri), digest: { session, nonce } }
 }
 
 /** The strongest; of equal ones the first. */
