@@ -27,8 +27,10 @@ export class Wire {
   readonly request: number
   readonly #tls: TLSSocket
   readonly #tcp: Socket
+  readonly #pings: (() => void)[]
 
-  constructor(tls: TLSSocket, tcp: Socket, stream: number, request: number) {
+  constructor(tls: TLSSocket, tcp: Socket, pings: (() => void)[], stream: number, request: number) {
+    this.#pings = pings
     this.#tls = tls
     this.#tcp = tcp
     this.stream = stream
@@ -53,6 +55,14 @@ export class Wire {
 
   goaway(lastStream: number, code: number): void {
     this.frame(types.GOAWAY, 0, Buffer.concat([number(lastStream), number(code)]), 0)
+  }
+
+  /** Resolves when all that was sent has been read: PINGs are answered in their turn. */
+  async read(): Promise<void> {
+    const answered = Promise.withResolvers<void>()
+    this.#pings.push(answered.resolve)
+    this.frame(types.PING, 0, Buffer.alloc(8), 0)
+    await answered.promise
   }
 
   promise(): void {
@@ -166,6 +176,7 @@ function serve(tls: TLSSocket, tcp: Socket, answer: (wire: Wire) => void): void 
   let held = Buffer.alloc(0)
   let prefaced = false
   let requests = 0
+  const pings: (() => void)[] = []
   tls.on('data', (chunk: Buffer) => {
     held = Buffer.concat([held, chunk])
     if (!prefaced && held.length >= 24) {
@@ -176,7 +187,8 @@ function serve(tls: TLSSocket, tcp: Socket, answer: (wire: Wire) => void): void 
       const [type, flags, stream] = [held[3]!, held[4]!, held.readUInt32BE(5)]
       held = held.subarray(9 + held.readUIntBE(0, 3))
       if (type === types.SETTINGS && (flags & 1) === 0) tls.write(frame(types.SETTINGS, 1, 0, Buffer.alloc(0)))
-      if (type === types.HEADERS) answer(new Wire(tls, tcp, stream, ++requests))
+      if (type === types.PING && (flags & 1) === 1) pings.shift()?.()
+      if (type === types.HEADERS) answer(new Wire(tls, tcp, pings, stream, ++requests))
     }
   })
 }

@@ -12,7 +12,8 @@
  * - The size of a head is advertised but not enforced: it is measured. Its number of fields is, but that looks as if the
  *   server had reset the stream (ENHANCE_YOUR_CALM). Before the head that code is taken for a broken rule; a server that
  *   wants calm says so by GOAWAY.
- * - `pause()` is advice: what the window allows comes nevertheless, and queues in the stream. The window bounds it.
+ * - `pause()` is advice: what the window allows comes nevertheless, and queues in the stream. The window bounds its bytes, but not
+ *   the number of pieces: small ones are gathered before they get there (`crumbs.ts`).
  *
  * Its HTTP/2 library (nghttp2) refuses by itself: a body of another length than its content-length, forbidden and malformed
  * fields, a trailer without END_STREAM, frames out of place.
@@ -32,6 +33,7 @@ import {
 import { BodyQueue, type BodySource } from '../body-queue.ts'
 import { failureOf } from '../failures.ts'
 import { type Framing, framingOf, headerList, headSize } from '../framing.ts'
+import { Crumbs } from './crumbs.ts'
 import type { Session } from './session.ts'
 
 /** Far more than any honest server sends. */
@@ -81,6 +83,8 @@ export class Http2Exchange implements Exchange, BodySource {
   readonly #options: Http2ExchangeOptions
   readonly #session: Session
   readonly #stream: ClientHttp2Stream
+  /** The stream's own. */
+  readonly #push: ClientHttp2Stream['push']
   readonly #queue: BodyQueue
   readonly #requestStartMs: number = Date.now()
   #requestEndMs: number | undefined
@@ -93,13 +97,15 @@ export class Http2Exchange implements Exchange, BodySource {
   /** The stream has ended; how, is told one turn of the event loop later. */
   #ending = false
   #draining = false
+  readonly #crumbs = new Crumbs()
 
   constructor(options: Http2ExchangeOptions) {
     this.#options = options
     this.#session = options.session
     this.#queue = new BodyQueue(this)
     this.#stream = options.session.request(options.headers)
-    this.#watchTheEnd()
+    this.#push = this.#stream.push.bind(this.#stream)
+    this.#watchPushing()
     // There is nothing but a head to send, and that is handed to the system with the stream's number.
     const sent = (): void => {
       this.#requestEndMs = Date.now()
@@ -157,13 +163,24 @@ export class Http2Exchange implements Exchange, BodySource {
 
   // ------------------------------------------------------------------------------------------------- from the stream
 
-  #watchTheEnd(): void {
+  #watchPushing(): void {
     const stream = this.#stream
-    const push = stream.push.bind(stream)
     stream.push = (chunk: unknown, encoding?: BufferEncoding): boolean => {
       if (chunk === null) this.#ended({ proven: !stream.closed })
-      return push(chunk, encoding)
+      if (chunk instanceof Uint8Array && stream.isPaused()) {
+        if (Crumbs.isCrumb(chunk)) {
+          this.#pushGathered(this.#crumbs.add(chunk))
+          // No more, please: else the window would be opened again.
+          return false
+        }
+        this.#pushGathered(this.#crumbs.take())
+      }
+      return this.#push(chunk, encoding)
     }
+  }
+
+  #pushGathered(gathered: Buffer | undefined): void {
+    if (gathered !== undefined) this.#push(gathered)
   }
 
   #interimAnswer(): void {
@@ -208,6 +225,8 @@ export class Http2Exchange implements Exchange, BodySource {
     this.#draining = true
     for (let rest: unknown = this.#stream.read(); rest !== null; rest = this.#stream.read())
       this.#arrived(rest as Buffer)
+    const gathered = this.#crumbs.take()
+    if (gathered !== undefined) this.#arrived(gathered)
     // Trailers, and the error that ended the session, are told in this turn of the event loop, but later.
     setImmediate(() => (end.proven ? this.#conclude() : this.#queue.fail(this.#whatCutIt())))
   }
@@ -215,7 +234,9 @@ export class Http2Exchange implements Exchange, BodySource {
   // ------------------------------------------------------------------------------------------------------ for the queue
 
   flow(): void {
-    if (this.#stream.isPaused()) this.#stream.resume()
+    if (!this.#stream.isPaused()) return
+    this.#pushGathered(this.#crumbs.take())
+    this.#stream.resume()
   }
 
   cut(): void {
