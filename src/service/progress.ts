@@ -81,8 +81,8 @@ export class Progress {
     if (live === undefined || live.fence !== fence || live.closed) return
     live.phase = facts.phase
     live.total = facts.total
-    // Less than before: it starts from zero.
-    if (facts.received < live.received) live.passedReceived = 0
+    // Less than before: it starts from zero, or asks for the last byte again as a proof. What it keeps is not written again.
+    if (facts.received < live.received) live.passedReceived = Math.min(live.passedReceived, facts.received)
     else live.rate.add(facts.received - live.received, this.#clock.steady())
     live.received = facts.received
     this.#moved(task, live.sessionName)

@@ -133,6 +133,23 @@ test('bytes of an attempt that starts from zero are counted from zero', async ()
   )
 })
 
+test('a kept byte that is asked for again as a proof is no start from zero', async () => {
+  const it = await open()
+  const id = await it.add()
+  await it.engine.of(id).checkpoint(5000, 5000)
+  await it.engine.of(id).fail()
+  await it.clock.advance(1000)
+  const { report } = it.engine.of(id)
+  for (const received of [5000, 4999, 5000]) {
+    report.progress({ phase: 'transferring', received })
+    await it.clock.advance(100)
+  }
+  assert.deepEqual(
+    passed(it).map(({ bytesWritten, totalBytesWritten }) => [bytesWritten, totalBytesWritten]),
+    [[1, 5000]],
+  )
+})
+
 test('the owner is told of a retry, its cause and its time', async () => {
   const it = await open({ fraction: 0.5 })
   const id = await it.add()

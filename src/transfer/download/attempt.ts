@@ -112,9 +112,9 @@ export class Progress {
     else this.#late = this.#clock.timer(this.#lastAt + everyMs, () => this.#tell())
   }
 
-  /** The attempt is over. */
+  /** The attempt is over: what is late is told now. */
   stop(): void {
-    this.#late?.cancel()
+    if (this.#late !== undefined) this.#tell()
   }
 
   #tell(): void {
