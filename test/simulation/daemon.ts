@@ -65,6 +65,7 @@ const pieceSizes: PieceSizes = {
   smallestPiece: 8 * 1024,
   largestPiece: 32 * 1024,
   smallestSplit: 4 * 1024,
+  smallestHalf: 512,
 }
 
 export class DaemonTwin {

@@ -28,7 +28,7 @@ test('who is given the whole file keeps the piece that it is at when another joi
   const pieces = new Pieces([], 64 * mebibyte, 4)
   const first = pieces.claimAll(0, 0)
   assert.equal(first.to, 64 * mebibyte)
-  pieces.took(first, mebibyte)
+  pieces.took(first, mebibyte, 1)
   const second = pieces.next(1)
   assert.equal(first.to, 9 * mebibyte)
   assert.deepEqual([second?.from, second?.to], [9 * mebibyte, 17 * mebibyte])
@@ -50,15 +50,56 @@ test('where no piece is left, half of what would take longest is taken over', ()
   const fast = pieces.next(0)!
   const slow = pieces.next(0)!
   for (let claim = pieces.next(0); claim !== undefined && claim.from >= 8 * mebibyte; claim = pieces.next(0)) {
-    pieces.took(claim, claim.to - claim.position)
+    pieces.took(claim, claim.to - claim.position, 1)
     pieces.release(claim)
     if (pieces.free === 0) break
   }
-  pieces.took(fast, 3 * mebibyte)
-  pieces.took(slow, 1)
+  pieces.took(fast, 3 * mebibyte, 1)
+  pieces.took(slow, 1, 1)
   const rest = pieces.next(1000)!
   assert.equal(rest.to, 8 * mebibyte)
   assert.equal(slow.to, rest.from)
+})
+
+/** Two halves of 8 MiB: the first has come in a second, the second only in part. */
+function lastOfTwo(got: number): { readonly pieces: Pieces; readonly slow: Claim } {
+  const pieces = new Pieces([], 8 * mebibyte, 1)
+  const [fast, slow] = [pieces.next(0)!, pieces.next(0)!]
+  pieces.took(fast, 4 * mebibyte, 1000)
+  pieces.took(slow, got, 1000)
+  pieces.release(fast)
+  return { pieces, slow }
+}
+
+test('a small rest is left to who has it, unless that one lags far behind: then it is halved as long as it would take seconds', () => {
+  const { pieces, slow } = lastOfTwo(3 * mebibyte)
+  assert.equal(pieces.offers(1000), false, 'it comes as fast as the rest did')
+  pieces.took(slow, 1, 60_000)
+  for (let left = slow.to - slow.position; pieces.offers(60_000); left = slow.to - slow.position) {
+    const { from, to } = pieces.next(60_000)!
+    assert.equal(to - from, Math.floor(left / 2))
+    assert.equal(slow.to, from)
+  }
+  assert.equal(slow.to - slow.position, mebibyte / 8)
+  assert.equal(pieces.isRelieved(slow), false)
+})
+
+test('who has been silent for three seconds lags, whatever it brought before, and the last of it is taken over whole', () => {
+  const { pieces, slow } = lastOfTwo(4 * mebibyte - 1000)
+  assert.equal(pieces.offers(3999), false)
+  assert.equal(pieces.next(4000)?.from, 8 * mebibyte - 1000)
+  assert.equal(pieces.isRelieved(slow), true)
+  assert.equal(pieces.extend(slow), false)
+  assert.equal(pieces.offers(4000), false)
+})
+
+test('where all are slow, none lags', () => {
+  const pieces = new Pieces([], 8 * mebibyte, 1)
+  const [one, other] = [pieces.next(0)!, pieces.next(0)!]
+  pieces.took(one, 4 * mebibyte, 100_000)
+  pieces.took(other, 3 * mebibyte, 100_000)
+  pieces.release(one)
+  assert.equal(pieces.offers(100_001), false)
 })
 
 test('no byte is claimed twice and none is forgotten, whoever breaks off when', () => {
@@ -89,7 +130,7 @@ test('no byte is claimed twice and none is forgotten, whoever breaks off when', 
           const made = pieces.next(now)
           if (made !== undefined) open.push(made)
         } else if (claim === undefined) continue
-        else if (what === 'take') pieces.took(claim, Math.min(bytes, claim.to - claim.position))
+        else if (what === 'take') pieces.took(claim, Math.min(bytes, claim.to - claim.position), 0)
         else if (what === 'release') end(claim)
         else pieces.extend(claim)
         const all = [...taken, ...open.map(({ from, to }) => [from, to] as const)].toSorted((a, b) => a[0] - b[0])
@@ -99,7 +140,7 @@ test('no byte is claimed twice and none is forgotten, whoever breaks off when', 
       }
       for (let claim = open[0] ?? pieces.next(now); claim !== undefined; claim = open[0] ?? pieces.next(now)) {
         if (!open.includes(claim)) open.push(claim)
-        pieces.took(claim, claim.to - claim.position)
+        pieces.took(claim, claim.to - claim.position, 0)
         end(claim)
       }
       assert.equal(pieces.complete, true)

@@ -359,6 +359,40 @@ test('a server that answers nobody else before the first has ended costs two sec
   assert.ok((await bench.read()).equals(bench.server.bytes('/a.bin')))
 })
 
+test('so does a server whose ranges have a head and no body: a connection has joined when it has brought a byte', async () => {
+  await using bench = await Bench.open()
+  const script = [{}, ...Array.from({ length: 20 }, () => stallAfter(0))]
+  const url = bench.server.file('/a.bin', { size, etag: '"v1"', script })
+  const clock = new VirtualClock()
+  const began = clock.steady()
+  const stallMs = 60 * 60_000
+  const running = bench.run(url, { policy: { ...several.policy, stallMs } }, { world: { clock } })
+  await passed(clock, running)
+  expectKind(await running, 'finished')
+  assert.ok(clock.steady() - began < stallMs)
+  assert.ok((await bench.read()).equals(bench.server.bytes('/a.bin')))
+  assert.equal(bench.further.size, 0)
+})
+
+test(
+  'a connection that falls silent does not hold up a file of which the others have fetched all else',
+  { timeout: 20_000 },
+  async () => {
+    await using bench = await Bench.open()
+    bench.sizes = smallPieces
+    const script = [{}, stallAfter(firstBytes)]
+    const url = bench.server.file('/a.bin', { size: severalBytes, etag: '"v1"', script })
+    const { clock, leap } = leapingClock(bench.world.clock)
+    const policy = { ...several.policy, stallMs: 60 * 60_000 }
+    const running = bench.run(url, { policy }, { world: { clock } })
+    await bench.handedOver(severalBytes - smallPieces.smallestSplit)
+    leap(4000)
+    expectKind(await running, 'finished')
+    assert.ok((await bench.read()).equals(bench.server.bytes('/a.bin')))
+    assert.equal(bench.further.size, 0)
+  },
+)
+
 test('where such a server gave the first only a part of what was asked, the first asks it for the rest', async () => {
   await using bench = await Bench.open()
   bench.sizes = smallPieces

@@ -4,11 +4,13 @@
  * nobody knows that the server gives ranges as it says, so the first is not let go of: at the end of its piece it goes on, or waits
  * for the decision.
  *
- * One that breaks off leaves its rest to the others. All is lost when the last one has broken off.
+ * One that breaks off leaves its rest to the others. All is lost when the last one has broken off. One that lags far behind when
+ * there is nothing else to fetch is relieved of its rest.
  */
 import type { ByteRanges, Representation } from '../../contract/bytes.ts'
 import { FileFailure } from '../../world/file-system.ts'
 import { asEnding, AttemptFailed, AttemptStopped } from '../endings.ts'
+import type { Timer } from '../../world/clock.ts'
 import type { Answer } from '../http/request.ts'
 import type { OriginFact, OriginFacts } from '../origins.ts'
 import type { Attempt } from './attempt.ts'
@@ -37,8 +39,10 @@ export interface ConnectionsFacts {
 
 /** Restarts without gain after which one connection alone fetches the file. */
 const unstable = 3
-/** How long the first waits at the end of its piece for another to be answered. */
+/** How long the first waits at the end of its piece for another to bring its first byte. */
 const patienceMs = 2000
+/** So often it is looked whether one lags, while nothing else is left to fetch. */
+const lookEveryMs = 1000
 /** Bytes of a range for which the one connection that is left asks again and again. */
 const leastAlone = 64 * 1024
 
@@ -52,15 +56,16 @@ export class Connections {
   readonly #over = Promise.withResolvers<void>()
   /** Ends those that joined, and all questions. */
   #end = new AbortController()
-  /** Those that give bytes now. */
-  readonly #open = new Set<Answer>()
+  /** What gives bytes now. */
+  readonly #open = new Set<Giving>()
   #running = 0
   /** Those of them that were told to end. */
   readonly #leaving = new Set<AbortController>()
-  /** Questions for a further one that are not answered yet, before the first has shown that ranges work. */
-  #undecided = 0
+  /** What further ones are to fetch that have not brought a byte yet: a head alone does not show that ranges work. */
+  readonly #undecided = new Set<Claim>()
   #decision = Promise.withResolvers<void>()
   #joins = 0
+  #look: Timer | undefined
   #failure: unknown
   #fatal: unknown
 
@@ -112,14 +117,15 @@ export class Connections {
 
   /** So many bytes of its claim came. */
   took(claim: Claim, bytes: number): void {
-    this.#pieces.took(claim, bytes)
+    this.#pieces.took(claim, bytes, this.#now())
+    if (this.#undecided.has(claim)) this.#hasJoined(claim)
     if (this.#crew.took(bytes, this.#running, this.#now())) this.#grow()
   }
 
   /** At the end of its piece: true if the next one is its as well. */
   async goesOn(claim: Claim): Promise<boolean> {
     while (!this.#pieces.extend(claim)) {
-      if (this.#joins > 0 || this.#undecided === 0) return false
+      if (this.#joins > 0 || this.#undecided.size === 0) return false
       // It may be that the server answers nobody else before the first has ended.
       const { clock } = this.#attempt.world
       const patience = clock.timer(clock.steady() + patienceMs, () => this.#takeBack())
@@ -131,46 +137,50 @@ export class Connections {
 
   /** Opens further connections while more are wanted, allowed, and of use. */
   #grow(): void {
-    while (
-      this.#fatal === undefined &&
-      this.#running < this.#crew.wanted &&
-      this.#pieces.left >= this.#attempt.world.sizes.worthJoining
-    ) {
-      const stop = new AbortController()
-      const release = this.#attempt.report.more(() => {
-        // The last one is the task's own, whichever it was; it goes on without the permit.
-        if (this.#running - this.#leaving.size > 1) {
-          this.#leaving.add(stop)
-          stop.abort()
-        } else release?.()
-      })
-      if (release === undefined) return
-      const claim = this.#pieces.next(this.#now())
-      if (claim === undefined) return release()
-      const left = (): void => {
-        this.#leaving.delete(stop)
-        release()
-      }
-      void this.#join(claim, AbortSignal.any([stop.signal, this.#end.signal]), left)
+    while (this.#pieces.left >= this.#attempt.world.sizes.worthJoining && this.#add()) continue
+  }
+
+  /** One more, if it is wanted and allowed, and there is something for it to fetch. */
+  #add(): boolean {
+    if (this.#fatal !== undefined || this.#running >= this.#crew.wanted) return false
+    if (!this.#pieces.offers(this.#now())) return false
+    const stop = new AbortController()
+    const release = this.#attempt.report.more(() => {
+      // The last one is the task's own, whichever it was; it goes on without the permit.
+      if (this.#running - this.#leaving.size > 1) {
+        this.#leaving.add(stop)
+        stop.abort()
+      } else release?.()
+    })
+    if (release === undefined) return false
+    const left = (): void => {
+      this.#leaving.delete(stop)
+      release()
     }
+    void this.#join(this.#next()!, AbortSignal.any([stop.signal, this.#end.signal]), left)
+    return true
+  }
+
+  /** What somebody idle is to ask for. Who is relieved by it may go. */
+  #next(): Claim | undefined {
+    const next = this.#pieces.next(this.#now())
+    for (const { answer, claim } of this.#open) if (this.#pieces.isRelieved(claim)) answer.close()
+    return next
   }
 
   async #join(claim: Claim, signal: AbortSignal, release: () => void): Promise<void> {
-    if (this.#joins === 0) this.#undecided++
+    this.#undecided.add(claim)
     this.#running++
     let giving: Giving | undefined
     try {
       giving = await this.#ask(claim, signal)
-      if (giving !== undefined) this.#joins++
     } catch (thrown) {
       this.#broke(thrown, signal)
     } finally {
       this.#running--
-      if (this.#undecided > 0) this.#undecided--
-      this.#decision.resolve()
-      this.#decision = Promise.withResolvers()
     }
     if (giving === undefined) {
+      this.#decided(claim)
       release()
       this.#ends()
     } else {
@@ -179,18 +189,38 @@ export class Connections {
     }
   }
 
+  /** The first byte of a further one has come. */
+  #hasJoined(claim: Claim): void {
+    this.#joins++
+    for (const giving of this.#open) {
+      if (giving.claim !== claim) continue
+      const origin = originOf(giving.answer)
+      this.#learn(origin, { kind: 'ranges', ranges: 'yes' })
+      this.#learn(origin, { kind: 'served', connections: this.#openAt(origin) })
+    }
+    this.#decided(claim)
+  }
+
+  #decided(claim: Claim): void {
+    if (!this.#undecided.delete(claim)) return
+    this.#decision.resolve()
+    this.#decision = Promise.withResolvers()
+  }
+
   /** Fetches one range after another until nothing is left or fewer connections are wanted. */
   async #work(first: Giving, release: () => void, signal?: AbortSignal): Promise<void> {
     this.#running++
+    let giving: Giving | undefined = first
     try {
-      for (let giving: Giving | undefined = first; giving !== undefined;) {
+      while (giving !== undefined) {
         await this.#lay(giving)
         if (this.#fatal !== undefined || signal?.aborted === true || this.#running > this.#crew.wanted) return
-        const claim = this.#shared ? this.#pieces.next(this.#now()) : undefined
+        const claim = this.#shared ? this.#next() : undefined
         giving = claim && (await this.#ask(claim, signal ?? this.#end.signal))
       }
     } catch (thrown) {
-      this.#broke(thrown, signal)
+      // What it was to fetch comes from another: that it was closed is no failure.
+      if (giving === undefined || !this.#pieces.isRelieved(giving.claim)) this.#broke(thrown, signal)
     } finally {
       this.#running--
       release()
@@ -199,13 +229,14 @@ export class Connections {
   }
 
   async #lay(giving: Giving): Promise<void> {
-    this.#open.add(giving.answer)
+    this.#open.add(giving)
     try {
       await this.#facts.lay(giving)
     } finally {
-      this.#open.delete(giving.answer)
+      this.#open.delete(giving)
       giving.answer.close()
       this.#pieces.release(giving.claim)
+      this.#decided(giving.claim)
     }
   }
 
@@ -224,12 +255,7 @@ export class Connections {
     if (this.#running === 1) joining.firstPlace.refused = false
     try {
       const joined = await join(joining, representation, this.#wanted(claim), signal)
-      if (joined.kind === 'joined') {
-        const origin = originOf(joined.answer)
-        this.#learn(origin, { kind: 'ranges', ranges: 'yes' })
-        this.#learn(origin, { kind: 'served', connections: this.#openAt(origin) + 1 })
-        return { answer: joined.answer, claim, until: joined.to }
-      }
+      if (joined.kind === 'joined') return { answer: joined.answer, claim, until: joined.to }
       this.#pieces.release(claim)
       this.#failure = joined.failure
       if (joined.kind === 'too many') {
@@ -260,8 +286,23 @@ export class Connections {
 
   /** One connection has ended. */
   #ends(): void {
-    if (this.#fatal === undefined && this.#running > 0) this.#grow()
-    if (this.#running === 0) this.#over.resolve()
+    if (this.#fatal === undefined && this.#running > 0) {
+      this.#grow()
+      if (this.#joins > 0) this.#watch()
+    }
+    if (this.#running > 0) return
+    this.#look?.cancel()
+    this.#over.resolve()
+  }
+
+  /** Whoever has ended is needed again when one of the others lags. */
+  #watch(): void {
+    const { clock } = this.#attempt.world
+    this.#look ??= clock.timer(clock.steady() + lookEveryMs, () => {
+      this.#look = undefined
+      this.#add()
+      this.#watch()
+    })
   }
 
   #broke(thrown: unknown, signal: AbortSignal | undefined): void {
@@ -293,7 +334,7 @@ export class Connections {
 
   /** How many bring bytes from there. */
   #openAt(origin: string): number {
-    return [...this.#open].filter((answer) => originOf(answer) === origin).length
+    return [...this.#open].filter(({ answer }) => originOf(answer) === origin).length
   }
 
   #learn(origin: string, fact: OriginFact): void {

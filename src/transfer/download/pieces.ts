@@ -1,7 +1,8 @@
 /**
  * Which connection fetches which bytes of a file. Pieces are handed out in file order, so that a digest can follow and what is
  * kept after a crash is mostly one range; where no piece is left, whoever has nothing to do takes half of what would take
- * longest. Pure: what is fetched, proven or written is known elsewhere.
+ * longest. A small rest is left to who has it, unless that one has fallen far behind the others: one slow connection must not hold up a
+ * file that the others could have finished long ago. Pure: what is fetched, proven or written is known elsewhere.
  */
 import type { ByteRanges } from '../../contract/bytes.ts'
 import { missing, withoutRange, withRange } from '../ranges.ts'
@@ -15,7 +16,13 @@ export interface Claim {
   readonly position: number
 }
 
-type Held = { -readonly [F in keyof Claim]: Claim[F] } & { readonly sinceMs: number }
+type Held = { -readonly [F in keyof Claim]: Claim[F] } & {
+  readonly sinceMs: number
+  /** When its last byte came; at first `sinceMs`. */
+  heardMs: number
+  /** Somebody else fetches its rest, also what it may still bring. */
+  relieved: boolean
+}
 
 const mebibyte = 1024 * 1024
 
@@ -25,8 +32,10 @@ export interface PieceSizes {
   readonly worthJoining: number
   readonly smallestPiece: number
   readonly largestPiece: number
-  /** A rest below this is fetched by who has it before another could have asked for half of it. */
+  /** A rest below this is fetched by who has it before another could have asked for half of it, unless it lags. */
   readonly smallestSplit: number
+  /** A rest below this is not halved but taken over whole. */
+  readonly smallestHalf: number
 }
 
 export const pieceSizes: PieceSizes = {
@@ -34,14 +43,23 @@ export const pieceSizes: PieceSizes = {
   smallestPiece: 4 * mebibyte,
   largestPiece: 32 * mebibyte,
   smallestSplit: 2 * mebibyte,
+  smallestHalf: mebibyte / 8,
 }
+
+/** Who would need longer than this for its rest, or has been silent for so long, may lag. */
+const lagMs = 3000
+/** It does if the best of the others would need less than this part of the time. */
+const farBehind = 1 / 4
 
 export class Pieces {
   readonly #pieceBytes: number
   readonly #smallestSplit: number
+  readonly #smallestHalf: number
   /** Neither there nor claimed. */
   #free: ByteRanges
   readonly #claims = new Set<Held>()
+  /** The best that a connection has shown, in bytes per ms. */
+  #bestPace = 0
 
   /**
    * @param had what is there
@@ -50,10 +68,11 @@ export class Pieces {
    */
   constructor(had: ByteRanges, total: number | undefined, connections: number, sizes: PieceSizes = pieceSizes) {
     this.#free = missing(had, total ?? Infinity)
-    const { largestPiece, smallestPiece, smallestSplit } = sizes
+    const { largestPiece, smallestPiece, smallestSplit, smallestHalf } = sizes
     const each = total === undefined ? largestPiece : Math.ceil(total / (2 * connections))
     this.#pieceBytes = Math.min(largestPiece, Math.max(smallestPiece, each))
     this.#smallestSplit = smallestSplit
+    this.#smallestHalf = smallestHalf
   }
 
   /** Every byte was taken. */
@@ -79,29 +98,40 @@ export class Pieces {
     return this.#claim(from, to, nowMs)
   }
 
+  /** Whether anything is left that is worth asking. */
+  offers(nowMs: number): boolean {
+    return this.#free.length > 0 || this.#longest(nowMs) !== undefined
+  }
+
   /** What an idle connection should ask for; undefined: nothing is left that is worth asking. */
   next(nowMs: number): Claim | undefined {
     const gap = this.#free[0]
     if (gap !== undefined) return this.#claim(gap[0], Math.min(gap[1], gap[0] + this.#pieceBytes), nowMs)
     const longest = this.#longest(nowMs)
     if (longest === undefined) return undefined
-    const left = longest.to - longest.position
-    // A claim that is far longer than a piece gives all but the piece that it is at, not half.
-    const middle = longest.position + (left > 2 * this.#pieceBytes ? this.#pieceBytes : Math.ceil(left / 2))
+    const middle = longest.position + this.#keeps(longest.to - longest.position)
     this.#free = withRange(this.#free, middle, longest.to)
     longest.to = middle
+    longest.relieved = middle === longest.position
     return this.next(nowMs)
   }
 
-  took(claim: Claim, bytes: number): void {
-    ;(claim as Held).position += bytes
+  took(claim: Claim, bytes: number, nowMs: number): void {
+    const held = claim as Held
+    held.position += bytes
+    held.heardMs = nowMs
+  }
+
+  /** Whether all that its connection could still bring is fetched by another. */
+  isRelieved(claim: Claim): boolean {
+    return (claim as Held).relieved
   }
 
   /** Goes on behind its end, where nobody has claimed what follows. */
   extend(claim: Claim): boolean {
     const held = claim as Held
     const gap = this.#free.find(([from]) => from === held.to)
-    if (gap === undefined || !this.#claims.has(held)) return false
+    if (gap === undefined || held.relieved || !this.#claims.has(held)) return false
     const to = Math.min(gap[1], gap[0] + this.#pieceBytes)
     this.#free = withoutRange(this.#free, gap[0], to)
     held.to = to
@@ -112,14 +142,22 @@ export class Pieces {
   release(claim: Claim): void {
     const held = claim as Held
     if (!this.#claims.delete(held)) return
+    this.#bestPace = Math.max(this.#bestPace, (held.position - held.from) / Math.max(1, held.heardMs - held.sinceMs))
     if (held.position < held.to) this.#free = withRange(this.#free, held.position, held.to)
   }
 
   #claim(from: number, to: number, nowMs: number): Claim {
-    const held: Held = { from, to, position: from, sinceMs: nowMs }
+    const held: Held = { from, to, position: from, sinceMs: nowMs, heardMs: nowMs, relieved: false }
     this.#free = withoutRange(this.#free, from, to)
     this.#claims.add(held)
     return held
+  }
+
+  /** What a connection keeps of so many bytes that are left to it, when another takes the rest. */
+  #keeps(left: number): number {
+    // A claim that is far longer than a piece gives all but the piece that it is at, not half.
+    if (left > 2 * this.#pieceBytes) return this.#pieceBytes
+    return left < this.#smallestHalf ? 0 : Math.ceil(left / 2)
   }
 
   /** The one whose rest takes longest at the rate that it has had so far. */
@@ -128,13 +166,19 @@ export class Pieces {
     let longestMs = -1
     for (const claim of this.#claims) {
       const left = claim.to - claim.position
-      if (left < this.#smallestSplit) continue
       const got = claim.position - claim.from
       const elapsedMs = nowMs - claim.sinceMs
       // Who has had nothing yet may be waiting for its first byte; it is judged as if it had got one byte a ms.
       const leftMs = left * (got === 0 ? 1 : elapsedMs / got)
+      if (left < this.#smallestSplit && !this.#lags(claim, leftMs, nowMs)) continue
       if (leftMs > longestMs) [found, longestMs] = [claim, leftMs]
     }
     return found
+  }
+
+  #lags({ to, position, sinceMs, heardMs }: Held, leftMs: number, nowMs: number): boolean {
+    if (position === to || nowMs - sinceMs < lagMs) return false
+    const isSilent = nowMs - heardMs >= lagMs
+    return isSilent || (leftMs >= lagMs && (to - position) / this.#bestPace < leftMs * farBehind)
   }
 }

@@ -19,6 +19,7 @@ export const smallPieces: PieceSizes = {
   smallestPiece: 256 * kibibyte,
   largestPiece: 1024 * kibibyte,
   smallestSplit: 128 * kibibyte,
+  smallestHalf: 16 * kibibyte,
 }
 export const filePath = '/several.bin'
 
