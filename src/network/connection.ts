@@ -32,6 +32,8 @@ export class Connection {
   #broken: (() => void) | undefined
   #requests = 0
   #leftover = 0
+  /** How long it may be unused. */
+  #keptMs: number
 
   /** @param client undici's class */
   constructor(origin: string, line: Line, client: typeof Client, options: ConnectionOptions) {
@@ -39,6 +41,7 @@ export class Connection {
     this.#Client = client
     this.#line = line
     this.#options = options
+    this.#keptMs = options.idleMs
     this.peer = line.peer
     this.facts = line.facts
     this.gone = new Promise((resolve) => {
@@ -110,11 +113,21 @@ export class Connection {
     return this.#requests
   }
 
+  /** How long the server keeps it unused, after a body that went past undici; undefined: it does not say. */
+  keepFor(ms: number | undefined): void {
+    this.#keptMs = Math.min(ms ?? Infinity, this.#options.idleMs)
+  }
+
   /** True while another request may be sent. */
   get usable(): boolean {
     const { socket, inlet } = this.#line
     return (
-      inlet?.hasExcess !== true && !socket.destroyed && socket.errored === null && socket.readable && socket.writable
+      this.#keptMs > 0 &&
+      inlet?.hasExcess !== true &&
+      !socket.destroyed &&
+      socket.errored === null &&
+      socket.readable &&
+      socket.writable
     )
   }
 
@@ -168,7 +181,7 @@ export class Connection {
   unref(): void {
     if (this.#client === undefined) {
       // No undici looks after it: neither how long it is idle, nor whether the peer goes.
-      this.#line.socket.setTimeout(this.#options.idleMs)
+      this.#line.socket.setTimeout(this.#keptMs)
       this.flow()
     }
     this.#line.tcp.unref()

@@ -28,6 +28,7 @@ import {
   type BodySink,
   type ConnectionFacts,
   type Exchange,
+  type HeaderList,
   NetworkFailure,
   type NetworkFailureCause,
   type NetworkPhase,
@@ -283,6 +284,7 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, BodyS
       return
     }
     this.#queue.end(end)
+    if (this.#isPast) this.#connection.keepFor(keptForMs(this.head.headers))
     if (this.#connection.usable && !this.#saysClose()) this.#options.release()
     else this.#connection.destroy()
     this.#isHere = true
@@ -323,6 +325,13 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, BodyS
       headerBytesReceived,
     }
   }
+}
+
+/** `Keep-Alive: timeout=SECONDS`, less one for what is on its way; undefined: the server does not say. undici heeds it itself. */
+function keptForMs(headers: HeaderList): number | undefined {
+  const hint = headers.find(([name]) => name === 'keep-alive')?.[1]
+  const seconds = hint && /(?:^|[,;\s])timeout\s*=\s*(\d+)/i.exec(hint)?.[1]
+  return seconds === undefined || seconds === '' ? undefined : Math.max(0, Number(seconds) - 1) * 1000
 }
 
 function undefinedless<T extends object>(object: T): { [K in keyof T]?: Exclude<T[K], undefined> } {

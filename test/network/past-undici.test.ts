@@ -269,3 +269,20 @@ test('a connection that served a body in lent memory is closed when it has been 
   await closed.promise
   await transport.close()
 })
+
+test('a server that soon lets go of a connection that served a body in lent memory is heeded', async () => {
+  await using server = await raw((path, socket) =>
+    socket.write(body(`Keep-Alive: timeout=${path.slice(1)}, max=9\r\n`)),
+  )
+  const transport = createTransport({ idleMs: 60_000 })
+  for (const [seconds, connections] of [
+    [1, 1],
+    [1, 2],
+    [60, 3],
+    [60, 3],
+  ] as const) {
+    await get(transport, `${server.origin}/${seconds}`, new Lender(() => 0).sink)
+    assert.equal(server.connections(), connections)
+  }
+  await transport.close()
+})
