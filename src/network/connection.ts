@@ -32,6 +32,9 @@ export class Connection {
   #broken: (() => void) | undefined
   #requests = 0
   #leftover = 0
+  /** What undici was given last. */
+  #lastRead: Uint8Array | undefined
+  #isBehindEnd = false
   /** How long it may be unused. */
   #keptMs: number
 
@@ -56,6 +59,16 @@ export class Connection {
     socket.unshift = (chunk: unknown, encoding?: BufferEncoding) => {
       this.#leftover = chunk instanceof Uint8Array ? chunk.length : 0
       unshift(chunk, encoding)
+    }
+    // Its parser passes over line breaks between two answers; they are excess as well.
+    const read = socket.read.bind(socket)
+    socket.read = (size?: number) => {
+      const chunk: unknown = read(size)
+      if (chunk instanceof Uint8Array) {
+        this.#lastRead = chunk
+        if (this.#isBehindEnd) this.#leftover += chunk.byteLength
+      }
+      return chunk
     }
   }
 
@@ -150,9 +163,13 @@ export class Connection {
     return this.#line.socket.bytesWritten
   }
 
-  /** Forgets what was left over before; call it where an answer ends. */
-  markEnd(): void {
-    this.#leftover = 0
+  /** Forgets what was left over before; call it where an answer ends. @param last the end of its body, if undici gave it */
+  markEnd(last?: Uint8Array): void {
+    const read = this.#lastRead
+    const isOfIt = last !== undefined && read?.buffer === last.buffer
+    const behind = isOfIt ? read.byteOffset + read.byteLength - last.byteOffset - last.byteLength : 0
+    this.#leftover = Math.max(0, behind)
+    this.#isBehindEnd = true
   }
 
   /** True if bytes came after the end of the last answer. They are an answer to nothing: see `markEnd`. */
@@ -168,6 +185,7 @@ export class Connection {
 
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
     this.#requests++
+    this.#isBehindEnd = false
     this.#client ??= this.#makeClient()
     this.#client.dispatch(options, handler)
   }

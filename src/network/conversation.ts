@@ -82,6 +82,8 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, BodyS
   /** The body goes past undici. */
   #isPast = false
   #isHere = false
+  /** What came last of the body. */
+  #last: Uint8Array | undefined
   #told: (() => void) | undefined
 
   constructor(options: ConversationOptions) {
@@ -189,6 +191,7 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, BodyS
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#queue.isOver || this.#isPast || chunk.length === 0) return
     // `chunk` is a piece of what the socket read, not of the parser's memory: it stays ours.
+    this.#last = chunk
     if (!this.#queue.add(chunk) && !this.#isShort) controller.pause()
   }
 
@@ -206,7 +209,8 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, BodyS
       trailers: headerList(controller.rawTrailers),
     }
     this.#ending = true
-    this.#connection.markEnd()
+    this.#connection.markEnd(this.#framing.proof === 'length' ? this.#last : undefined)
+    this.#last = undefined
     setImmediate(() => this.#concludeWith(end))
   }
 

@@ -286,3 +286,13 @@ test('a server that soon lets go of a connection that served a body in lent memo
   }
   await transport.close()
 })
+
+for (const size of [5, large])
+  for (const tail of ['\r\n', '\n', 'x'])
+    test(`${JSON.stringify(tail)} behind a body of ${size} bytes is more than was announced`, async () => {
+      const answer = `HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`
+      await using server = await raw((_path, socket) => socket.write(answer + 'a'.repeat(size) + tail))
+      const transport = createTransport()
+      await assert.rejects(get(transport, `${server.origin}/`, new Lender(() => 0).sink), { reason: 'body too long' })
+      await transport.close()
+    })
