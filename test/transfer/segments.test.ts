@@ -121,9 +121,19 @@ for (const [what, lie] of [
 ] as const)
   test(`a further connection whose answer ${what} costs nothing: the first brings the file`, async () => {
     await using bench = await Bench.open()
-    const script = [{}, ...Array.from({ length: 20 }, () => lie)]
+    const script = [stallAfter(mebibyte), ...Array.from({ length: 20 }, () => lie)]
     const url = bench.server.file('/a.bin', { size, etag: '"v1"', script })
-    expectKind(await bench.run(url, several), 'finished')
+    const gaveUp = Promise.withResolvers<void>()
+    const paper = bench.report()
+    const more = (giveUp: () => void): (() => void) | undefined => {
+      const release = paper.more(giveUp)
+      return release && (() => gaveUp.resolve(release()))
+    }
+    const running = bench.run(url, several, { report: { more } })
+    // Until then the first stands still: at the end of its piece it would be closed while another seems to bring the next.
+    await Promise.all([gaveUp.promise, bench.handedOver(mebibyte)])
+    bench.server.release()
+    expectKind(await running, 'finished')
     assert.ok((await bench.read()).equals(bench.server.bytes('/a.bin')))
     assert.deepEqual(bench.restarts, [])
     assert.equal(bench.further.size, 0, 'a connection was not given back')
