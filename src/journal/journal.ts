@@ -265,6 +265,8 @@ export interface OwedFile {
   readonly folder: string
   readonly name: string
   readonly identity?: PartIdentity
+  /** Steady ms since which it is to be unlinked. */
+  readonly dueMs: number
 }
 
 export interface Recovery {

@@ -18,7 +18,7 @@ const most = 1000
 export function owed(work: Work, input: CommandInput<'owed'>): CommandOutput<'owed'> {
   const boot = currentBoot(work.store)
   return work.store
-    .all<OwedRow & { readonly id: number }>(
+    .all<OwedRow & { readonly id: number; readonly due: number }>(
       'select * from owed where due <= ? order by due, id limit ?',
       input.at.steadyMs,
       input.limit,
@@ -29,6 +29,7 @@ export function owed(work: Work, input: CommandInput<'owed'>): CommandOutput<'ow
         id: row.id,
         folder: row.folder,
         name: row.name,
+        dueMs: row.due,
         ...(identity !== undefined && { identity: identityIn(identity, row.boot, boot) }),
       }
     })

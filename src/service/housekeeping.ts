@@ -5,15 +5,19 @@
 import { join } from 'node:path'
 import type { Journal, OwedFile } from '../journal/journal.ts'
 import type { Clock } from '../world/clock.ts'
-import { FileFailure, type FileSystem, type Folder } from '../world/file-system.ts'
+import type { FileSystem, Folder } from '../world/file-system.ts'
 import type { Log } from '../world/log.ts'
 import { now } from './moment.ts'
+import { goneWith, isMissing, whereIs } from './owed-file.ts'
 
 /** A power cut sets the clock back by no more than this: while attempts run, and while tasks only wait. */
 const saveClockEveryMs = 60_000
 const saveRestingClockEveryMs = 600_000
 const sweepEveryMs = 3_600_000
 const owedAtOnce = 100
+/** A file whose disk is away, or that could not be unlinked, is looked at again for so long; then it is left to whoever has it. */
+const owedForMs = 90 * 86_400_000
+const diskAway = 'the disk that they are on is away'
 
 export interface HousekeepingParts {
   readonly clock: Clock
@@ -31,7 +35,7 @@ export class Housekeeping {
   #wanted = false
   #working: Promise<void> | undefined
   #stopped = false
-  /** Could not be unlinked in this life (no permission, a disk that is away): left for the next. */
+  /** Could not be unlinked (no permission, too many open files), or their disk is away: looked at again at the next sweep. */
   readonly #stuck = new Set<number>()
   /** An attempt that still runs named these files: looked at again when it has closed them. */
   readonly #inUse = new Set<number>()
@@ -106,6 +110,7 @@ export class Housekeeping {
         const { clock } = this.#parts
         if (clock.steady() - this.#sweptMs >= sweepEveryMs) {
           this.#sweptMs = clock.steady()
+          this.#stuck.clear()
           await this.#retire()
         }
         await this.#pay()
@@ -145,55 +150,53 @@ export class Housekeeping {
     }
   }
 
-  /** Ids of those that are gone for good, or were never ours. */
+  /** Ids of those that are gone for good, were never ours, or have been looked for long enough. */
   async #unlink(path: string, owed: readonly OwedFile[]): Promise<readonly number[]> {
     // Before the folder is looked at: an attempt that was cancelled a moment ago may be about to make its part. A newer one that
     // takes the name for good takes the row away as well.
     const files = owed.filter((file) => !this.#waitsForAttempt(file))
     if (files.length === 0) return []
-    const ids = files.map(({ id }) => id)
     let folder: Folder
     try {
       folder = await this.#parts.files.folder(path)
     } catch (error) {
-      if (error instanceof FileFailure && (error.reason === 'not found' || error.reason === 'not a folder')) return ids
-      return this.#keep(files, error)
+      if (!isMissing(error)) return this.#putOff(stuckBy(String(error), files))
+      const gone = await goneWith(path, files, this.#parts.files)
+      const away = files.filter((file) => !gone.includes(file))
+      return [...idsOf(gone), ...this.#putOff(stuckBy(diskAway, away))]
     }
+    const unlinked: OwedFile[] = []
+    const stuck: Stuck[] = []
     try {
       for (const file of files) {
         // No await in between: either the attempt has named it by now, or it finds that this is under way.
         if (this.#waitsForAttempt(file)) continue
-        await this.#remove(folder, file)
+        const why = await this.#remove(folder, file).catch(String)
+        if (why === undefined) unlinked.push(file)
+        else stuck.push({ file, why })
       }
       await folder.sync()
-      return ids.filter((id) => !this.#inUse.has(id))
+      return [...idsOf(unlinked), ...this.#putOff(stuck)]
     } catch (error) {
-      return this.#keep(files, error)
+      return this.#putOff([...stuck, ...stuckBy(String(error), unlinked)])
     } finally {
       await folder.close()
     }
   }
 
-  async #remove(folder: Folder, file: OwedFile): Promise<void> {
+  /** Answers why it has to be put off, if it has. */
+  async #remove(folder: Folder, file: OwedFile): Promise<string | undefined> {
     const path = join(file.folder, file.name)
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#unlinking.set(path, promise)
     try {
-      if (await this.#isOwed(folder, file)) await folder.unlink(file.name)
+      const place = await whereIs(file, folder)
+      if (place === 'here') await folder.unlink(file.name)
+      return place === 'away' ? diskAway : undefined
     } finally {
       this.#unlinking.delete(path)
       resolve()
     }
-  }
-
-  /** Inodes are reused at once, so the time of birth has to fit as well. */
-  async #isOwed(folder: Folder, file: OwedFile): Promise<boolean> {
-    const found = await folder.look(file.name)
-    if (found === undefined || found.kind !== 'file') return false
-    const { identity } = file
-    if (identity !== undefined) return found.inode === identity.inode && found.birthMs === identity.birthMs
-    // Named by us but never written down: ours if nobody else holds it.
-    return found.links === 1
   }
 
   /** The name is the attempt's until it has ended, and until the journal was asked since. */
@@ -205,12 +208,29 @@ export class Housekeeping {
     return true
   }
 
-  #keep(files: readonly OwedFile[], error: unknown): readonly number[] {
-    for (const { id } of files) this.#stuck.add(id)
-    this.#parts.log.warn('files that are no longer needed could not be unlinked', {
-      files: files.map(({ folder, name }) => `${folder}/${name}`),
-      error: String(error),
-    })
-    return []
+  /** Ids of those that were put off often enough. */
+  #putOff(stuck: readonly Stuck[]): readonly number[] {
+    for (const { file } of stuck) this.#stuck.add(file.id)
+    for (const [why, files] of Map.groupBy(stuck, (each) => each.why))
+      this.#parts.log.warn('files that are no longer needed could not be unlinked', {
+        files: files.map(({ file }) => join(file.folder, file.name)),
+        why,
+      })
+    const longAgoMs = this.#parts.clock.steady() - owedForMs
+    return idsOf(stuck.map(({ file }) => file).filter(({ dueMs }) => dueMs <= longAgoMs))
   }
+}
+
+/** One that stays owed. */
+interface Stuck {
+  readonly file: OwedFile
+  readonly why: string
+}
+
+function stuckBy(why: string, files: readonly OwedFile[]): readonly Stuck[] {
+  return files.map((file) => ({ file, why }))
+}
+
+function idsOf(files: readonly OwedFile[]): readonly number[] {
+  return files.map(({ id }) => id)
 }

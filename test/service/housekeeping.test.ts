@@ -1,12 +1,13 @@
 // Files that are owed, what is old, the saved clock.
 import assert from 'node:assert/strict'
-import { access, writeFile } from 'node:fs/promises'
+import { access, mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { LonghaulError } from '../../src/contract/errors.ts'
 import type { Journal, OwedFile } from '../../src/journal/journal.ts'
 import { createFileSystem } from '../../src/platform/files.ts'
 import { Housekeeping } from '../../src/service/housekeeping.ts'
+import { FileFailure, type FileSystem } from '../../src/world/file-system.ts'
 import { silentLog } from '../../src/world/log.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 import { settle, VirtualClock } from '../support/virtual-clock.ts'
@@ -66,7 +67,7 @@ test('an owed file is unlinked and its row is gone', async () => {
   const folder = await temporaryFolder()
   await writeFile(join(folder, 'part'), 'x')
   const identity = await identityOf(join(folder, 'part'))
-  assert.deepEqual(await pay([{ id: 1, folder, name: 'part', identity }]), [])
+  assert.deepEqual(await pay([{ id: 1, folder, name: 'part', dueMs: 0, identity }]), [])
   assert.equal(await exists(join(folder, 'part')), false)
 })
 
@@ -75,8 +76,8 @@ test('another file under the name of an owed one is left alone', async () => {
   await writeFile(join(folder, 'part'), 'someone else')
   const identity = await identityOf(join(folder, 'part'))
   const rows = await pay([
-    { id: 1, folder, name: 'part', identity: { ...identity, inode: '1' } },
-    { id: 2, folder, name: 'part', identity: { ...identity, birthMs: identity.birthMs - 1 } },
+    { id: 1, folder, name: 'part', dueMs: 0, identity: { ...identity, inode: '1' } },
+    { id: 2, folder, name: 'part', dueMs: 0, identity: { ...identity, birthMs: identity.birthMs - 1 } },
   ])
   assert.deepEqual(rows, [])
   assert.equal(await exists(join(folder, 'part')), true)
@@ -85,7 +86,7 @@ test('another file under the name of an owed one is left alone', async () => {
 test('a part whose attempt counted its bytes last, and ended while it was looked at what is owed, is left alone', async () => {
   const folder = await temporaryFolder()
   await writeFile(join(folder, 'part'), 'x')
-  const { journal, rows } = ledger([{ id: 1, folder, name: 'part' }])
+  const { journal, rows } = ledger([{ id: 1, folder, name: 'part', dueMs: 0 }])
   const files = createFileSystem()
   const housekeeping = new Housekeeping({
     clock: new VirtualClock(),
@@ -112,8 +113,8 @@ test('a part that was named and never written down is unlinked, but not before t
   await writeFile(join(folder, 'old'), 'x')
   await writeFile(join(folder, 'used'), 'x')
   const { journal, rows } = ledger([
-    { id: 1, folder, name: 'used' },
-    { id: 2, folder, name: 'old' },
+    { id: 1, folder, name: 'used', dueMs: 0 },
+    { id: 2, folder, name: 'old', dueMs: 0 },
   ])
   let runs = true
   const housekeeping = new Housekeeping({
@@ -142,7 +143,7 @@ test('an attempt that has named a file waits until an older one of that name is 
   const folder = await temporaryFolder()
   const path = join(folder, 'part')
   await writeFile(path, 'older')
-  const rows: OwedFile[] = [{ id: 1, folder, name: 'part', identity: await identityOf(path) }]
+  const rows: OwedFile[] = [{ id: 1, folder, name: 'part', dueMs: 0, identity: await identityOf(path) }]
   const { journal } = ledger(rows)
   const real = createFileSystem()
   const reached = Promise.withResolvers<void>()
@@ -182,8 +183,94 @@ test('an attempt that has named a file waits until an older one of that name is 
 
 test('files of a folder that is gone are paid, and many are worked off', async () => {
   const folder = await temporaryFolder()
-  const many = Array.from({ length: 250 }, (_, id) => ({ id, folder: join(folder, 'gone'), name: `part-${id}` }))
+  await writeFile(join(folder, 'part'), 'x')
+  const identity = await identityOf(join(folder, 'part'))
+  const many = Array.from({ length: 250 }, (_, id) => ({
+    id,
+    folder: join(folder, 'gone'),
+    name: `part-${id}`,
+    dueMs: 0,
+    identity,
+  }))
   assert.deepEqual(await pay(many), [])
+})
+
+/** One whose owed files are told by the ledger; a sweep is an hour away from the next. */
+function sweeping(
+  journal: Journal,
+  files: FileSystem = createFileSystem(),
+): { readonly clock: VirtualClock; readonly nextSweep: (afterMs?: number) => Promise<void> } {
+  const clock = new VirtualClock()
+  const housekeeping = new Housekeeping({ clock, files, journal, log: silentLog, writes: () => false })
+  const nextSweep = async (afterMs = 3_600_000): Promise<void> => {
+    await clock.advance(afterMs)
+    housekeeping.turned({ busy: true, runs: false })
+    await housekeeping.idle()
+  }
+  return { clock, nextSweep }
+}
+
+for (const [how, left] of [
+  ['no folder', (usb: string) => rename(usb, `${usb}-away`)],
+  ['an empty folder on another disk', async (usb: string) => rename(usb, `${usb}-away`).then(() => mkdir(usb))],
+] as const)
+  test(`a file of a disk that is away, which leaves ${how}, is unlinked when the disk is back`, async () => {
+    const usb = join(await temporaryFolder(), 'usb')
+    await mkdir(usb)
+    const path = join(usb, 'part')
+    await writeFile(path, 'x')
+    const identity = { ...(await identityOf(path)), device: 'of the disk' }
+    const { journal, rows } = ledger([{ id: 1, folder: usb, name: 'part', dueMs: 0, identity }])
+    const { nextSweep } = sweeping(journal)
+    await left(usb)
+    await nextSweep()
+    assert.equal(rows.length, 1)
+    await rm(usb, { recursive: true, force: true })
+    await rename(`${usb}-away`, usb)
+    await nextSweep()
+    assert.deepEqual(rows, [])
+    assert.equal(await exists(path), false)
+  })
+
+test('a file whose disk was away for ninety days is no longer looked for', async () => {
+  const { journal, rows } = ledger([{ id: 1, folder: '/nowhere/usb', name: 'part', dueMs: 0 }])
+  const { clock, nextSweep } = sweeping(journal)
+  const ninetyDays = 90 * 86_400_000
+  await nextSweep(ninetyDays - clock.steady() - 1)
+  assert.equal(rows.length, 1)
+  await nextSweep()
+  assert.deepEqual(rows, [])
+})
+
+test('a failure that passes puts off the one file that it met, until the next sweep', async () => {
+  const folder = await temporaryFolder()
+  const owed: OwedFile[] = []
+  for (const [id, name] of ['one', 'two', 'three'].entries()) {
+    await writeFile(join(folder, name), 'x')
+    owed.push({ id, folder, name, dueMs: 0, identity: await identityOf(join(folder, name)) })
+  }
+  const real = createFileSystem()
+  let busy = true
+  const files: FileSystem = {
+    folder: async (path) => {
+      const held = await real.folder(path)
+      const unlink = held.unlink.bind(held)
+      held.unlink = (name) =>
+        busy && name === 'two' ? Promise.reject(new FileFailure('busy', join(path, name))) : unlink(name)
+      return held
+    },
+  }
+  const { journal, rows } = ledger(owed)
+  const { nextSweep } = sweeping(journal, files)
+  await nextSweep()
+  assert.deepEqual(
+    rows.map(({ name }) => name),
+    ['two'],
+  )
+  busy = false
+  await nextSweep()
+  assert.deepEqual(rows, [])
+  assert.equal(await exists(join(folder, 'two')), false)
 })
 
 test('a file that cannot be unlinked stays owed and does not hold up the others', async () => {
@@ -192,8 +279,8 @@ test('a file that cannot be unlinked stays owed and does not hold up the others'
   const identity = await identityOf(join(folder, 'part'))
   const real = createFileSystem()
   const rows: OwedFile[] = [
-    { id: 1, folder: '/locked', name: 'part', identity },
-    { id: 2, folder, name: 'part', identity },
+    { id: 1, folder: '/locked', name: 'part', dueMs: 0, identity },
+    { id: 2, folder, name: 'part', dueMs: 0, identity },
   ]
   const { journal } = ledger(rows)
   const housekeeping = new Housekeeping({
