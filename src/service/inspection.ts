@@ -67,13 +67,13 @@ async function explainTask(inside: Inside, id: string): Promise<ExplanationJson>
     // A launch waits for the events of tasks that have ended; it holds back no transfer.
     ...delivery.blockers(session.id, id).filter(({ code }) => code !== 'launchWait' || gate === 'done'),
   ]
-  const waits = found.phase === 'queued' || found.phase === 'waiting'
+  const isLookedAt = live !== undefined || found.phase === 'queued' || found.phase === 'waiting'
   const nextWakeUpMs =
     found.nextWakeUpMs !== undefined
       ? toWall(at, found.nextWakeUpMs)
-      : live !== undefined
+      : live?.stallAtMs !== undefined
         ? toWall(at, Math.max(at.steadyMs, live.stallAtMs))
-        : waits && !blockers.some(({ code }) => code === 'sessionHeld')
+        : isLookedAt && !blockers.some(({ code }) => code === 'sessionHeld')
           ? toWall(at, Math.max(at.steadyMs, Math.min(inside.loop.nextLookMs ?? Infinity, at.steadyMs + looksEveryMs)))
           : earliest(blockers)
   const proof = facts.attempts.findLast((attempt) => attempt.proof !== undefined)?.proof

@@ -37,8 +37,8 @@ export interface LiveFacts {
   readonly sessionName: string
   readonly phase: Phase
   readonly progress: ProgressJson
-  /** Steady ms at which the stall timer would end the attempt. */
-  readonly stallAtMs: number
+  /** Steady ms at which the stall timer would end the attempt; absent while nothing is asked of a server. */
+  readonly stallAtMs?: number
 }
 
 export class Progress {
@@ -107,11 +107,13 @@ export class Progress {
   of(task: TaskId): LiveFacts | undefined {
     const live = this.#live.get(task)
     if (live === undefined) return undefined
+    const { sessionName, phase } = live
+    const mayStall = phase === 'connecting' || phase === 'transferring'
     return {
-      sessionName: live.sessionName,
-      phase: live.phase,
+      sessionName,
+      phase,
       progress: this.#progressOf(live),
-      stallAtMs: live.rate.lastByteMs + live.stallMs,
+      ...(mayStall && { stallAtMs: live.rate.lastByteMs + live.stallMs }),
     }
   }
 

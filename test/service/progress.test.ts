@@ -63,6 +63,18 @@ test('an active task says when its stall timer would end the attempt', async () 
   assert.equal(nextWakeUpMs! - it.clock.wall(), 25_000)
 })
 
+test('a task that hashes or publishes has no stall timer: the daemon looks at it within a minute', async () => {
+  const it = await open()
+  const id = await it.add({ policy: { timeoutIntervalForRequestMs: 30_000 } })
+  for (const phase of ['verifying', 'delivering'] as const) {
+    it.engine.of(id).report.progress({ phase, received: 1000, total: 1000 })
+    await it.clock.advance(600_000)
+    const { nextWakeUpMs } = await it.call('task.explain', { id })
+    const waitMs = nextWakeUpMs! - it.clock.wall()
+    assert.ok(waitMs > 0 && waitMs <= 60_000, `${phase}: ${waitMs}`)
+  }
+})
+
 test('the owner is told of one task at most 20 times a second, and of the last byte', async () => {
   const it = await open()
   const id = await it.add()
