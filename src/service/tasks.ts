@@ -3,6 +3,7 @@ import { LonghaulError } from '../contract/errors.ts'
 import type { NewTask, TaskRecord } from '../contract/task.ts'
 import type { AddedTask, Result } from '../contract/verbs.ts'
 import type { TaskId } from '../contract/words.ts'
+import type { CommandInput, Journal } from '../journal/journal.ts'
 import { Chains } from './chains.ts'
 import { checkDestinations } from './destinations.ts'
 import { type Inside, sessionNamed, type Verbs } from './inside.ts'
@@ -53,14 +54,8 @@ export function taskVerbs(inside: Inside): Verbs<TaskVerb> {
       const { session, filter } = targets
       const of = session === undefined ? {} : { session: (await sessionNamed(journal, session)).id }
       const answer = await journal.change({ targets: { ...of, filter }, change, at })
-      if (change.kind === 'bandwidthLimit') {
-        const active = { ...of, filter: { ...filter, group: 'active' }, completed: false, limit: 1000 } as const
-        const { tasks } = await journal.page(active)
-        bandwidth.changed(
-          tasks.map(({ id }) => id),
-          change.bytesPerSecond,
-        )
-      }
+      if (change.kind === 'bandwidthLimit')
+        for await (const ids of running(journal, { ...of, filter })) bandwidth.changed(ids, change.bytesPerSecond)
       return answer
     },
     'task.retry': async ({ id, newId, url, headers, authorization, destination }) => {
@@ -99,6 +94,25 @@ export function taskVerbs(inside: Inside): Verbs<TaskVerb> {
       return Promise.resolve(null)
     },
   }
+}
+
+/** Page by page: few tasks can be much text. */
+async function* running(
+  journal: Journal,
+  { session, filter }: Pick<CommandInput<'page'>, 'session' | 'filter'>,
+): AsyncGenerator<readonly TaskId[]> {
+  let cursor: string | undefined
+  do {
+    const page = await journal.page({
+      ...(session !== undefined && { session }),
+      filter: { ...filter, group: 'active' },
+      completed: false,
+      limit: 1000,
+      ...(cursor !== undefined && { cursor }),
+    })
+    yield page.tasks.map(({ id }) => id)
+    cursor = page.cursor
+  } while (cursor !== undefined)
 }
 
 async function getAll({ journal }: Inside, ids: readonly TaskId[]): Promise<readonly TaskRecord[]> {

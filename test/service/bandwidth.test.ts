@@ -4,6 +4,7 @@ import { afterEach, test } from 'node:test'
 import type { BandwidthWindow } from '../../src/contract/bandwidth.ts'
 import type { ExplicitConfiguration } from '../../src/contract/session.ts'
 import type { Result } from '../../src/contract/verbs.ts'
+import type { TaskId } from '../../src/contract/words.ts'
 import { settle } from '../support/virtual-clock.ts'
 import { House } from './house.ts'
 
@@ -83,6 +84,24 @@ test('a limit of a task goes with its attempts, and one that is changed holds fo
   await it.change(id, 'suspend')
   await it.change(id, 'resume')
   assert.equal(it.engine.of(id).assignment.policy.bandwidthLimit, undefined)
+})
+
+test('a limit that is changed by a filter holds for all that run, also where they are more text than one page', async () => {
+  const it = await open()
+  await it.openSession()
+  const headers = [['X-Long', 'x'.repeat(100_000)]] as const
+  const ids: TaskId[] = []
+  for (const host of ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'])
+    ids.push(await it.add({ request: { url: `https://${host}.test/`, method: 'GET', headers } }))
+  assert.equal(it.engine.running.length, ids.length)
+  await it.call('task.change', {
+    targets: { session: 'com.example', filter: {} },
+    change: { kind: 'bandwidthLimit', bytesPerSecond: 4000 },
+  })
+  assert.deepEqual(
+    ids.map((id) => it.engine.limits.get(`task ${id}`)),
+    ids.map(() => 4000),
+  )
 })
 
 test("the daemon's limit holds at once and over restarts, and status shows it", async () => {
