@@ -96,11 +96,12 @@ export function taskVerbs(inside: Inside): Verbs<TaskVerb> {
   }
 }
 
-/** Page by page: few tasks can be much text. */
+/** Those of the filter that run. Page by page: few tasks can be much text. */
 async function* running(
   journal: Journal,
   { session, filter }: Pick<CommandInput<'page'>, 'session' | 'filter'>,
 ): AsyncGenerator<readonly TaskId[]> {
+  if (filter.group !== undefined && filter.group !== 'active') return
   let cursor: string | undefined
   do {
     const page = await journal.page({

@@ -104,6 +104,19 @@ test('a limit that is changed by a filter holds for all that run, also where the
   )
 })
 
+test('a limit that is changed for those that wait is none of those that run', async () => {
+  const it = await open()
+  await it.openSession()
+  const runs = await it.add()
+  const suspended = await it.add({ start: false })
+  const change = { kind: 'bandwidthLimit', bytesPerSecond: 4000 } as const
+  const answer = await it.call('task.change', { targets: { filter: { group: 'suspended' } }, change })
+  assert.deepEqual(answer, { changed: 1 })
+  assert.equal(it.engine.limits.has(`task ${runs}`), false)
+  await it.change(suspended, 'resume')
+  assert.equal(it.engine.of(suspended).assignment.policy.bandwidthLimit, 4000)
+})
+
 test("the daemon's limit holds at once and over restarts, and status shows it", async () => {
   const it = await open()
   assert.deepEqual(await it.call('daemon.limit', {}), { windows: [] })
