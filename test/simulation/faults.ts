@@ -71,10 +71,9 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     says: 'What a further connection sends is laid whatever it says of itself.',
     file: 'src/transfer/download/joining.ts',
     replace: [
-      `if (judgement.fits) return { kind: 'joined', answer, to: judgement.to }`,
+      `if (judgement.fits && judgement.to >= least) return { kind: 'joined', answer, to: judgement.to }`,
       `if (judgement.fits || to > 0) return { kind: 'joined', answer, to: judgement.fits ? judgement.to : to }`,
     ],
-    from: 370,
   },
   {
     name: 'joined-from-elsewhere',
