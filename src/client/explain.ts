@@ -57,7 +57,8 @@ function sentenceOf(json: ExplanationJson, language: Language): string {
   const cause = json.cause === undefined ? undefined : causeText(json.cause)
   if (json.phase === 'completed') return cause === undefined ? words.ended.well : words.ended.withCause(cause)
   if (json.blockers.length === 0) {
-    const phase = words.phases[json.phase]
+    const silentSince = dateOf(json.silentSinceMs)
+    const phase = silentSince === undefined ? words.phases[json.phase] : words.silent(timeText(silentSince, language))
     return cause === undefined ? phase : words.after(phase, cause)
   }
   const reasons = json.blockers

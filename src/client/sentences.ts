@@ -22,6 +22,8 @@ export interface Values {
 
 export interface Sentences {
   readonly phases: Readonly<Record<Phase, string>>
+  /** Instead of the phase, where the next byte is overdue. */
+  readonly silent: (since: string) => string
   readonly blockers: Readonly<Record<BlockerCode, (values: Values) => string>>
   readonly ended: { readonly well: string; readonly withCause: (cause: string) => string }
   /** An attempt that is under way, after one that failed. */
@@ -41,12 +43,13 @@ const en: Sentences = {
     held: 'It is held by a person.',
     queued: 'It is next in the queue.',
     waiting: 'It waits.',
-    connecting: 'It is connecting to the server.',
+    connecting: 'It is connecting to the server, or has asked it and waits for the answer.',
     transferring: 'Bytes are arriving.',
     verifying: 'Everything has arrived; it is being verified.',
     delivering: 'It is verified and is being put in its place.',
     completed: 'It has ended.',
   },
+  silent: (since) => `No byte has come since ${since}. If none does, the attempt ends and another one goes on.`,
   blockers: {
     suspended: () => 'The app has suspended it and must resume it.',
     held: () => 'A person holds it.',
@@ -103,12 +106,13 @@ const zh: Sentences = {
     held: '已被人工暂停。',
     queued: '排在队列最前。',
     waiting: '正在等待。',
-    connecting: '正在连接服务器。',
+    connecting: '正在连接服务器，或已发出请求、等待应答。',
     transferring: '正在接收数据。',
     verifying: '数据已全部到达，正在校验。',
     delivering: '校验一致，正在放到目标位置。',
     completed: '已结束。',
   },
+  silent: (since) => `自 ${since} 起没有收到数据；若一直没有，本次尝试将结束并重新尝试。`,
   blockers: {
     suspended: () => '应用已将其挂起，需由应用恢复。',
     held: () => '已被人工暂停。',

@@ -80,6 +80,8 @@ export interface ExplanationJson {
   readonly blockers: readonly BlockerJson[]
   /** Ready tasks of the lane that stand before this one. */
   readonly ahead?: number
+  /** Wall ms at which the last byte came; told of an attempt that has waited for the next one for seconds. */
+  readonly silentSinceMs?: number
   /** Wall ms; absent only when nothing but a person or the app can wake it (suspended, held) or it has ended. */
   readonly nextWakeUpMs?: number
   /** Wall ms; absent while the deadline does not run. */

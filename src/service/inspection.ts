@@ -71,8 +71,9 @@ async function explainTask(inside: Inside, id: string): Promise<ExplanationJson>
   const nextWakeUpMs =
     found.nextWakeUpMs !== undefined
       ? toWall(at, found.nextWakeUpMs)
-      : live?.stallAtMs !== undefined
-        ? toWall(at, Math.max(at.steadyMs, live.stallAtMs))
+      : // In the past where something else than bytes of the file is heard: a head that comes in drops.
+        live?.stallAtMs !== undefined && live.stallAtMs > at.steadyMs
+        ? toWall(at, live.stallAtMs)
         : isLookedAt && !blockers.some(({ code }) => code === 'sessionHeld')
           ? toWall(at, Math.max(at.steadyMs, Math.min(inside.loop.nextLookMs ?? Infinity, at.steadyMs + looksEveryMs)))
           : earliest(blockers)
@@ -86,6 +87,7 @@ async function explainTask(inside: Inside, id: string): Promise<ExplanationJson>
     phase: live?.phase ?? found.phase,
     blockers,
     ...(gate === 'ready' && { ahead: facts.ahead }),
+    ...(live?.silentSinceMs !== undefined && { silentSinceMs: Math.round(toWall(at, live.silentSinceMs)) }),
     ...(nextWakeUpMs !== undefined && { nextWakeUpMs: Math.round(nextWakeUpMs) }),
     ...(facts.deadlineAtMs !== undefined && { deadlineMs: Math.round(toWall(at, facts.deadlineAtMs)) }),
     remedies: remedies(facts, blockers),

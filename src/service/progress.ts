@@ -12,6 +12,8 @@ import type { Report } from '../transfer/assignment.ts'
 import type { Clock, Timer } from '../world/clock.ts'
 import { Rate } from './rate.ts'
 
+/** Without a byte for so long, bytes are not said to arrive. */
+const silentMs = 5000
 /** At most so often is the owner told of one task. */
 const passEveryMs = 50
 
@@ -39,6 +41,8 @@ export interface LiveFacts {
   readonly progress: ProgressJson
   /** Steady ms at which the stall timer would end the attempt; absent while nothing is asked of a server. */
   readonly stallAtMs?: number
+  /** Steady ms of the last byte, where the next one is overdue. */
+  readonly silentSinceMs?: number
 }
 
 export class Progress {
@@ -109,11 +113,14 @@ export class Progress {
     if (live === undefined) return undefined
     const { sessionName, phase } = live
     const mayStall = phase === 'connecting' || phase === 'transferring'
+    const { lastByteMs } = live.rate
+    const isSilent = phase === 'transferring' && this.#clock.steady() - lastByteMs >= silentMs
     return {
       sessionName,
       phase,
       progress: this.#progressOf(live),
-      ...(mayStall && { stallAtMs: live.rate.lastByteMs + live.stallMs }),
+      ...(mayStall && { stallAtMs: lastByteMs + live.stallMs }),
+      ...(isSilent && { silentSinceMs: lastByteMs }),
     }
   }
 

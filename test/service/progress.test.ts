@@ -1,6 +1,7 @@
 // Live numbers: in every record, to the owner, to those who watch.
 import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
+import { explanationFromJson } from '../../src/client/explain.ts'
 import { LonghaulError } from '../../src/contract/errors.ts'
 import type { PassingEventJson } from '../../src/contract/events.ts'
 import type { TaskId } from '../../src/contract/words.ts'
@@ -279,4 +280,18 @@ test('explain says how long each attempt took, and of the one that runs how long
   assert.equal(since[0]!.tookMs, 3000)
   await it.clock.advance(5000)
   assert.equal((await it.call('task.explain', { id })).attempts[1]!.tookMs, since[1]!.tookMs + 5000)
+})
+
+test('explain does not say that bytes arrive when none has come for seconds, and says since when', async () => {
+  const it = await open()
+  const id = await it.add()
+  moved(it, id, 1000)
+  await it.clock.advance(4000)
+  assert.equal((await it.call('task.explain', { id })).silentSinceMs, undefined)
+  await it.clock.advance(2000)
+  const explained = await it.call('task.explain', { id })
+  assert.equal(explained.silentSinceMs, it.clock.wall() - 6000)
+  assert.match(explanationFromJson(explained, 'en').why, /^No byte has come since /)
+  moved(it, id, 2000)
+  assert.match(explanationFromJson(await it.call('task.explain', { id }), 'en').why, /^Bytes are arriving\./)
 })

@@ -95,6 +95,13 @@ test('a 401 wants credentials and shows what the server said', async () => {
   assert.deepEqual(outcome.failure, { kind: 'final' })
 })
 
+test('a redirect that leads nowhere is told as such', async () => {
+  await using bench = await Bench.open()
+  const outcome = expectKind(await bench.run(bench.server.answers('/302', status(302))), 'failed')
+  assert.match(outcome.error.message, /answered with status 302 and did not say where the file is\.$/)
+  assert.deepEqual(outcome.failure, { kind: 'final' })
+})
+
 test('with any status acceptable an error page is a finished download', async () => {
   await using bench = await Bench.open()
   const url = bench.server.answers('/404', status(404, {}, 'no such thing'))

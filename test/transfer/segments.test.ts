@@ -233,6 +233,7 @@ for (const [what, lie] of [
   ['is 403', status(403)],
   ['is 416', status(416, { 'Content-Range': `bytes */${severalBytes}` })],
   ['is 503', status(503)],
+  ['is 500', status(500)],
 ] as const)
   test(`a server whose answer to a further connection ${what} is given one, however long the first takes`, async () => {
     await using bench = await Bench.open()

@@ -321,7 +321,9 @@ export class Connections {
       this.fail(thrown)
     else {
       this.#failure = thrown
-      this.#crew.failed(this.#running - 1, this.#now())
+      // One that answers the first further question with an error, whichever, does not want more than one.
+      if (this.#joins === 0 && ending.error.code === 'HTTP_STATUS') this.#crew.alone()
+      else this.#crew.failed(this.#running - 1, this.#now())
     }
   }
 

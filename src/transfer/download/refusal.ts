@@ -6,6 +6,7 @@ import type { Clock } from '../../world/clock.ts'
 import type { Failure } from '../assignment.ts'
 import { AttemptFailed } from '../endings.ts'
 import { field, parseRetryAfter } from '../http/fields.ts'
+import { isRedirect } from '../http/redirect.ts'
 import type { Answer } from '../http/request.ts'
 
 const keptBytes = 64 * 1024
@@ -30,7 +31,7 @@ export async function refusal(answer: Answer, clock: Clock): Promise<AttemptFail
   const { status } = answer
   const retried = passes(status)
   const code: ErrorCode = status === 401 ? 'USER_AUTHENTICATION_REQUIRED' : 'HTTP_STATUS'
-  const why = answer.unauthorised === undefined ? '' : `: ${answer.unauthorised.why}`
+  const why = whyOf(answer)
   const error = new LonghaulError(code, `${maskUrl(answer.response.url)} answered with status ${status}${why}.`, {
     status,
     hint: answer.unauthorised?.hint,
@@ -38,6 +39,13 @@ export async function refusal(answer: Answer, clock: Clock): Promise<AttemptFail
     retryable: retried,
   })
   return new AttemptFailed(error, retried ? passingFailure(answer, retryAfterMs) : { kind: 'final' })
+}
+
+/** What there is to say beside the status. */
+function whyOf({ status, unauthorised }: Answer): string {
+  if (unauthorised !== undefined) return `: ${unauthorised.why}`
+  // One that names a place is followed.
+  return isRedirect(status) ? ' and did not say where the file is' : ''
 }
 
 function passingFailure({ status, response }: Answer, retryAfterMs: number | undefined): Failure {

@@ -17,9 +17,13 @@ export interface RedirectRules {
 
 const redirecting: readonly number[] = [301, 302, 303, 307, 308]
 
+export function isRedirect(status: number): boolean {
+  return redirecting.includes(status)
+}
+
 /** The `Location` to follow, in ASCII, or `undefined` if this answer is the final one. */
 export function redirectTarget(head: { readonly status: number; readonly headers: HeaderList }): string | undefined {
-  if (!redirecting.includes(head.status)) return undefined
+  if (!isRedirect(head.status)) return undefined
   const location = head.headers.find(([name]) => name === 'location')?.[1]
   // Many servers send raw UTF-8. Each octet reads as a character here, of which the parser of addresses would make two.
   return location?.replaceAll(/[\x80-\xff]/g, (octet) => `%${octet.charCodeAt(0).toString(16).toUpperCase()}`)
