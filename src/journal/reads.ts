@@ -204,7 +204,18 @@ function findNamed(store: Store, text: string, { before, found }: Looked): Comma
 }
 
 function records(store: Store, where: string, ...values: (string | number)[]): readonly TaskRecord[] {
-  return store.all<RecordRow>(`select ${recordColumns} from ${recordTables} where ${where}`, ...values).map(recordOf)
+  const found = store.all<RecordRow>(`select ${recordColumns} from ${recordTables} where ${where}`, ...values)
+  return fitting(found.map(recordOf))
+}
+
+/** The first, and as many of the others as one answer has room for beside it. */
+function fitting(tasks: readonly TaskRecord[]): readonly TaskRecord[] {
+  let text = 0
+  const beyond = tasks.findIndex((task, index) => {
+    text += JSON.stringify(task).length
+    return index > 0 && text > mostText
+  })
+  return beyond < 0 ? tasks : tasks.slice(0, beyond)
 }
 
 type Page = CommandOutput<'page'>

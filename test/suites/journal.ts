@@ -1262,6 +1262,19 @@ export function journalSuite(form: string, open: OpenJournal): void {
       assert.equal((await s.journal.getTask({ session, taskIdentifier: 2 }))!.id, b)
     })
 
+    check('is found with as many others of its name as one answer has room for', async (s) => {
+      const { session } = await s.owned()
+      const ids = await s.add(session, ...Array.from({ length: 14 }, (_, n) => ({ url: `http://x/film-${n}` })))
+      const error = { ...errorJson('HTTP_STATUS'), body: 'x'.repeat(88_000) }
+      for (const id of ids) await s.end(await s.start(id), { kind: 'fail', error })
+      const found = await s.journal.findTasks({ text: 'film' })
+      assert.deepEqual(
+        found.map(({ id }) => id),
+        ids.toReversed().slice(0, found.length),
+      )
+      assert.ok(found.length > 1 && JSON.stringify(found).length < 1024 * 1024)
+    })
+
     check('is found by its name however old it is, while others are answered', async (s) => {
       const { session } = await s.owned()
       const old = await s.add(
