@@ -23,6 +23,40 @@ test('without a name the safe name of the server is taken', async () => {
   assert.equal(outcome.response?.suggestedFilename, 'evil.txt')
 })
 
+test('a name of a server is made safe before it is that of a file', async () => {
+  await using bench = await Bench.open()
+  const long = `${'%C3%A9'.repeat(300)}.tar.gz`
+  const names = [
+    ['invoice%E2%80%AEfdp.exe', 'invoicefdp.exe'],
+    ['a%00b%0Ac.txt', 'abc.txt'],
+    ['CON.txt', 'CON_.txt'],
+    ['C%3A%5Cwindows%5Csystem.ini', 'system.ini'],
+    [long, `${'é'.repeat(96)}.tar.gz`],
+  ] as const
+  for (const [said, safe] of names) {
+    const headers = { 'Content-Disposition': `attachment; filename*=UTF-8''${said}` }
+    const url = bench.server.file('/a', { size, headers })
+    expectKind(await bench.run(url, { name: undefined, ifExists: 'fail' }), 'finished')
+    assert.ok((await bench.names()).includes(safe), `${said} became ${(await bench.names()).join(', ')}`)
+    bench.part = undefined
+    bench.intent = undefined
+  }
+  assert.equal((await bench.names()).length, names.length)
+})
+
+test('the name of a part keeps as many whole characters of a long one as fit', async () => {
+  await using bench = await Bench.open()
+  const name = `${'日本'.repeat(40)}.bin`
+  assert.equal(Buffer.byteLength(name), 244)
+  const url = bench.server.file('/a', { size, etag: '"v1"', script: [cutAfter(size / 2)] })
+  expectKind(await bench.run(url, { name }), 'failed')
+  const [part] = await bench.names()
+  assert.match(part!, /^\.(?:日本)+日?(?:…|\.bin)?\.[0-9A-Z]{8}\.longhaul-part$/)
+  assert.ok(Buffer.byteLength(part!) <= 255)
+  expectKind(await bench.run(url, { name }), 'finished')
+  assert.deepEqual(await bench.names(), [name])
+})
+
 test('a name that a server chose replaces no file', async () => {
   await using bench = await Bench.open()
   await bench.write('a', 'mine')
