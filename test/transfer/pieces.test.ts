@@ -93,6 +93,15 @@ test('who has been silent for three seconds lags, whatever it brought before, an
   assert.equal(pieces.offers(4000), false)
 })
 
+test('who is kept waiting by us does not lag, and is judged anew when it may go on', () => {
+  const { pieces, slow } = lastOfTwo(4 * mebibyte - 1000)
+  pieces.waits(slow, true, 2000)
+  assert.equal(pieces.offers(60_000), false)
+  pieces.waits(slow, false, 60_000)
+  assert.equal(pieces.offers(62_999), false)
+  assert.equal(pieces.offers(63_000), true)
+})
+
 test('where all are slow, none lags', () => {
   const pieces = new Pieces([], 8 * mebibyte, 1)
   const [one, other] = [pieces.next(0)!, pieces.next(0)!]

@@ -1,5 +1,6 @@
 /** Calls that the system refuses for now: too many files are open, a file is in use, a mode is in the way. No byte is lost by it. */
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { chmod, chown, stat } from 'node:fs/promises'
 import { test } from 'node:test'
 import { cutAfter } from '../../src/testing/index.ts'
@@ -73,6 +74,24 @@ for (const [ifExists, call] of [
     assert.ok((await bench.read()).equals(bench.server.bytes('/a')))
     assert.deepEqual(await bench.names(), ['file.bin'])
   })
+
+test('so is one that the system itself calls busy: something is mounted there', { skip: needs('mounts') }, async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file('/a', { size, etag: '"v1"' })
+  for (const name of ['file.bin', 'other']) await bench.write(name, 'as it was')
+  execFileSync('mount', ['--bind', bench.path('other'), bench.path('file.bin')])
+  try {
+    const failed = expectKind(await bench.run(url, { ifExists: 'replace' }), 'failed')
+    assert.match(failed.error.message, /in use by another program/)
+    assert.deepEqual(failed.failure, { kind: 'network' })
+  } finally {
+    execFileSync('umount', [bench.path('file.bin')])
+  }
+  assert.equal(String(await bench.read()), 'as it was')
+  expectKind(await bench.run(url, { ifExists: 'replace' }), 'finished')
+  assert.equal(bench.server.requests.length, 1)
+  assert.ok((await bench.read()).equals(bench.server.bytes('/a')))
+})
 
 /** Runs as somebody whom modes bind. */
 async function asNobody(bench: Bench, work: () => Promise<void>): Promise<void> {

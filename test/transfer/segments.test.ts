@@ -396,6 +396,11 @@ test(
     const { clock, leap } = leapingClock(bench.world.clock)
     const policy = { ...several.policy, stallMs: 60 * 60_000 }
     const running = bench.run(url, { policy }, { world: { clock } })
+    const isHalved = (): boolean => {
+      const [, stalled, ...later] = asked(bench).map((range) => range?.match(/\d+/g)?.map(Number))
+      return later.some((range) => range![0]! > stalled![0]! + firstBytes && range![1] === stalled![1])
+    }
+    await bench.server.until(isHalved, 'half of what it has not brought is asked for')
     await bench.handedOver(severalBytes - smallPieces.smallestSplit)
     leap(4000)
     expectKind(await running, 'finished')

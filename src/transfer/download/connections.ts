@@ -122,6 +122,13 @@ export class Connections {
     if (this.#crew.took(bytes, this.#running, this.#now())) this.#grow()
   }
 
+  /** What was taken of its claim has to be written first; meanwhile its connection waits. */
+  keepsWaiting(claim: Claim, until: Promise<void>): void {
+    this.#pieces.waits(claim, true, this.#now())
+    const goes = (): void => this.#pieces.waits(claim, false, this.#now())
+    until.then(goes, goes)
+  }
+
   /** At the end of its piece: true if the next one is its as well. */
   async goesOn(claim: Claim): Promise<boolean> {
     while (!this.#pieces.extend(claim)) {

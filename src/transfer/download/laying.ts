@@ -139,9 +139,12 @@ export class Laying {
     /** What it holds is taken of the claim already, also when the answer was broken off meanwhile. */
     let held: Promise<void> | undefined
     try {
-      const sink: BodySink = Object.assign((bytes: Uint8Array) => (held = this.#take(giving, segment, bytes)), {
-        room: () => segment.room(),
-      })
+      const take = (bytes: Uint8Array): Promise<void> | undefined => {
+        held = this.#take(giving, segment, bytes)
+        if (held !== undefined) this.#connections.keepsWaiting(claim, held)
+        return held
+      }
+      const sink: BodySink = Object.assign(take, { room: () => segment.room() })
       const end = await answer.receive(sink)
       await segment.flush()
       verification.heard(end.trailers)

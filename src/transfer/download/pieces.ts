@@ -20,6 +20,8 @@ type Held = { -readonly [F in keyof Claim]: Claim[F] } & {
   readonly sinceMs: number
   /** When its last byte came; at first `sinceMs`. */
   heardMs: number
+  /** It waits until we take more: its silence is our own. */
+  waits: boolean
   /** Somebody else fetches its rest, also what it may still bring. */
   relieved: boolean
 }
@@ -122,6 +124,13 @@ export class Pieces {
     held.heardMs = nowMs
   }
 
+  /** Its connection is kept waiting, or no longer: what was taken has to be written first. */
+  waits(claim: Claim, waits: boolean, nowMs: number): void {
+    const held = claim as Held
+    held.waits = waits
+    held.heardMs = nowMs
+  }
+
   /** Whether all that its connection could still bring is fetched by another. */
   isRelieved(claim: Claim): boolean {
     return (claim as Held).relieved
@@ -147,7 +156,7 @@ export class Pieces {
   }
 
   #claim(from: number, to: number, nowMs: number): Claim {
-    const held: Held = { from, to, position: from, sinceMs: nowMs, heardMs: nowMs, relieved: false }
+    const held: Held = { from, to, position: from, sinceMs: nowMs, heardMs: nowMs, waits: false, relieved: false }
     this.#free = withoutRange(this.#free, from, to)
     this.#claims.add(held)
     return held
@@ -176,8 +185,8 @@ export class Pieces {
     return found
   }
 
-  #lags({ to, position, sinceMs, heardMs }: Held, leftMs: number, nowMs: number): boolean {
-    if (position === to || nowMs - sinceMs < lagMs) return false
+  #lags({ to, position, sinceMs, heardMs, waits }: Held, leftMs: number, nowMs: number): boolean {
+    if (waits || position === to || nowMs - sinceMs < lagMs) return false
     const isSilent = nowMs - heardMs >= lagMs
     return isSilent || (leftMs >= lagMs && (to - position) / this.#bestPace < leftMs * farBehind)
   }
