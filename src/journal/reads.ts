@@ -89,8 +89,18 @@ export function schedule(work: Work, input: CommandInput<'schedule'>): CommandOu
     isCut: sessions.length === mostSeen || open.some(({ length }) => length === input.lanesPerSession),
     active,
     ...(wakeAtMs !== undefined && { wakeAtMs }),
-    backingOff: store.get("select 1 from tally where gate = 'backoff' and n > 0 limit 1") !== undefined,
+    backingOff: isBackingOff(store),
   }
+}
+
+/** As a change of network finds them (`wake`); mostly there is none at all, which is known sooner. */
+function isBackingOff(store: Store): boolean {
+  if (store.get("select 1 from tally where gate = 'backoff' and n > 0 limit 1") === undefined) return false
+  return (
+    store.get(
+      `select 1 from task where wake_at is not null and gate = 'backoff' and server_asked = 0 and parked = 0 limit 1`,
+    ) !== undefined
+  )
 }
 
 function heads(

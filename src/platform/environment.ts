@@ -13,24 +13,27 @@ const lookEveryMs = 3000
 
 /** @param addresses for tests. @default those of the machine, without those that lead nowhere */
 export function createEnvironment(clock: Clock, addresses: () => readonly string[] = ofMachine): Environment {
-  const look = (): EnvironmentState => ({
-    power: 'unknown',
-    metered: 'unknown',
-    constrained: 'unknown',
-    networkId: addresses().toSorted().join(' '),
-  })
+  let networkId = 'unknown'
+  const look = (): EnvironmentState => {
+    try {
+      networkId = addresses().toSorted().join(' ')
+    } catch {
+      // The system may refuse it: too many files are open, or it is not allowed. What was known last holds until it can be asked.
+    }
+    return { power: 'unknown', metered: 'unknown', constrained: 'unknown', networkId }
+  }
   return {
     get now() {
       return look()
     },
     watch: (changed) => {
-      let { networkId } = look()
+      let last = look().networkId
       let timer = clock.timer(clock.steady() + lookEveryMs, again)
       function again(): void {
         timer = clock.timer(clock.steady() + lookEveryMs, again)
         const state = look()
-        if (state.networkId === networkId) return
-        networkId = state.networkId
+        if (state.networkId === last) return
+        last = state.networkId
         changed(state)
       }
       return () => timer.cancel()

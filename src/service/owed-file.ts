@@ -19,14 +19,18 @@ export async function whereIs(file: OwedFile, folder: Folder): Promise<'here' | 
   return isElsewhere ? 'away' : 'gone'
 }
 
-/** Those that went with their folder: whatever is left above it is on the disk that they were on. */
+/**
+ * Those that went with their folder: whatever is left above it is on the disk that they were on, or nobody knows which that was (they
+ * were never written down, or in another boot).
+ */
 export async function goneWith(
   path: string,
   owed: readonly OwedFile[],
   files: FileSystem,
 ): Promise<readonly OwedFile[]> {
   const device = await deviceAbove(path, files)
-  return device === undefined ? [] : owed.filter(({ identity }) => identity?.device === device)
+  if (device === undefined) return []
+  return owed.filter(({ identity }) => [device, '', undefined].includes(identity?.device))
 }
 
 async function deviceAbove(path: string, files: FileSystem): Promise<string | undefined> {

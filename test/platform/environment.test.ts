@@ -25,6 +25,25 @@ test('another address is told within seconds, and so is that all are gone, but n
   end()
 })
 
+test('a system that does not tell its addresses for a while has not changed its network', async () => {
+  const clock = new VirtualClock()
+  let isRefused = true
+  const environment = createEnvironment(clock, () => {
+    if (isRefused) throw new Error('too many files are open')
+    return ['eth0=192.0.2.1/24']
+  })
+  assert.equal(environment.now.networkId, 'unknown')
+  const told: string[] = []
+  isRefused = false
+  const end = environment.watch(({ networkId }) => void told.push(networkId))
+  isRefused = true
+  await clock.advance(10_000)
+  isRefused = false
+  await clock.advance(10_000)
+  assert.deepEqual(told, [])
+  end()
+})
+
 test('while nobody watches nothing wakes the daemon', async () => {
   const clock = new VirtualClock()
   const end = createEnvironment(clock, () => []).watch(() => {})

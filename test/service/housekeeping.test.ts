@@ -233,12 +233,23 @@ for (const [how, left] of [
   })
 
 test('a file whose disk was away for ninety days is no longer looked for', async () => {
-  const { journal, rows } = ledger([{ id: 1, folder: '/nowhere/usb', name: 'part', dueMs: 0 }])
+  const identity = { inode: '1', birthMs: 1, device: 'of the disk' }
+  const { journal, rows } = ledger([{ id: 1, folder: '/nowhere/usb', name: 'part', dueMs: 0, identity }])
   const { clock, nextSweep } = sweeping(journal)
   const ninetyDays = 90 * 86_400_000
   await nextSweep(ninetyDays - clock.steady() - 1)
   assert.equal(rows.length, 1)
   await nextSweep()
+  assert.deepEqual(rows, [])
+})
+
+test('a file of which nobody knows the disk has gone with its folder', async () => {
+  const ofAnotherBoot = { inode: '1', birthMs: 1, device: '' }
+  const { journal, rows } = ledger([
+    { id: 1, folder: '/nowhere/temporary', name: 'part', dueMs: 0 },
+    { id: 2, folder: '/nowhere/temporary', name: 'other', dueMs: 0, identity: ofAnotherBoot },
+  ])
+  await sweeping(journal).nextSweep()
   assert.deepEqual(rows, [])
 })
 

@@ -11,6 +11,8 @@ export class AppMemory {
   readonly ids: Map<number, string> = new Map()
   /** The same, as long as the key must find it. */
   readonly keys: Map<number, string> = new Map()
+  /** Tasks that it has asked to be made anew, whether it heard the answer or not: their keys may give another. */
+  readonly retried: Set<string> = new Set()
   /** Tasks without a key that were asked for; asked again they would be others. */
   readonly asked: Set<number> = new Set()
   /** It has asked for the end of its session: from then on there may be none. */

@@ -120,9 +120,9 @@ export class AppTasks {
   }
 
   accepted(index: number, task: DownloadTask<number>): void {
-    const { keys } = this.#options.memory
+    const { keys, retried } = this.#options.memory
     const before = keys.get(index)
-    if (before !== undefined && before !== task.id) void this.#checkOther(before, task)
+    if (before !== undefined && before !== task.id && !retried.has(before)) void this.#checkOther(before, task)
     if (this.#options.plan.tasks[index]!.key !== undefined) keys.set(index, task.id)
     this.#has(index, task)
   }

@@ -227,8 +227,7 @@ export class AppTwin {
     const task = id === undefined ? undefined : await this.#session?.task(id)
     if (task === undefined) return 'it has none'
     if (act !== 'retry') return actOn(task, act, ++this.#acts)
-    // Before the answer, which this app may not live to hear: from now on its key may give another.
-    this.#memory.keys.delete(index)
+    this.#memory.retried.add(task.id)
     const next = await task.retry()
     this.#memory.ids.set(index, next.id)
     this.#options.observe.accepted(next.id, index)

@@ -93,6 +93,13 @@ test('who has been silent for three seconds lags, whatever it brought before, an
   assert.equal(pieces.offers(4000), false)
 })
 
+test('what was taken over from a silent one is taken over again only after twice the time', () => {
+  const { pieces } = lastOfTwo(4 * mebibyte - 1000)
+  const taken: number[] = []
+  for (let nowMs = 1000; nowMs < 60_000; nowMs += 100) if (pieces.next(nowMs) !== undefined) taken.push(nowMs)
+  assert.deepEqual(taken, [4000, 10_000, 22_000, 46_000])
+})
+
 test('who is kept waiting by us does not lag, and is judged anew when it may go on', () => {
   const { pieces, slow } = lastOfTwo(4 * mebibyte - 1000)
   pieces.waits(slow, true, 2000)

@@ -8,9 +8,10 @@
  * there is nothing else to fetch is relieved of its rest.
  */
 import type { ByteRanges, Representation } from '../../contract/bytes.ts'
-import { FileFailure } from '../../world/file-system.ts'
-import { asEnding, AttemptFailed, AttemptStopped } from '../endings.ts'
 import type { Timer } from '../../world/clock.ts'
+import { FileFailure } from '../../world/file-system.ts'
+import { NetworkFailure } from '../../world/transport.ts'
+import { asEnding, AttemptFailed, AttemptStopped } from '../endings.ts'
 import type { Answer } from '../http/request.ts'
 import type { OriginFact, OriginFacts } from '../origins.ts'
 import type { Attempt } from './attempt.ts'
@@ -61,6 +62,8 @@ export class Connections {
   #running = 0
   /** Those of them that were told to end. */
   readonly #leaving = new Set<AbortController>()
+  /** What is asked for and not answered yet, and what ends the question. */
+  readonly #asking = new Map<Claim, AbortController>()
   /** What further ones are to fetch that have not brought a byte yet: a head alone does not show that ranges work. */
   readonly #undecided = new Set<Claim>()
   #decision = Promise.withResolvers<void>()
@@ -172,6 +175,7 @@ export class Connections {
   #next(): Claim | undefined {
     const next = this.#pieces.next(this.#now())
     for (const { answer, claim } of this.#open) if (this.#pieces.isRelieved(claim)) answer.close()
+    for (const [claim, question] of this.#asking) if (this.#pieces.isRelieved(claim)) question.abort()
     return next
   }
 
@@ -203,7 +207,8 @@ export class Connections {
       if (giving.claim !== claim) continue
       const origin = originOf(giving.answer)
       this.#learn(origin, { kind: 'ranges', ranges: 'yes' })
-      this.#learn(origin, { kind: 'served', connections: this.#openAt(origin) })
+      const connections = this.#isOnlyPlace(origin) ? this.#running : this.#openAt(origin)
+      this.#learn(origin, { kind: 'served', connections })
     }
     this.#decided(claim)
   }
@@ -217,17 +222,15 @@ export class Connections {
   /** Fetches one range after another until nothing is left or fewer connections are wanted. */
   async #work(first: Giving, release: () => void, signal?: AbortSignal): Promise<void> {
     this.#running++
-    let giving: Giving | undefined = first
     try {
-      while (giving !== undefined) {
+      for (let giving: Giving | undefined = first; giving !== undefined;) {
         await this.#lay(giving)
         if (this.#fatal !== undefined || signal?.aborted === true || this.#running > this.#crew.wanted) return
         const claim = this.#shared ? this.#next() : undefined
         giving = claim && (await this.#ask(claim, signal ?? this.#end.signal))
       }
     } catch (thrown) {
-      // What it was to fetch comes from another: that it was closed is no failure.
-      if (giving === undefined || !this.#pieces.isRelieved(giving.claim)) this.#broke(thrown, signal)
+      this.#broke(thrown, signal)
     } finally {
       this.#running--
       release()
@@ -239,6 +242,9 @@ export class Connections {
     this.#open.add(giving)
     try {
       await this.#facts.lay(giving)
+    } catch (thrown) {
+      // What it was to fetch comes from another: that its answer was closed is no failure.
+      if (!this.#pieces.isRelieved(giving.claim) || !(thrown instanceof NetworkFailure)) throw thrown
     } finally {
       this.#open.delete(giving)
       giving.answer.close()
@@ -260,8 +266,11 @@ export class Connections {
     const { joining, representation } = this.#facts
     // The last one asks whomever it can: if nobody gives the range, the attempt ends.
     if (this.#running === 1) joining.firstPlace.refused = false
+    const question = new AbortController()
+    this.#asking.set(claim, question)
     try {
-      const joined = await join(joining, representation, this.#wanted(claim), signal)
+      const asked = AbortSignal.any([signal, question.signal])
+      const joined = await join(joining, representation, this.#wanted(claim), asked)
       if (joined.kind === 'joined') return { answer: joined.answer, claim, until: joined.to }
       this.#pieces.release(claim)
       this.#failure = joined.failure
@@ -269,9 +278,7 @@ export class Connections {
         const { failure } = joined.failure
         const { retryAfterMs, ofOrigin } = failure.kind === 'network' ? failure : {}
         this.#crew.refused(this.#running - 1, this.#now(), retryAfterMs)
-        // Who only leads to the file holds no connection that could be too many.
-        const above = ofOrigin === undefined ? 0 : this.#openAt(ofOrigin)
-        if (ofOrigin !== undefined && above > 0) this.#learn(ofOrigin, { kind: 'refused', above })
+        if (ofOrigin !== undefined) this.#learnRefusal(ofOrigin)
       } else {
         this.#crew.alone()
         if (joined.liar !== undefined) this.#learn(joined.liar, { kind: 'ranges', ranges: 'lies' })
@@ -281,7 +288,11 @@ export class Connections {
       return undefined
     } catch (thrown) {
       this.#pieces.release(claim)
+      // Another asks for it: that this one was taken back is no failure.
+      if (question.signal.aborted) return undefined
       throw thrown
+    } finally {
+      this.#asking.delete(claim)
     }
   }
 
@@ -339,6 +350,18 @@ export class Connections {
     const { restarts, policy } = this.#attempt.assignment
     if (!this.#shared || restarts >= unstable || known?.ranges === 'lies') return 1
     return Math.min(policy.maximumSegments, known?.refusedAbove ?? Infinity)
+  }
+
+  /** Beside the one that asked in vain, so many were there. */
+  #learnRefusal(origin: string): void {
+    const above = this.#isOnlyPlace(origin) ? this.#running - 1 : this.#openAt(origin)
+    // Who only leads to the file holds no connection that could be too many.
+    if (above > 0) this.#learn(origin, { kind: 'refused', above })
+  }
+
+  /** All that have brought bytes lately brought them from there, so those that ask now hold connections to it as well. */
+  #isOnlyPlace(origin: string): boolean {
+    return [this.#facts, ...this.#open].every(({ answer }) => originOf(answer) === origin)
   }
 
   /** How many bring bytes from there. */

@@ -11,6 +11,7 @@ import { asEnding, AttemptFailed, AttemptFenced, AttemptStopped, unfenced } from
 import { candidateNames, checkPlace, destinationBusy, openDestination } from '../files/destination.ts'
 import { partName, spoolName } from '../files/names.ts'
 import { PartFile } from '../files/part-file.ts'
+import { isRedirect } from '../http/redirect.ts'
 import { ask } from '../http/request.ts'
 import { Measures } from '../measures.ts'
 import { countBytes, prefixLength, withoutRange } from '../ranges.ts'
@@ -88,7 +89,8 @@ async function tell(attempt: Attempt): Promise<Finished> {
     if (kept?.elsewhere === false && total !== undefined)
       await world.room.require(folder, total - countBytes(kept.ranges))
     const { acceptableStatusCodes: acceptable } = assignment.policy
-    const policy = { ...assignment.policy, wants: (status: number) => isAcceptable(status, acceptable) }
+    const wants = (status: number): boolean => !isRedirect(status) && isAcceptable(status, acceptable)
+    const policy = { ...assignment.policy, wants }
     const facts: OpeningFacts = {
       request: assignment.request,
       kept,

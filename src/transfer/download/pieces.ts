@@ -48,8 +48,8 @@ export const pieceSizes: PieceSizes = {
   smallestHalf: mebibyte / 8,
 }
 
-/** Who would need longer than this for its rest, or has been silent for so long, may lag. */
-const lagMs = 3000
+/** Who would need longer than this for its rest, or has been silent for so long, may lag. Longer each time that it was of no use. */
+const firstPatienceMs = 3000
 /** It does if the best of the others would need less than this part of the time. */
 const farBehind = 1 / 4
 
@@ -62,6 +62,7 @@ export class Pieces {
   readonly #claims = new Set<Held>()
   /** The best that a connection has shown, in bytes per ms. */
   #bestPace = 0
+  #patienceMs = firstPatienceMs
 
   /**
    * @param had what is there
@@ -111,10 +112,14 @@ export class Pieces {
     if (gap !== undefined) return this.#claim(gap[0], Math.min(gap[1], gap[0] + this.#pieceBytes), nowMs)
     const longest = this.#longest(nowMs)
     if (longest === undefined) return undefined
-    const middle = longest.position + this.#keeps(longest.to - longest.position)
+    const middle = longest.position + this.#keeps(longest, nowMs)
     this.#free = withRange(this.#free, middle, longest.to)
     longest.to = middle
-    longest.relieved = middle === longest.position
+    if (middle === longest.position) {
+      longest.relieved = true
+      // Whoever asks for it anew may have to wait for its first byte as long: a server that is slow to answer must not be asked for ever.
+      this.#patienceMs *= 2
+    }
     return this.next(nowMs)
   }
 
@@ -162,11 +167,13 @@ export class Pieces {
     return held
   }
 
-  /** What a connection keeps of so many bytes that are left to it, when another takes the rest. */
-  #keeps(left: number): number {
+  /** How many bytes a connection keeps of those that are left to it, when another takes the rest. */
+  #keeps(claim: Held, nowMs: number): number {
+    const left = claim.to - claim.position
     // A claim that is far longer than a piece gives all but the piece that it is at, not half.
     if (left > 2 * this.#pieceBytes) return this.#pieceBytes
-    return left < this.#smallestHalf ? 0 : Math.ceil(left / 2)
+    const isTaken = left < this.#smallestHalf || (left < this.#smallestSplit && this.#isSilent(claim, nowMs))
+    return isTaken ? 0 : Math.ceil(left / 2)
   }
 
   /** The one whose rest takes longest at the rate that it has had so far. */
@@ -185,9 +192,14 @@ export class Pieces {
     return found
   }
 
-  #lags({ to, position, sinceMs, heardMs, waits }: Held, leftMs: number, nowMs: number): boolean {
-    if (waits || position === to || nowMs - sinceMs < lagMs) return false
-    const isSilent = nowMs - heardMs >= lagMs
-    return isSilent || (leftMs >= lagMs && (to - position) / this.#bestPace < leftMs * farBehind)
+  #lags(claim: Held, leftMs: number, nowMs: number): boolean {
+    const left = claim.to - claim.position
+    if (claim.waits || left === 0 || nowMs - claim.sinceMs < this.#patienceMs) return false
+    if (this.#isSilent(claim, nowMs)) return true
+    return leftMs >= this.#patienceMs && left / this.#bestPace < leftMs * farBehind
+  }
+
+  #isSilent({ heardMs, waits }: Held, nowMs: number): boolean {
+    return !waits && nowMs - heardMs >= this.#patienceMs
   }
 }
