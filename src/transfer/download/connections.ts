@@ -240,6 +240,8 @@ export class Connections {
 
   async #lay(giving: Giving): Promise<void> {
     this.#open.add(giving)
+    // Somebody may have been given it in the moment in which it was answered.
+    if (this.#pieces.isRelieved(giving.claim)) giving.answer.close()
     try {
       await this.#facts.lay(giving)
     } catch (thrown) {
