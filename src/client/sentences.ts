@@ -49,7 +49,7 @@ const en: Sentences = {
     delivering: 'It is verified and is being put in its place.',
     completed: 'It has ended.',
   },
-  silent: (since) => `No byte has come since ${since}. If none does, the attempt ends and another one goes on.`,
+  silent: (since) => `No byte has come since ${since}. If none does, this attempt ends as stalled.`,
   blockers: {
     suspended: () => 'The app has suspended it and must resume it.',
     held: () => 'A person holds it.',
@@ -112,7 +112,7 @@ const zh: Sentences = {
     delivering: '校验一致，正在放到目标位置。',
     completed: '已结束。',
   },
-  silent: (since) => `自 ${since} 起没有收到数据；若一直没有，本次尝试将结束并重新尝试。`,
+  silent: (since) => `自 ${since} 起没有收到数据；若一直没有，本次尝试将因停滞而结束。`,
   blockers: {
     suspended: () => '应用已将其挂起，需由应用恢复。',
     held: () => '已被人工暂停。',

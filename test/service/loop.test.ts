@@ -201,8 +201,8 @@ test('the network is watched while a task waits for another try, and at no other
   await settle()
   assert.ok(it.life.watchesNetwork(), 'in the next life too')
   await it.clock.advance(1000)
-  await it.engine.of(id).finish()
-  assert.ok(!it.life.watchesNetwork())
+  await it.engine.of(id).fail(new LonghaulError('HTTP_STATUS', '503'), { kind: 'network', retryAfterMs: 60_000 })
+  assert.ok(!it.life.watchesNetwork(), 'no change of it would end a wait that a server asked for')
 })
 
 test('Retry-After of an origin holds back all its tasks, in every session, and no other origin', async () => {

@@ -22,7 +22,8 @@ export function withRareLies(server: ServerPlan, random: Seeded): ServerPlan {
   }
 }
 
-const rangeLies = [
+/** Of a range that is not what it says. */
+export const rangeLies = [
   'longer range',
   'later range',
   'several parts',

@@ -98,3 +98,18 @@ export class VirtualClock implements Clock {
     return best
   }
 }
+
+/** Lets time go by until it is over; how much. For what real sockets bring, which no clock knows of. */
+export async function passed(clock: VirtualClock, running: Promise<unknown>): Promise<number> {
+  const began = clock.steady()
+  let over = false
+  const end = (): void => {
+    over = true
+  }
+  running.then(end, end)
+  while (!over) {
+    await settle()
+    await clock.advance(50)
+  }
+  return clock.steady() - began
+}

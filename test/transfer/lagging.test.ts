@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { stallAfter } from '../../src/testing/index.ts'
 import { FileFailure } from '../../src/world/file-system.ts'
-import { settle, VirtualClock } from '../support/virtual-clock.ts'
+import { passed, VirtualClock } from '../support/virtual-clock.ts'
 import { Bench, expectKind } from './support/bench.ts'
 import { leapingClock } from './support/leaping-clock.ts'
 import { firstBytes, severalBytes, smallPieces } from './support/several.ts'
@@ -49,19 +49,6 @@ async function lateServer(clock: VirtualClock, lateMs: (nth: number) => number):
       await once(server, 'close')
     },
   }
-}
-
-/** Lets time go by until it is over. */
-async function passed(clock: VirtualClock, running: Promise<unknown>): Promise<number> {
-  const began = clock.steady()
-  let over = false
-  const end = (): void => void (over = true)
-  running.then(end, end)
-  while (!over) {
-    await settle()
-    await clock.advance(50)
-  }
-  return clock.steady() - began
 }
 
 test(
