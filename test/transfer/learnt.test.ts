@@ -1,9 +1,19 @@
 /** What downloads show of the servers that they come from, as it is remembered for those that follow. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { busy, FaultServer, multipart, redirect, stallAfter, type Step } from '../../src/testing/index.ts'
+import { setImmediate } from 'node:timers/promises'
+import {
+  busy,
+  FaultServer,
+  multipart,
+  redirect,
+  stallAfter,
+  stallBeforeHead,
+  type Step,
+} from '../../src/testing/index.ts'
 import type { OriginFacts } from '../../src/transfer/origins.ts'
 import { Bench, expectKind } from './support/bench.ts'
+import { leapingClock } from './support/leaping-clock.ts'
 import { firstBytes, severalBytes as size, smallPieces } from './support/several.ts'
 
 const several = { policy: { maximumSegments: 4 } }
@@ -47,4 +57,24 @@ test('that the ranges of a mirror are not what they seem is learnt of the mirror
   assert.equal(ofLink, undefined)
   assert.equal(ofMirror?.ranges, 'lies')
   assert.deepEqual(asked, [2, 1])
+})
+
+test('a server that refuses a fourth connection is known to want three, one of which had only asked', async () => {
+  await using bench = await Bench.open()
+  bench.sizes = smallPieces
+  const script = [stallAfter(firstBytes), stallAfter(firstBytes), stallBeforeHead(), busy(429)]
+  const url = bench.server.file('/a.bin', { size, etag: '"v1"', script })
+  // Only a rate that lasts brings a third connection.
+  const { clock, leap } = leapingClock(bench.world.clock)
+  const engine = bench.engine({ clock })
+  const running = bench.run(url, several, { engine })
+  await bench.handedOver(2 * firstBytes)
+  await setImmediate()
+  leap(200)
+  bench.server.release()
+  const refused = await bench.server.received(4)
+  await bench.server.until(() => refused.ended !== 'no', 'the refusal')
+  bench.server.release()
+  expectKind(await running, 'finished')
+  assert.equal(engine.learnt(new URL(url).origin)?.refusedAbove, 3)
 })
