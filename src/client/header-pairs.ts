@@ -13,6 +13,7 @@ const ofTheMessage: readonly string[] = [
   'content-length',
   'expect',
   'host',
+  'http2-settings',
   'keep-alive',
   'te',
   'trailer',
@@ -30,6 +31,22 @@ const ofTheTransfer: readonly string[] = [
   'range',
 ]
 
+/** Of a request that has one of them twice each server believes another (RFC 9110 §5.3), and HTTP/2 carries none. */
+const once: ReadonlySet<string> = new Set([
+  'authorization',
+  'content-encoding',
+  'content-language',
+  'content-location',
+  'content-type',
+  'date',
+  'dnt',
+  'from',
+  'max-forwards',
+  'referer',
+  'upgrade-insecure-requests',
+  'user-agent',
+])
+
 /**
  * @param rules `'request'` allows Authorization; `'session'` (httpAdditionalHeaders) does not
  * @throws INVALID_ARGUMENT naming the header
@@ -40,6 +57,7 @@ export function headerPairs(
   rules: 'request' | 'session',
   consequence: string,
 ): HeaderPairs {
+  const seen = new Set<string>()
   return entriesOf(value, name, consequence).map(([field, text]) => {
     if (typeof field !== 'string' || !token.test(field))
       throw invalid(name, `${shown(field)} is not a header name`, consequence)
@@ -67,6 +85,9 @@ export function headerPairs(
     if (rules === 'session' && lower === 'authorization') {
       throw invalid(name, `'${field}' would be sent to every host; set it on the request that needs it`, consequence)
     }
+    if (once.has(lower) && seen.has(lower))
+      throw invalid(name, `'${field}' stands there twice; a request has it once`, consequence)
+    seen.add(lower)
     return [field, trimmed] as const
   })
 }

@@ -118,6 +118,14 @@ test('a header that could break the message or the proof of sameness is refused 
     [[['X-A']], '[name, value]'],
     ['X-A: 1', 'headers'],
     [{ Host: 'other' }, 'Host'],
+    [{ 'HTTP2-Settings': 'AAMAAABk' }, 'HTTP2-Settings'],
+    [
+      [
+        ['User-Agent', 'a'],
+        ['user-agent', 'b'],
+      ],
+      "'user-agent' stands there twice",
+    ],
     [{ 'Content-Length': '3' }, 'Content-Length'],
     [{ 'proxy-authorization': 'x' }, 'proxy-authorization'],
     [{ Range: 'bytes=0-1' }, 'Range'],

@@ -66,7 +66,10 @@ export class Session {
         maxHeaderListSize: options.maximumHeadBytes,
       },
     })
-    this.#session.once('connect', () => this.#session.setLocalWindowSize(2 * options.windowBytes))
+    this.#session.once('connect', () => {
+      // Node says so a tick later, also of one that was given up in between.
+      if (!this.#session.destroyed) this.#session.setLocalWindowSize(2 * options.windowBytes)
+    })
     this.#session.on('error', (error: Error) => {
       this.#error ??= error
     })
