@@ -2,12 +2,12 @@
  * Makes one connection: looks the name up, connects to whichever address answers first (RFC 8305), opens the way through a
  * proxy if there is one, shakes hands. Everything that can be learned about it is written down on the way.
  */
-import { once } from 'node:events'
 import { type LookupFunction, type Socket, type TcpNetConnectOpts, connect as connectTcp, isIP } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import { type ConnectionOptions, type TLSSocket, connect as connectTls } from 'node:tls'
 import { type ConnectionFacts, NetworkFailure, type NetworkPhase } from '../world/transport.ts'
 import { AddressRefused, allowedOnly } from './allowed.ts'
 import { failureOf } from './failures.ts'
+import { addressesOf, firstToAnswer } from './happy-eyeballs.ts'
 import { Inlet } from './inlet.ts'
 import { failureOnTheWay, nameOf, open, type Way } from './proxy/through.ts'
 import { type Layer, plain, type Protocol, secured, shaking, tlsOptions } from './secure.ts'
@@ -73,9 +73,6 @@ export interface Line {
   failure(): Error | undefined
 }
 
-/** How long one address may keep the others waiting. */
-const addressAttemptMs = 500
-
 /** After so much silence the system begins to ask whether the peer is still there. */
 const keepAliveProbeMs = 60_000
 
@@ -94,44 +91,22 @@ export async function dial(target: DialTarget, timeoutMs: number, signal: AbortS
   const lookup = checkAddress === undefined ? target.lookup : allowedOnly(checkAddress, target.lookup)
   const facts: { -readonly [F in keyof DialFacts]: DialFacts[F] } = { proxied: way !== undefined }
   let phase: NetworkPhase = named ? 'lookup' : 'connect'
-  facts[named ? 'domainLookupStartMs' : 'connectStartMs'] = Date.now()
   let onTheWay = way
-
-  const inlet = new Inlet()
-  const options: TcpNetConnectOpts = {
-    onread: inlet.onread,
-    host: next.host,
-    port: next.port,
-    autoSelectFamily: true,
-    autoSelectFamilyAttemptTimeout: addressAttemptMs,
-    noDelay: true,
-    keepAlive: true,
-    keepAliveInitialDelay: keepAliveProbeMs,
-    ...(lookup !== undefined && { lookup }),
-  }
-  /** TLS and its connection in one. */
-  const both =
-    trust !== undefined && way === undefined && end === 'untold'
-      ? connectTls({ ...options, ...tlsOptions({ host, trust, protocol }) })
-      : undefined
-  const shaken = both && shaking(both, stop)
-  // It is waited for later, and may fail before.
-  shaken?.catch(ignored)
-  const tcp = both ?? connectTcp(options)
-  inlet.attach(tcp)
-  // Stays for life: a reset while nobody listens (idle, or given up) would otherwise end the process.
-  tcp.on('error', ignored)
-  tcp.on('lookup', () => {
-    facts.domainLookupEndMs ??= Date.now()
-  })
-  tcp.on('connectionAttempt', () => {
-    phase = 'connect'
-    facts.connectStartMs ??= Date.now()
-  })
-  let layer: Layer = plain(tcp)
+  let tcp: Socket | undefined
+  let layer: Layer | undefined
 
   try {
-    await once(tcp, 'connect', { signal: stop })
+    if (named) facts.domainLookupStartMs = Date.now()
+    const addresses = named ? await addressesOf(next.host, lookup, stop) : [next.host]
+    if (named) facts.domainLookupEndMs = Date.now()
+    phase = 'connect'
+    facts.connectStartMs = Date.now()
+    const atOnce = trust !== undefined && way === undefined && end === 'untold'
+    const tls = atOnce ? tlsOptions({ host, trust, protocol }) : undefined
+    const begun = await firstToAnswer(addresses, (to) => begin(to, next.port, tls), stop)
+    const { inlet, both } = begun
+    tcp = begun.socket
+    layer = plain(tcp)
     if (tcp.localAddress !== undefined) facts.localAddress = tcp.localAddress
     if (tcp.remoteAddress !== undefined) facts.remoteAddress = tcp.remoteAddress
     if (way !== undefined) {
@@ -143,7 +118,8 @@ export async function dial(target: DialTarget, timeoutMs: number, signal: AbortS
     if (trust !== undefined) {
       phase = 'tls'
       facts.secureConnectionStartMs = Date.now()
-      const secure = await (shaken ?? secured(layer.socket, { host, trust, protocol }, stop))
+      const secure =
+        both === undefined ? await secured(layer.socket, { host, trust, protocol }, stop) : await shaking(both, stop)
       layer = secure
       if (trust.pins.length > 0) requirePin(secure.socket, trust.pins, peer)
       facts.secureConnectionEndMs = Date.now()
@@ -154,8 +130,8 @@ export async function dial(target: DialTarget, timeoutMs: number, signal: AbortS
     const tellsEnd = both === undefined
     return { ...layer, tcp, peer, facts, tellsEnd, inlet: layer.socket === tcp ? inlet : undefined, outerInlet: inlet }
   } catch (error) {
-    layer.socket.destroy()
-    tcp.destroy()
+    layer?.socket.destroy()
+    tcp?.destroy()
     if (error instanceof AddressRefused) throw error.why
     if (signal.aborted) throw abortedAt(phase, peer)
     if (tooLate.aborted) {
@@ -166,6 +142,32 @@ export async function dial(target: DialTarget, timeoutMs: number, signal: AbortS
     }
     throw onTheWay === undefined ? failureOf(error, phase, peer) : failureOnTheWay(error, phase, onTheWay.proxy)
   }
+}
+
+interface Begun {
+  readonly socket: Socket
+  readonly inlet: Inlet
+  /** TLS and its connection in one; then it is `socket` as well. */
+  readonly both: TLSSocket | undefined
+}
+
+/** A connection on its way to an address. */
+function begin(to: string, port: number, tls: ConnectionOptions | undefined): Begun {
+  const inlet = new Inlet()
+  const options: TcpNetConnectOpts = {
+    onread: inlet.onread,
+    host: to,
+    port,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: keepAliveProbeMs,
+  }
+  const both = tls && connectTls({ ...tls, ...options })
+  const socket = both ?? connectTcp(options)
+  inlet.attach(socket)
+  // Stays for life: a reset while nobody listens (idle, or given up) would otherwise end the process.
+  socket.on('error', ignored)
+  return { socket, inlet, both }
 }
 
 export function abortedAt(phase: NetworkPhase, peer: string): NetworkFailure {
