@@ -15,6 +15,7 @@ interface ConnectionOptions {
 
 /** Those of its socket that undici listens to. */
 const events = ['error', 'readable', 'end', 'close'] as const
+const oldVersion = 'HTTP/1.0'
 
 export class Connection {
   readonly peer: string
@@ -35,6 +36,8 @@ export class Connection {
   /** What undici was given last. */
   #lastRead: Uint8Array | undefined
   #isBehindEnd = false
+  /** The first characters of what came since the last request. */
+  #beginning = ''
   /** How long it may be unused. */
   #keptMs: number
 
@@ -66,6 +69,7 @@ export class Connection {
       const chunk: unknown = read(size)
       if (chunk instanceof Uint8Array) {
         this.#lastRead = chunk
+        if (this.#beginning.length < oldVersion.length) this.#begins(chunk)
         if (this.#isBehindEnd) this.#leftover += chunk.byteLength
       }
       return chunk
@@ -178,6 +182,11 @@ export class Connection {
     return this.#leftover > 0 || this.#line.inlet?.hasExcess === true || isOfTheParser(this.error)
   }
 
+  /** The running answer is of HTTP/1.0, where a connection ends with it unless it says otherwise (RFC 9112 §9.3). */
+  get isOfOldVersion(): boolean {
+    return this.#beginning === oldVersion
+  }
+
   /** Tells `heard` of bytes that come, until it is called with another one. */
   hear(heard: (() => void) | undefined): void {
     this.#line.outerInlet.heard = heard
@@ -186,6 +195,7 @@ export class Connection {
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
     this.#requests++
     this.#isBehindEnd = false
+    this.#beginning = ''
     this.#client ??= this.#makeClient()
     this.#client.dispatch(options, handler)
   }
@@ -210,6 +220,13 @@ export class Connection {
     this.#line.socket.destroy()
     this.#line.tcp.destroy()
     void this.#client?.destroy(null)
+  }
+
+  #begins(chunk: Uint8Array): void {
+    // undici's parser passes over line breaks before an answer.
+    const more =
+      this.#beginning + Buffer.from(chunk.buffer, chunk.byteOffset, Math.min(64, chunk.byteLength)).toString('latin1')
+    this.#beginning = more.trimStart().slice(0, oldVersion.length)
   }
 
   #makeClient(): Client {

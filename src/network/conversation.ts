@@ -295,9 +295,13 @@ export class Conversation implements Dispatcher.DispatchHandler, Exchange, BodyS
     this.#told?.()
   }
 
-  /** RFC 9112 §9.6. undici heeds it itself; a body that went past it is not followed by it. */
+  /** RFC 9112 §9.3. undici heeds it itself; a body that went past it is not followed by it. */
   #saysClose(): boolean {
-    return this.head.headers.some(([name, value]) => name === 'connection' && /(?:^|,)\s*close\s*(?:,|$)/i.test(value))
+    const said = this.head.headers.flatMap(([name, value]) =>
+      name === 'connection' ? value.toLowerCase().split(',') : [],
+    )
+    const options = new Set(said.map((option) => option.trim()))
+    return options.has('close') || (this.#connection.isOfOldVersion && !options.has('keep-alive'))
   }
 
   #tooLong(): void {

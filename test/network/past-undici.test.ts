@@ -208,9 +208,9 @@ async function raw(
 
 const large = 300 * 1024
 
-function body(fields = ''): Buffer {
+function body(fields = '', version = '1.1'): Buffer {
   return Buffer.concat([
-    Buffer.from(`HTTP/1.1 200 OK\r\nContent-Length: ${large}\r\n${fields}\r\n`),
+    Buffer.from(`HTTP/${version} 200 OK\r\nContent-Length: ${large}\r\n${fields}\r\n`),
     Buffer.alloc(large),
   ])
 }
@@ -256,6 +256,23 @@ test('a server that says that it closes behind a body in lent memory is taken at
   for (let i = 0; i < 2; i++) await get(transport, `${server.origin}/large`, new Lender(() => 0).sink)
   assert.equal(server.connections(), 2)
   await transport.close()
+})
+
+test('after a body of HTTP/1.0 in lent memory the connection serves another request only if the server says so', async () => {
+  for (const [fields, connections] of [
+    ['', 2],
+    ['Connection: Keep-Alive\r\n', 1],
+  ] as const) {
+    await using server = await raw((_path, socket) => {
+      // The version in two pieces, and a line break that parsers pass over.
+      socket.write('\r\nHTTP')
+      setImmediate(() => socket.write(body(fields, '1.0').subarray('HTTP'.length)))
+    })
+    const transport = createTransport()
+    for (let i = 0; i < 2; i++) await get(transport, `${server.origin}/large`, new Lender(() => 0).sink)
+    assert.equal(server.connections(), connections)
+    await transport.close()
+  }
 })
 
 test('a connection that served a body in lent memory is closed when it has been idle for its time', async () => {
