@@ -91,7 +91,7 @@ async function openOnce(lane: GeneralLane, request: Outgoing, asking: Asking, si
       fetchStartMs,
       wants: request.wants,
       heard: request.heard,
-      release: () => lane.connections.give(key, connection),
+      release: () => (introducesConnection(request) ? connection.destroy() : lane.connections.give(key, connection)),
       over: () => signal.removeEventListener('abort', abort),
     })
     signal.addEventListener('abort', abort, { once: true })
@@ -150,6 +150,11 @@ function mayAskAgain(request: Outgoing, conversation: Conversation, error: unkno
   return (
     isSafe(request) && conversation.unanswered && error instanceof NetworkFailure && error.reason === 'connection lost'
   )
+}
+
+/** Schemes that tell a server who speaks for all that follows on the connection (RFC 4559 §6): nobody else may have it. */
+function introducesConnection({ headers }: Outgoing): boolean {
+  return headers.some(([name, value]) => /^authorization$/i.test(name) && /^\s*(?:negotiate|ntlm)\b/i.test(value))
 }
 
 function isSafe({ method }: Outgoing): boolean {

@@ -101,6 +101,17 @@ test('a connection whose body was not received is not used again', async () => {
   await transport.close()
 })
 
+test('a connection on which somebody was introduced for all that follows serves nobody else', async () => {
+  await using server = await CertifiedServer.start()
+  const transport = createTransport()
+  const url = server.file('/a', { size: 1000 })
+  const reused: boolean[] = []
+  for (const value of ['Basic YTpi', 'Negotiate YII=', 'Basic YTpi', 'NTLM TlRM', 'Basic YTpi'])
+    reused.push((await ask(transport, url, { headers: [['Authorization', value]] })).exchange.facts.reused)
+  assert.deepEqual(reused, [false, true, false, true, false])
+  await transport.close()
+})
+
 test('an idle connection that the server closes in silence is replaced without a failure', async () => {
   await using server = await CertifiedServer.start()
   const transport = createTransport()
