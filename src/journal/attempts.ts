@@ -21,6 +21,7 @@ import { type Taken, takeName, takePath } from './places.ts'
 import { findTask, json, maybe, optionsOf, parse, textOf, type TaskOptions } from './records.ts'
 import type { TaskRow } from './rows.ts'
 import { sessionRow } from './sessions.ts'
+import { silenceBefore } from './silence.ts'
 import type { Store } from './store.ts'
 import { timeOut } from './wake.ts'
 import type { Work } from './work.ts'
@@ -57,6 +58,11 @@ export function startAttempt(work: Work, input: CommandInput<'startAttempt'>): C
     return { found: 'not ready', gate: 'done' }
   }
   const session = sessionRow(store, found.session)!
+  const text = textOf(store, found.id)
+  const options = parse<TaskOptions>(text.options)
+  const configuration = configurationOf(store, found.configuration ?? session.configuration)
+  const stallMs = options.policy.timeoutIntervalForRequestMs ?? configuration.timeoutIntervalForRequestMs
+  const silentMs = silenceBefore(store, found, stallMs, at)
   const task = settle(
     work,
     found,
@@ -65,7 +71,7 @@ export function startAttempt(work: Work, input: CommandInput<'startAttempt'>): C
       fence: found.fence + 1,
       attempts: found.attempts + 1,
       configuration: found.configuration ?? session.configuration,
-      first_started_at: found.first_started_at ?? at.steadyMs,
+      last_progress_at: at.steadyMs - silentMs,
     },
     at,
   )
@@ -77,8 +83,6 @@ export function startAttempt(work: Work, input: CommandInput<'startAttempt'>): C
     at.wallMs,
     at.steadyMs,
   )
-  const text = textOf(store, task.id)
-  const options = parse<TaskOptions>(text.options)
   const boot = currentBoot(store)
   const part = partRow(store, task.id)
   return {
@@ -90,7 +94,7 @@ export function startAttempt(work: Work, input: CommandInput<'startAttempt'>): C
     fence: task.fence,
     attempt: task.attempts,
     request: maybe<RequestFacts>(text.current_request) ?? parse<RequestFacts>(text.request),
-    configuration: configurationOf(store, task.configuration!),
+    configuration,
     policy: options.policy,
     destination: options.destination,
     ifExists: options.ifExists,
@@ -108,7 +112,9 @@ export function startAttempt(work: Work, input: CommandInput<'startAttempt'>): C
       lastCode: lastCode(store, task),
       deadlineAtMs: task.deadline_at ?? undefined,
       giveUpAfterMs: task.give_up_after ?? undefined,
-      lastProgressAtMs: task.last_progress_at ?? task.first_started_at ?? at.steadyMs,
+      startedAtMs: at.steadyMs,
+      silentMs,
+      stallMs,
       bestBytes: task.best,
     },
   }

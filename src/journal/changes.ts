@@ -56,7 +56,7 @@ function changeTask(work: Work, task: TaskRow, what: Change, at: Moment): boolea
       return cancelTask(work, task, at)
     case 'resume':
       if (task.suspends === 0) return false
-      settle(work, task, { suspends: task.suspends - 1 }, at)
+      settle(work, task, { suspends: task.suspends - 1, last_progress_at: at.steadyMs }, at)
       return true
     case 'suspend':
       settle(work, task, { suspends: task.suspends + 1, ...stopped(work, task, at, 'suspended') }, at)
@@ -67,7 +67,7 @@ function changeTask(work: Work, task: TaskRow, what: Change, at: Moment): boolea
       return true
     case 'release':
       if (task.held === 0) return false
-      settle(work, task, { held: 0 }, at)
+      settle(work, task, { held: 0, last_progress_at: at.steadyMs }, at)
       return true
     case 'tryNow':
       // A wait that a server asked for stays.

@@ -150,8 +150,12 @@ export interface StartedAttempt {
     /** Steady ms. */
     readonly deadlineAtMs: number | undefined
     readonly giveUpAfterMs: number | undefined
-    /** Steady ms at which bytes last became safe, else of the first start; this start if there was none. */
-    readonly lastProgressAtMs: number
+    /** Steady ms of this start. */
+    readonly startedAtMs: number
+    /** For how long it was tried before this start without a byte becoming safe. */
+    readonly silentMs: number
+    /** No longer can this attempt be silent; what it lasts beyond is not counted. */
+    readonly stallMs: number
     /** The most bytes that were ever safe at once; what an attempt has to exceed to have gained something. */
     readonly bestBytes: number
   }

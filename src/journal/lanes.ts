@@ -201,7 +201,6 @@ const blank = {
   received: 0,
   best: 0,
   total: null,
-  first_started_at: null,
   last_progress_at: null,
   configuration: null,
   completed_at: null,

@@ -311,7 +311,7 @@ export function explainFacts(work: Work, input: CommandInput<'explainFacts'>): C
     origin: URL.parse(record.currentRequest.url)?.origin ?? '',
     suspends: row.suspends,
     held: row.held !== 0,
-    ...(row.wait_until !== null && { wakeAtMs: row.wait_until }),
+    ...(row.wait !== null && row.wait_until !== null && { wakeAtMs: row.wait_until }),
     ...(row.begin_at !== null && { beginAtWallMs: row.begin_at }),
     ...(row.deadline_at !== null && { deadlineAtMs: row.deadline_at }),
     serverAsked: row.server_asked !== 0,

@@ -19,7 +19,7 @@ export interface TaskRow {
   /** Tasks it needs that have not succeeded yet. */
   readonly blockers: number
   readonly wait: 'backoff' | 'disk' | 'destination' | null
-  /** Steady ms. */
+  /** Steady ms. While nothing is waited for any more: until when the back-off was. */
   readonly wait_until: number | null
   readonly server_asked: number
   readonly parked: number
@@ -45,9 +45,10 @@ export interface TaskRow {
   readonly received: number
   readonly best: number
   readonly total: number | null
-  /** Steady ms. */
-  readonly first_started_at: number | null
-  /** Steady ms; of a task that is completed, of its end. */
+  /**
+   * Steady ms since when nothing came: bytes became safe, it first started, or was let go on; moved on at each start by the time
+   * since then in which nobody tried (see silence). Of a task that is completed, of its end.
+   */
   readonly last_progress_at: number | null
   readonly give_up_after: number | null
   /** The session's configuration when it first started. */

@@ -36,7 +36,7 @@ create table task(
   restarts integer not null default 0, digest_failures integer not null default 0, redirects integer not null default 0,
   cancel_asked integer not null default 0, intent text,
   received integer not null default 0, best integer not null default 0, total integer,
-  first_started_at integer, last_progress_at integer, give_up_after integer, configuration integer,
+  last_progress_at integer, give_up_after integer, configuration integer,
   retry_of integer, revalidates integer not null default 0, created_at integer not null, completed_at integer);
 create unique index task_number on task(session, number);
 create unique index task_key on task(session, key) where key is not null;

@@ -3,6 +3,7 @@ import type { CommandInput, CommandOutput, Moment } from './journal.ts'
 import { closeAttempt, endTask, sweep, timedOutError } from './endings.ts'
 import { settle } from './lanes.ts'
 import type { TaskRow } from './rows.ts'
+import { waitedUntil } from './silence.ts'
 import { goOn, type GoOn } from './go-on.ts'
 import type { Work } from './work.ts'
 
@@ -30,7 +31,7 @@ function wake(work: Work, id: number, at: Moment): void {
   const task = work.store.get<TaskRow>('select * from task where id = ?', id)
   if (task === undefined || task.wake_at === null || task.wake_at > at.steadyMs) return
   if (task.intent === null && task.deadline_at !== null && task.deadline_at <= at.steadyMs) timeOut(work, task, at)
-  else settle(work, task, { wait: null, wait_until: null, server_asked: 0, parked: 0 }, at)
+  else settle(work, task, { wait: null, wait_until: waitedUntil(task, at), server_asked: 0, parked: 0 }, at)
 }
 
 export function timeOut(work: Work, task: TaskRow, at: Moment): void {
@@ -47,7 +48,7 @@ export function networkChanged(
     `select * from task where wake_at is not null and gate = 'backoff' and server_asked = 0 and parked = 0 limit ?`,
     most,
   )
-  for (const task of waiting) settle(work, task, { wait: null, wait_until: null }, input.at)
+  for (const task of waiting) settle(work, task, { wait: null, wait_until: waitedUntil(task, input.at) }, input.at)
   const woken = (input.woken ?? 0) + waiting.length
   return waiting.length < most ? { woken } : goOn({ ...input, woken })
 }

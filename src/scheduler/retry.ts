@@ -42,8 +42,12 @@ export interface AttemptHistory {
   /** Steady ms. */
   readonly deadlineAtMs: number | undefined
   readonly giveUpAfterMs: number | undefined
-  /** Steady ms at which bytes last became safe, else of the first start. */
-  readonly lastProgressAtMs: number
+  /** Steady ms of this attempt's start. */
+  readonly startedAtMs: number
+  /** For how long it was tried before this attempt, since bytes last became safe. */
+  readonly silentMs: number
+  /** Of its stall timer: an attempt that lasted longer was not silent all the time, or the machine slept in the middle of it. */
+  readonly stallMs: number
 }
 
 export type NextAttempt =
@@ -100,7 +104,7 @@ export function nextAttempt(
   const { policy } = history
   if (policy.maximumAttempts !== undefined && history.failed + 1 >= policy.maximumAttempts) return fail(error)
 
-  const silentMs = history.progressed ? 0 : nowMs - history.lastProgressAtMs
+  const silentMs = history.progressed ? 0 : history.silentMs + Math.min(nowMs - history.startedAtMs, history.stallMs)
   const failures = history.progressed ? 0 : history.failures
   const { giveUpAfterMs } = history
   // "Over several attempts": one that hung for long is given a second chance.

@@ -29,7 +29,9 @@ function history(more: Partial<AttemptHistory> = {}): AttemptHistory {
     digestFailures: 0,
     deadlineAtMs: undefined,
     giveUpAfterMs: undefined,
-    lastProgressAtMs: nowMs,
+    startedAtMs: nowMs,
+    silentMs: 0,
+    stallMs: 60_000,
     ...more,
   }
 }
@@ -170,15 +172,21 @@ test('maximumAttempts counts failed attempts', () => {
 })
 
 test('giving up needs several attempts and all that time without a byte', () => {
-  const silent = { giveUpAfterMs: 300_000, lastProgressAtMs: nowMs - 300_000 }
+  const silent = { giveUpAfterMs: 300_000, silentMs: 290_000, startedAtMs: nowMs - 10_000 }
   assert.equal(nextAttempt(history(silent), network, lost, nowMs, drawing(0)).kind, 'retry')
   assert.equal(nextAttempt(history({ ...silent, failures: 1 }), network, lost, nowMs, drawing(0)).kind, 'fail')
   const moving = history({ ...silent, failures: 1, progressed: true })
   assert.equal(nextAttempt(moving, network, lost, nowMs, drawing(0)).kind, 'retry')
 })
 
+test('an attempt that lasted longer than its stall timer allows was not silent for all of it', () => {
+  const slept = { giveUpAfterMs: 300_000, failures: 1, startedAtMs: nowMs - 40_000, stallMs: 20_000 }
+  assert.equal(nextAttempt(history({ ...slept, silentMs: 279_999 }), network, lost, nowMs, drawing(0)).kind, 'retry')
+  assert.equal(nextAttempt(history({ ...slept, silentMs: 280_000 }), network, lost, nowMs, drawing(0)).kind, 'fail')
+})
+
 test('a task that gives up does not sleep past the moment at which it would', () => {
-  const late = history({ giveUpAfterMs: 300_000, lastProgressAtMs: nowMs - 290_000, failures: 10 })
+  const late = history({ giveUpAfterMs: 300_000, silentMs: 290_000, failures: 10 })
   const next = nextAttempt(late, network, lost, nowMs, drawing(0.99))
   assert.deepEqual(next, { kind: 'retry', wakeAtMs: nowMs + 10_000, serverAsked: false })
 })

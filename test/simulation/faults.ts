@@ -414,7 +414,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     name: 'one-resume-for-all',
     says: 'One resume makes up for all suspends.',
     file: 'src/journal/changes.ts',
-    replace: ['{ suspends: task.suspends - 1 }', '{ suspends: 0 }'],
+    replace: ['suspends: task.suspends - 1', 'suspends: 0'],
     by: 'n suspends want n resumes',
   },
   {

@@ -755,11 +755,93 @@ export function journalSuite(form: string, open: OpenJournal): void {
           [2, 10, 'NETWORK_CONNECTION_LOST'],
         ],
       )
-      const lastGain = s.steadyMs
-      s.pass(minute)
+      s.pass(10 * second)
       await s.wakeDue()
       const third = await s.start(id)
-      assert.deepEqual([third.past.failed, third.past.failures, third.past.lastProgressAtMs], [2, 1, lastGain])
+      assert.deepEqual([third.past.failed, third.past.failures, third.past.silentMs], [2, 1, 10 * second])
+    })
+
+    check('an attempt and the back-off after it are silent, the time in a queue is not', async (s) => {
+      const { session } = await s.owned()
+      const id = await s.addOne(session)
+      s.pass(hour)
+      const first = await s.start(id)
+      assert.deepEqual([first.past.silentMs, first.past.startedAtMs, first.past.stallMs], [0, s.steadyMs, minute])
+      s.pass(5 * second)
+      await s.retry(first)
+      s.pass(10 * second)
+      await s.wakeDue()
+      s.pass(hour)
+      const next = await s.start(id)
+      assert.equal(next.past.silentMs, 15 * second)
+      s.pass(20 * second)
+      // Stopped by us, it was as silent.
+      await s.end(next, { kind: 'stopped' })
+      s.pass(hour)
+      const third = await s.start(id)
+      assert.equal(third.past.silentMs, 35 * second)
+      s.pass(second)
+      await s.retry(third)
+      s.pass(4 * second)
+      await s.journal.networkChanged({ at: s.at })
+      s.pass(hour)
+      const fourth = await s.startWithBytes(id)
+      assert.equal(fourth.past.silentMs, 40 * second)
+      s.pass(2 * second)
+      await s.end(fourth, { kind: 'stopped' })
+      assert.equal((await s.start(id)).past.silentMs, 2 * second, 'since its bytes became safe')
+    })
+
+    check('an attempt is no longer silent than its stall timer allows', async (s) => {
+      const { session } = await s.owned()
+      const id = await s.addOne(session, { policy: { timeoutIntervalForRequestMs: 20 * second } })
+      const first = await s.start(id)
+      assert.equal(first.past.stallMs, 20 * second)
+      s.pass(hour)
+      await s.retry(first)
+      s.pass(10 * second)
+      await s.wakeDue()
+      await s.start(id)
+      s.pass(hour)
+      await s.restart({ clean: false })
+      assert.equal((await s.start(id)).past.silentMs, 50 * second)
+    })
+
+    check('what is no back-off is not silent, nor one that ended while nobody was there', async (s) => {
+      const { session } = await s.owned()
+      const id = await s.addOne(session)
+      const cause = errorJson('DISK_FULL')
+      await s.end(await s.start(id), { kind: 'wait', gate: 'disk', cause, wakeAtMs: s.steadyMs + 20 * second })
+      s.pass(20 * second)
+      await s.wakeDue()
+      await s.retry(await s.start(id))
+      s.pass(hour)
+      await s.wakeDue()
+      await s.retry(await s.start(id))
+      s.pass(hour)
+      await s.journal.networkChanged({ at: s.at })
+      const last = await s.start(id)
+      assert.equal(last.past.silentMs, 0)
+    })
+
+    check('whoever resumes or releases a task has it tried anew', async (s) => {
+      const { session } = await s.owned()
+      for (const [stop, goOn] of [
+        ['suspend', 'resume'],
+        ['hold', 'release'],
+      ] as const) {
+        const id = await s.addOne(session)
+        const first = await s.start(id)
+        s.pass(30 * second)
+        await s.retry(first, { wakeAtMs: s.steadyMs + minute })
+        s.pass(20 * second)
+        await s.change([id], { kind: stop })
+        s.pass(30 * second)
+        await s.change([id], { kind: goOn })
+        s.pass(10 * second)
+        await s.wakeDue()
+        assert.equal((await s.start(id)).past.silentMs, 10 * second, 'what was left of the back-off')
+      }
     })
 
     check('the last 20 attempts are kept', async (s) => {
