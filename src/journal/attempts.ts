@@ -256,7 +256,7 @@ export function checkpoint(work: Work, input: CommandInput<'checkpoint'>): Recor
       received,
       total,
       ...(received > task.received && { last_progress_at: input.at.steadyMs }),
-      ...(gained && { best: received, restarts: 0 }),
+      ...(gained && { best: received, restarts: 0, failures: 0 }),
     },
     input.at,
   )

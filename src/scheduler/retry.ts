@@ -86,8 +86,9 @@ export function nextAttempt(
     case 'destination unavailable':
       return look('destination', history.lastCode === 'DESTINATION_UNAVAILABLE', nowMs)
     case 'malformed':
-      // RFC 9112 leaves no doubt about what was received; a second one is no accident of one connection. No other kind has its codes.
-      if (history.lastCode === error.code) return fail(error)
+      // RFC 9112 leaves no doubt about what was received; a second one in a row is no accident of one connection. No other kind has
+      // its codes.
+      if (history.lastCode === error.code && history.failures > 0 && !history.progressed) return fail(error)
       break
     case 'digest':
       // Bytes that came in one piece are what the server has. Joined ones may be our mistake: once more, from zero.

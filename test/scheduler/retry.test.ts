@@ -128,6 +128,21 @@ test('a malformed answer is tried a second time, then it is final', () => {
   assert.deepEqual(second, { kind: 'fail', error: malformed })
 })
 
+test('a malformed answer is the second only if no bytes became safe since the first', () => {
+  const malformed = new LonghaulError('BAD_SERVER_RESPONSE', 'bad chunk')
+  const decide = (more: Partial<AttemptHistory>): string =>
+    nextAttempt(
+      history({ failed: 1, failures: 1, lastCode: 'BAD_SERVER_RESPONSE', ...more }),
+      { kind: 'malformed' },
+      malformed,
+      nowMs,
+      drawing(0),
+    ).kind
+  assert.equal(decide({ progressed: true }), 'retry')
+  assert.equal(decide({ failures: 0 }), 'retry')
+  assert.equal(decide({}), 'fail')
+})
+
 test('a body that is longer than announced is fetched a second time, then it is final', () => {
   const long = new LonghaulError('LENGTH_MISMATCH', 'more than the 10 bytes')
   const decide = (lastCode: 'LENGTH_MISMATCH' | 'BAD_SERVER_RESPONSE'): string =>

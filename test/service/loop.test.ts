@@ -731,6 +731,27 @@ test('a malformed answer is given a second chance over a restart too, then it is
   assert.equal((await it.get(id)).error?.code, 'BAD_SERVER_RESPONSE')
 })
 
+test('a malformed answer after bytes became safe is not the second in a row', async () => {
+  const it = await open()
+  const id = await it.add()
+  const broken = new LonghaulError('BAD_SERVER_RESPONSE', 'bad chunk')
+  await it.engine.of(id).fail(broken, { kind: 'malformed' })
+  await it.clock.advance(1000)
+  await it.engine.of(id).checkpoint(100, 1000)
+  await it.change(id, 'hold')
+  await it.change(id, 'release')
+  await it.engine.of(id).fail(broken, { kind: 'malformed' })
+  await it.clock.advance(1000)
+  await it.engine.of(id).checkpoint(200, 1000)
+  await it.engine.of(id).fail(broken, { kind: 'malformed' }, { progressed: true })
+  await it.clock.advance(1000)
+  assert.equal((await it.get(id)).state, 'running')
+  await it.change(id, 'hold')
+  await it.change(id, 'release')
+  await it.engine.of(id).fail(broken, { kind: 'malformed' })
+  assert.equal((await it.get(id)).error?.code, 'BAD_SERVER_RESPONSE', 'a pause in which nothing came is no difference')
+})
+
 test('a task that may give up does so with its last error when nothing came for that long', async () => {
   const it = await open({ fraction: 0.9 })
   const id = await it.add({ giveUpAfterMs: 300_000 })

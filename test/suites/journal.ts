@@ -844,6 +844,27 @@ export function journalSuite(form: string, open: OpenJournal): void {
       }
     })
 
+    check(
+      'failures in a row end where bytes became safe that never were, also in an attempt that we stopped',
+      async (s) => {
+        const { session } = await s.owned()
+        const id = await s.addOne(session)
+        for (const [bytes, failures] of [
+          [40, 1],
+          [40, 2],
+          [41, 1],
+        ] as const) {
+          await s.end(await s.startWithBytes(id, bytes), { kind: 'stopped' })
+          await s.retry(await s.start(id))
+          s.pass(minute)
+          await s.wakeDue()
+          const next = await s.start(id)
+          assert.equal(next.past.failures, failures)
+          await s.end(next, { kind: 'stopped' })
+        }
+      },
+    )
+
     check('the last 20 attempts are kept', async (s) => {
       const { session } = await s.owned()
       const id = await s.addOne(session)
