@@ -22,12 +22,14 @@ export function waitedUntil(task: TaskRow, at: Moment): number | null {
 /** Until the attempt that starts at `at`, in ms. */
 export function silenceBefore(store: Store, task: TaskRow, stallMs: number, at: Moment): number {
   const sinceMs = task.last_progress_at
+  // The first attempt of all, as most are.
+  if (sinceMs === null) return 0
   const last = store.get<{ startedMs: number; tookMs: number }>(
     'select started_steady startedMs, coalesce(took, 0) tookMs from attempt where task = ? and number = ?',
     task.id,
     task.attempts,
   )
-  if (sinceMs === null || last === undefined) return 0
+  if (last === undefined) return 0
   const endedMs = last.startedMs + last.tookMs
   const waitedUntilMs = Math.min(task.wait_until ?? endedMs, at.steadyMs)
   const before = Math.max(0, last.startedMs - sinceMs)
