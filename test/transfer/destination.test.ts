@@ -126,6 +126,18 @@ test('keepBoth takes the first number that is free', async () => {
   assert.equal(bench.reserved?.names[0], 'file (2).bin')
 })
 
+test('keepBoth goes on where others have all the numbers that were free so far', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file('/a', { size })
+  const others = new Set(['file.bin', ...Array.from({ length: 40 }, (_, i) => `file (${i + 1}).bin`)])
+  const reserve: Report['reserve'] = async (facts) => {
+    const name = facts.names.find((each) => !others.has(each))
+    return name === undefined ? { busyWith: 'OTHER' } : bench.report().reserve({ ...facts, names: [name] })
+  }
+  const outcome = expectKind(await bench.run(url, { ifExists: 'keepBoth' }, { report: { reserve } }), 'finished')
+  assert.equal(outcome.result.path, bench.path('file (41).bin'))
+})
+
 test('a name that another task holds is busy', async () => {
   await using bench = await Bench.open()
   const url = bench.server.file('/a', { size })

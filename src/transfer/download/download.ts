@@ -268,23 +268,25 @@ async function reserve(
   continued: Kept | undefined,
 ): Promise<{ readonly name: string; readonly partFileName: string; readonly alike: TaskId | undefined }> {
   const { assignment, folder, report } = attempt
-  const names = assignment.spooled ? [wanted] : await candidateNames(folder, wanted, assignment.ifExists)
   const inPlace = continued?.elsewhere === false
   const partFileName = inPlace ? continued.part.name : partName(wanted, assignment.task)
-  const granted = unfenced(
-    await report.reserve({
-      response: answer.response,
-      representation,
-      folder: assignment.folder,
-      place: { device: folder.identity.device, inode: folder.identity.inode },
-      names,
-      part: { folder: assignment.folder, name: partFileName },
-      kept: inPlace ? 'in place' : continued === undefined ? 'none' : 'to be copied',
-    }),
-  )
-  if ('busyWith' in granted) throw destinationBusy(folder, wanted, granted.busyWith)
-  // Nobody else writes to the spool, so the journal grants no name there.
-  return { name: assignment.spooled ? wanted : granted.name, partFileName, alike: granted.alike }
+  const facts = {
+    response: answer.response,
+    representation,
+    folder: assignment.folder,
+    place: { device: folder.identity.device, inode: folder.identity.inode },
+    part: { folder: assignment.folder, name: partFileName },
+    kept: inPlace ? 'in place' : continued === undefined ? 'none' : 'to be copied',
+  } as const
+  let busyWith: TaskId | undefined
+  for await (const names of assignment.spooled ? [[wanted]] : candidateNames(folder, wanted, assignment.ifExists)) {
+    const granted = unfenced(await report.reserve({ ...facts, names }))
+    // Nobody else writes to the spool, so the journal grants no name there.
+    if (!('busyWith' in granted))
+      return { name: assignment.spooled ? wanted : granted.name, partFileName, alike: granted.alike }
+    busyWith ??= granted.busyWith
+  }
+  throw destinationBusy(folder, wanted, busyWith ?? assignment.task)
 }
 
 /** What is written is kept when the attempt ends early, also when it is stopped; unless what is written is of no use. */

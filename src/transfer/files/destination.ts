@@ -64,17 +64,34 @@ export function destinationBusy(folder: Folder, name: string, task: string): Att
   )
 }
 
-const offered = 8
+/** How many names are offered first; each time that others have all of them, twice as many. */
+const firstOffer = 8
 const highestNumber = 9999
 
-/** Names to try in turn. With `keepBoth` those that nobody has yet: `name`, `name (1)`, … */
-export async function candidateNames(folder: Folder, name: string, ifExists: IfExists): Promise<readonly string[]> {
-  if (ifExists !== 'keepBoth') return [name]
-  const names: string[] = []
-  for (let number = 0; names.length < offered && number <= highestNumber; number++) {
-    const candidate = number === 0 ? name : numberedName(name, number)
-    if ((await folder.look(candidate)) === undefined) names.push(candidate)
+/**
+ * Names to try in turn, in offers of several: the next one is for whoever was granted none of the last. With `keepBoth` those that
+ * nothing in the folder has yet: `name`, `name (1)`, …
+ *
+ * @throws AttemptFailed DESTINATION_EXISTS where there is no such name
+ */
+export async function* candidateNames(
+  folder: Folder,
+  name: string,
+  ifExists: IfExists,
+): AsyncGenerator<readonly string[], void> {
+  if (ifExists !== 'keepBoth') {
+    yield [name]
+    return
   }
-  if (names.length === 0) throw destinationExists(folder, name)
-  return names
+  let [offer, offers, most]: [string[], number, number] = [[], 0, firstOffer]
+  for (let number = 0; number <= highestNumber; number++) {
+    const candidate = number === 0 ? name : numberedName(name, number)
+    if ((await folder.look(candidate)) !== undefined) continue
+    offer.push(candidate)
+    if (offer.length < most) continue
+    yield offer
+    ;[offer, offers, most] = [[], offers + 1, most * 2]
+  }
+  if (offer.length > 0) yield offer
+  else if (offers === 0) throw destinationExists(folder, name)
 }
