@@ -59,6 +59,8 @@ function certificateAlerts(): Record<string, NetworkFailureCause> {
 
 /** So undici names every broken rule in a head that has a Content-Length, a second Content-Length above all. */
 const brokenHead = 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH'
+/** Its parser met what it took for impossible, such as a 101 that nobody asked for. */
+const unthought = 'ERR_ASSERTION'
 
 /** Sorts an error that ended a connection or an attempt to make one. `peer` is `host:port`. */
 export function failureOf(error: unknown, phase: NetworkPhase, peer: string): NetworkFailure {
@@ -68,7 +70,7 @@ export function failureOf(error: unknown, phase: NetworkPhase, peer: string): Ne
   const reason = causes[code ?? ''] ?? causeByPhase(said, code ?? '', phase)
   // Codes of the system are known to people and search engines; those of undici say less than its words.
   const words =
-    code === brokenHead && phase === 'head'
+    (code === brokenHead || code === unthought) && phase === 'head'
       ? 'its head breaks the rules of HTTP'
       : code === undefined || code.startsWith('UND_')
         ? messageOf(said)
@@ -96,7 +98,7 @@ function causeByPhase(error: unknown, code: string, phase: NetworkPhase): Networ
     case 'tls':
       return code === 'ECONNRESET' || code === 'EPIPE' ? 'connection lost' : 'tls failed'
     case 'head':
-      return code === brokenHead ? 'malformed answer' : 'connection lost'
+      return code === brokenHead || code === unthought ? 'malformed answer' : 'connection lost'
     case 'proxy':
     case 'request':
     case 'body':

@@ -158,6 +158,9 @@ const malformed: Readonly<Record<string, readonly [phase: 'head' | 'body', step:
     'head',
     raw('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n'),
   ],
+  'a 101 that upgrades to nothing': ['head', raw('HTTP/1.1 101 Switching Protocols\r\n\r\n')],
+  'a 101 that closes': ['head', raw('HTTP/1.1 101 Switching Protocols\r\nConnection: close\r\n\r\n')],
+  'a 101 with a body': ['head', raw('HTTP/1.1 101 Switching Protocols\r\nContent-Length: 2\r\n\r\nhi')],
   // A known limit: the client below cannot pass it over. It must at least fail cleanly.
   'a 100 Continue that nobody asked for': ['head', interim(100)],
 }
@@ -168,7 +171,7 @@ for (const [what, [phase, step]] of Object.entries(malformed)) {
     await assert.rejects(ask(transport, server.file('/a', { size, script: [step] })), (error: NetworkFailure) => {
       assert.deepEqual([error.reason, error.phase], ['malformed answer', phase])
       // undici's word for nearly everything.
-      assert.doesNotMatch(error.message, /content-length header/)
+      assert.doesNotMatch(error.message, /content-length header|ERR_ASSERTION/)
       return true
     })
     await server.deserted()

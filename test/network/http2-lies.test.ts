@@ -94,6 +94,11 @@ const heads: Readonly<Record<string, readonly [NetworkFailureCause, (wire: Wire)
   'RST_STREAM with NO_ERROR': ['connection lost', (wire) => wire.reset(codes.NO_ERROR)],
   'RST_STREAM with INTERNAL_ERROR': ['connection lost', (wire) => wire.reset(codes.INTERNAL_ERROR)],
   'GOAWAY that leaves its stream out': ['connection lost', (wire) => wire.goaway(0, codes.NO_ERROR)],
+  'GOAWAY that wants calm': ['connection lost', (wire) => wire.goaway(0, codes.ENHANCE_YOUR_CALM)],
+  'GOAWAY that wants calm behind its stream': [
+    'connection lost',
+    (wire) => wire.goaway(wire.stream, codes.ENHANCE_YOUR_CALM),
+  ],
   'close_notify and FIN': ['connection lost', (wire) => wire.close()],
   'FIN without close_notify': ['connection lost', (wire) => wire.cut()],
   'a reset of TCP': ['connection lost', (wire) => wire.breakOff()],

@@ -278,8 +278,9 @@ export class Http2Exchange implements Exchange, BodySource {
         return this.#failure('malformed answer', error.message, error)
       return failureOf(error, this.#phase(), this.#session.peer)
     }
-    const calmed = this.#head === undefined && code === constants.NGHTTP2_ENHANCE_YOUR_CALM
-    const reason = brokenRules.has(code) || calmed ? 'malformed answer' : 'connection lost'
+    const calm = constants.NGHTTP2_ENHANCE_YOUR_CALM
+    const tooManyFields = this.#head === undefined && code === calm && this.#session.goodbye !== calm
+    const reason = brokenRules.has(code) || tooManyFields ? 'malformed answer' : 'connection lost'
     return this.#failure(reason, `the stream was ended with ${nameOf(code)} before its end`, error)
   }
 

@@ -44,7 +44,7 @@ export class Session {
   readonly #session: ClientHttp2Session
   #requests = 0
   #error: Error | undefined
-  #goodbye = false
+  #goodbye: number | undefined
 
   constructor(origin: string, line: Line, options: SessionOptions) {
     this.#line = line
@@ -73,8 +73,8 @@ export class Session {
     this.#session.on('error', (error: Error) => {
       this.#error ??= error
     })
-    this.#session.on('goaway', () => {
-      this.#goodbye = true
+    this.#session.on('goaway', (code) => {
+      this.#goodbye = code
     })
     // Until it has heard that we want none, a server may promise something.
     this.#session.on('stream', (pushed) => pushed.on('error', () => {}).close())
@@ -88,7 +88,12 @@ export class Session {
   }
 
   get usable(): boolean {
-    return !this.#goodbye && !this.#session.closed && !this.#session.destroyed && this.#line.tcp.readable
+    return this.#goodbye === undefined && !this.#session.closed && !this.#session.destroyed && this.#line.tcp.readable
+  }
+
+  /** With what code the server said that it ends it (RFC 9113 §6.8). */
+  get goodbye(): number | undefined {
+    return this.#goodbye
   }
 
   /** What ended it, if that was an error; what the sockets say goes before what HTTP/2 makes of it. */
