@@ -73,7 +73,7 @@ export class Session {
     this.#session.on('error', (error: Error) => {
       this.#error ??= error
     })
-    this.#session.on('goaway', (code) => {
+    this.#session.on('goaway', (code: number) => {
       this.#goodbye = code
     })
     // Until it has heard that we want none, a server may promise something.

@@ -2,7 +2,8 @@
  * What can end a question early: its stall timer and the stop of its attempt; and how bytes pass it on their way to the sink.
  *
  * The stall timer ends a question when no byte came for `stallMs`, before the head as well as in the body. While the reader
- * of the body is busy with what came (a slow disk, a bandwidth limit), nothing can come, so that time does not count.
+ * of the body is busy with what came (a slow disk, a bandwidth limit), nothing can come, so that time does not count. A head that
+ * drips, or one interim answer after another, would put it off without end: all heads of a question together have their time.
  */
 import { LonghaulError } from '../../contract/errors.ts'
 import type { Clock, Timer } from '../../world/clock.ts'
@@ -10,6 +11,9 @@ import { type BodySink, NetworkFailure } from '../../world/transport.ts'
 import { AttemptFailed, AttemptStopped } from '../endings.ts'
 import type { OpenTransaction } from '../measures.ts'
 import type { Throttle } from '../rates/throttle.ts'
+
+/** So many times the stall timer a server has until its head is whole. */
+const patienceForHead = 10
 
 /** The stall timer and the stop signal of one exchange, as one thing that can break it. */
 export class Guard {
@@ -23,6 +27,8 @@ export class Guard {
   #closeExchange: (() => void) | undefined
   #timer: Timer
   #lastHeard: number
+  /** Steady ms; Infinity once the head is whole. */
+  #headUntil: number
   #busy = false
   #over = false
   readonly #stopped = (): void => this.#breakWith(new AttemptStopped())
@@ -38,6 +44,7 @@ export class Guard {
     // It may break while nobody waits, between the head and the body; the next `race` hears of it.
     this.#broken.catch(() => {})
     this.#lastHeard = clock.steady()
+    this.#headUntil = this.#lastHeard + patienceForHead * stallMs
     this.#timer = clock.timer(this.#lastHeard + stallMs, () => this.#look())
     if (outer.aborted) this.#stopped()
     else outer.addEventListener('abort', this.#stopped, { once: true })
@@ -62,6 +69,7 @@ export class Guard {
 
   onBreak(close: () => void): void {
     this.#closeExchange = close
+    this.#headUntil = Infinity
     if (this.#controller.signal.aborted) close()
     // Until somebody reads the body, it is we who keep the server waiting, or it has sent all of it.
     else this.busy()
@@ -87,17 +95,18 @@ export class Guard {
   /** One timer an exchange, not one a chunk: it looks how long ago the last byte came and waits for the rest. */
   #look(): void {
     if (this.#over) return
-    const due = (this.#busy ? this.#clock.steady() : this.#lastHeard) + this.#stallMs
-    if (due > this.#clock.steady()) {
+    const now = this.#clock.steady()
+    const due = Math.min((this.#busy ? now : this.#lastHeard) + this.#stallMs, this.#headUntil)
+    if (due > now) {
       this.#timer = this.#clock.timer(due, () => this.#look())
       return
     }
-    this.#breakWith(
-      new AttemptFailed(
-        new LonghaulError('STALLED', `No byte came from ${this.#what} for ${this.#stallMs / 1000} s.`),
-        { kind: 'network' },
-      ),
-    )
+    const seconds = this.#stallMs / 1000
+    const why =
+      now >= this.#headUntil
+        ? `The answer of ${this.#what} did not come to the end of its head in ${seconds * patienceForHead} s.`
+        : `No byte came from ${this.#what} for ${seconds} s.`
+    this.#breakWith(new AttemptFailed(new LonghaulError('STALLED', why), { kind: 'network' }))
   }
 
   #breakWith(why: Error): void {
