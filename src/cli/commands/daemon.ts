@@ -119,7 +119,9 @@ function linesOf(facts: DaemonStatus, { words, wallMs }: Context): readonly Shee
     [labels.survives, words.survives[facts.survives]],
     [labels.work, words.work(facts.counts, facts.sessions)],
     [labels.stays, facts.keptBy.length === 0 ? words.staysForNothing : facts.keptBy.join('; ')],
-    ...(facts.journalWritable ? [] : [[labels.journal, words.journalBroken(facts.journalProblem ?? '?')] as const]),
+    ...(facts.journalWritable
+      ? []
+      : [[labels.journal, words.journalBroken((facts.journalProblem ?? '?').replace(/\.$/, ''))] as const]),
     ...(facts.bandwidth === undefined
       ? []
       : [
