@@ -15,7 +15,7 @@ import { configurationOf } from './configurations.ts'
 import type { CommandInput, CommandOutput, Fenced, Moment, Recorded, StartedAttempt } from './journal.ts'
 import { cancelledError, closeAttempt, endTask, timedOutError } from './endings.ts'
 import { currentBoot, identityIn, owe, owePart, partOf, partRow, pathKey, reclaim, type StoredIntent } from './files.ts'
-import { settle, type TaskChanges } from './lanes.ts'
+import { noWait, originOfLane, settle, type TaskChanges } from './lanes.ts'
 import { publish, type StoredDelivered } from './outbox.ts'
 import { type Taken, takeName, takePath } from './places.ts'
 import { findTask, json, maybe, optionsOf, parse, textOf, type TaskOptions } from './records.ts'
@@ -376,7 +376,7 @@ function sameInode(stored: string | null, published: PublishIntent): boolean {
   return maybe<PublishIntent['identity']>(stored)?.inode === published.identity.inode
 }
 
-export function endAttempt(work: Work, input: CommandInput<'endAttempt'>): Recorded {
+export function endAttempt(work: Work, input: CommandInput<'endAttempt'>): CommandOutput<'endAttempt'> {
   const { at, end, measure } = input
   const found = running(work.store, input.task, input.fence)
   if (found === undefined) return fenced
@@ -411,9 +411,10 @@ export function endAttempt(work: Work, input: CommandInput<'endAttempt'>): Recor
     }
     case 'retry': {
       const closed = closeAttempt(work, task, at, { cause: end.cause, measure })
-      settle(work, task, { ...closed, ...afterFailure(task, end) }, at)
-      if (end.reopensAtMs !== undefined) closeOrigin(work, task, end.reopensAtMs)
-      return recorded
+      const fresh = end.serverAsked && originOfLane(work.store, task) !== end.origin
+      settle(work, task, { ...closed, ...afterFailure(task, end), ...(fresh && noWait) }, at)
+      if (end.reopensAtMs !== undefined) closeOrigin(work, end.origin, end.reopensAtMs)
+      return fresh ? { found: 'recorded', fresh } : recorded
     }
   }
 }
@@ -444,12 +445,10 @@ function afterFailure(task: TaskRow, end: Extract<CommandInput<'endAttempt'>['en
 }
 
 /** The server asked everybody to wait, so no session asks this origin before then. */
-function closeOrigin(work: Work, task: TaskRow, untilMs: number): void {
-  const lane = work.store.get<{ origin: string }>('select origin from lane where id = ?', task.lane)
-  if (lane === undefined) return
+function closeOrigin(work: Work, origin: string, untilMs: number): void {
   work.store.run(
     'insert into closed values (?, ?) on conflict do update set reopen_at = max(reopen_at, excluded.reopen_at)',
-    lane.origin,
+    origin,
     untilMs,
   )
   work.schedule = true

@@ -3,7 +3,7 @@ import type { RequestFacts } from '../contract/task.ts'
 import type { Change } from '../contract/verbs.ts'
 import type { CommandInput, CommandOutput, Moment } from './journal.ts'
 import { cancelTask, closeAttempt } from './endings.ts'
-import { laneOf, settle, type TaskChanges } from './lanes.ts'
+import { laneOf, noWait, originOfLane, settle, type TaskChanges } from './lanes.ts'
 import { findTask, maybe, parse, type TaskOptions, textOf } from './records.ts'
 import type { TaskRow } from './rows.ts'
 import { select } from './selection.ts'
@@ -107,17 +107,17 @@ function changeRequest(work: Work, task: TaskRow, what: Extract<Change, { kind: 
   const current = maybe<RequestFacts>(text.current_request) ?? parse<RequestFacts>(text.request)
   const next = freshRequest(current, what)
   work.store.run('update task_text set current_request = ? where task = ?', JSON.stringify(next), task.id)
-  const ends =
-    what.restart && task.intent === null && (task.server_asked === 0 || task.wait === null)
-      ? { wait: null, wait_until: null, parked: 0 }
-      : {}
+  const origin = originOf(next.url)
+  const isAsked = task.wait !== null && task.server_asked !== 0
+  // Whoever asked for the wait is not asked next, when the address has another origin.
+  const isOver = isAsked ? origin !== originOfLane(work.store, task) : what.restart
   settle(
     work,
     task,
     {
-      lane: laneOf(work.store, task.session, originOf(next.url)),
+      lane: laneOf(work.store, task.session, origin),
       ...(what.restart && stopped(work, task, at, 'request changed')),
-      ...ends,
+      ...(isOver && task.intent === null && noWait),
     },
     at,
   )

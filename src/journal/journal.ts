@@ -168,11 +168,13 @@ export type Recorded = { readonly found: 'recorded' } | Fenced
 export type AttemptEnd =
   /**
    * Tried again by itself: not before `wakeAtMs` (steady). `serverAsked`: a Retry-After, which a change of network does not end.
-   * `reopensAtMs`: until then (steady) all tasks of the origin wait.
+   * `origin`: of the address that was asked; the task may have another by now. `reopensAtMs`: until then (steady) all tasks of
+   * that origin wait.
    */
   | {
       readonly kind: 'retry'
       readonly cause: ErrorJson
+      readonly origin: string
       readonly wakeAtMs: number
       readonly serverAsked: boolean
       readonly reopensAtMs?: number
@@ -474,7 +476,8 @@ export interface Commands {
       /** Nobody knows what the disk kept: if names were being changed, the bytes of the part count no longer. @default false */
       readonly diskFailed?: boolean
     }
-    output: Recorded
+    /** `fresh`: a server asked for a wait that the task does not keep, since its next attempt asks another one. */
+    output: { readonly found: 'recorded'; readonly fresh?: true } | Fenced
   }
 
   /** Counts a delivery of each (in the commit), then gives them: `redelivered` can never lie. */

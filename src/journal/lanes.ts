@@ -50,6 +50,9 @@ export type TaskChanges = Partial<
   Omit<TaskRow, 'id' | 'uid' | 'session' | 'number' | 'gate' | 'wake_at' | 'deadline_at'>
 >
 
+/** It waits for no moment any more. */
+export const noWait: TaskChanges = { wait: null, wait_until: null, server_asked: 0, parked: 0 }
+
 /** Writes changed facts of a task with all that follows from them. */
 export function settle(work: Work, row: TaskRow, changes: TaskChanges, at: Moment): TaskRow {
   const facts = { ...row, ...changes }
@@ -143,6 +146,11 @@ function countInTally(work: Work, session: SessionId, gate: Gate, change: number
 export function laneOf(store: Store, session: SessionId, origin: string): number {
   const found = store.get<{ id: number }>('select id from lane where session = ? and origin = ?', session, origin)
   return found?.id ?? store.insert('insert into lane(session, origin) values (?, ?)', session, origin)
+}
+
+/** Whom the task's next attempt asks first. */
+export function originOfLane(store: Store, { lane }: Pick<TaskRow, 'lane'>): string | undefined {
+  return store.get<{ origin: string }>('select origin from lane where id = ?', lane)?.origin
 }
 
 const inserted = [

@@ -1,7 +1,7 @@
 /** What time and the network change by themselves. At most 1,000 tasks a call; `more` says that there is more to do now. */
 import type { CommandInput, CommandOutput, Moment } from './journal.ts'
 import { closeAttempt, endTask, sweep, timedOutError } from './endings.ts'
-import { settle } from './lanes.ts'
+import { noWait, settle } from './lanes.ts'
 import type { TaskRow } from './rows.ts'
 import { waitedUntil } from './silence.ts'
 import { goOn, type GoOn } from './go-on.ts'
@@ -31,7 +31,7 @@ function wake(work: Work, id: number, at: Moment): void {
   const task = work.store.get<TaskRow>('select * from task where id = ?', id)
   if (task === undefined || task.wake_at === null || task.wake_at > at.steadyMs) return
   if (task.intent === null && task.deadline_at !== null && task.deadline_at <= at.steadyMs) timeOut(work, task, at)
-  else settle(work, task, { wait: null, wait_until: waitedUntil(task, at), server_asked: 0, parked: 0 }, at)
+  else settle(work, task, { ...noWait, wait_until: waitedUntil(task, at) }, at)
 }
 
 export function timeOut(work: Work, task: TaskRow, at: Moment): void {

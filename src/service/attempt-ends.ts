@@ -102,31 +102,28 @@ async function fail(
     case 'retry': {
       const wakeAtMs = Math.ceil(next.wakeAtMs)
       const reopens = next.reopensAtMs !== undefined && { reopensAtMs: Math.ceil(next.reopensAtMs) }
-      const end = { ...next, ...reopens, wakeAtMs, cause, progressed }
+      const end = { ...next, ...reopens, origin: parts.origin, wakeAtMs, cause, progressed }
       const ended = await endAttempt(parts, started, end, measure, diskFailed)
-      if (!ended) return
+      if (ended?.found !== 'recorded') return
       delivery.pass(started.session, {
         kind: 'didRetry',
         timeMs: at.wallMs,
         task: started.task,
         attempt: started.attempt,
         cause,
-        nextAtMs: toWall(at, wakeAtMs),
+        nextAtMs: toWall(at, ended.fresh ? at.steadyMs : wakeAtMs),
       })
     }
   }
 }
 
-/** False: somebody else has ended it already (cancelled, suspended, timed out, …). */
-async function endAttempt(
+/** `fenced`: somebody else has ended it already (cancelled, suspended, timed out, …). */
+function endAttempt(
   { world, journal, recording }: EndParts,
   { task, fence }: StartedAttempt,
   end: AttemptEnd,
   measure: Measure,
   diskFailed = false,
-): Promise<boolean> {
-  const answer = await recording.record(() =>
-    journal.endAttempt({ task, fence, at: now(world.clock), end, measure, diskFailed }),
-  )
-  return answer?.found === 'recorded'
+): Promise<Awaited<ReturnType<Journal['endAttempt']>> | undefined> {
+  return recording.record(() => journal.endAttempt({ task, fence, at: now(world.clock), end, measure, diskFailed }))
 }

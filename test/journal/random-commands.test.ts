@@ -305,6 +305,7 @@ class Run {
     const retry = {
       kind: 'retry',
       cause: lost,
+      origin: 'http://h0',
       wakeAtMs,
       serverAsked: false,
       progressed: false,

@@ -258,6 +258,7 @@ export class Subject {
     return this.end(attempt, {
       kind: 'retry',
       cause: lost,
+      origin: 'http://127.0.0.1:1',
       wakeAtMs: this.steadyMs + 10 * second,
       serverAsked: false,
       progressed: false,

@@ -598,6 +598,7 @@ export function journalSuite(form: string, open: OpenJournal): void {
         await s.end(attempt, {
           kind: 'retry',
           cause: lost,
+          origin: 'http://127.0.0.1:1',
           wakeAtMs: s.at.steadyMs,
           serverAsked: false,
           progressed: false,
@@ -899,7 +900,12 @@ export function journalSuite(form: string, open: OpenJournal): void {
         const two = await s.owned('com.example.two')
         const [first] = await s.add(one.session, { url: 'http://slow.example/1' }, { url: 'http://slow.example/2' })
         const reopensAtMs = s.steadyMs + minute
-        await s.retry(await s.start(first!), { serverAsked: true, reopensAtMs, wakeAtMs: s.steadyMs + 5 * minute })
+        await s.retry(await s.start(first!), {
+          origin: 'http://slow.example',
+          serverAsked: true,
+          reopensAtMs,
+          wakeAtMs: s.steadyMs + 5 * minute,
+        })
         const late = await s.addOne(two.session, { url: 'http://slow.example/3' })
         await s.addOne(two.session, { url: 'http://fast.example/4' })
         const seen = await s.schedule()
@@ -1600,7 +1606,13 @@ export function journalSuite(form: string, open: OpenJournal): void {
         fetchStartMs: 4,
       }
       const more = { bytes: 3, transactions: [transaction], redirects: 2 }
-      const end = { kind: 'retry', cause: lost, wakeAtMs: s.steadyMs, serverAsked: false } as const
+      const end = {
+        kind: 'retry',
+        cause: lost,
+        origin: 'http://127.0.0.1:1',
+        wakeAtMs: s.steadyMs,
+        serverAsked: false,
+      } as const
       const first = await s.start(id)
       await s.journal.endAttempt({
         task: id,
