@@ -52,12 +52,14 @@ export function startAttempt(work: Work, input: CommandInput<'startAttempt'>): C
   const { at } = input
   const found = findTask(store, input.task)
   if (found === undefined || found.gate !== 'ready') return { found: 'not ready', gate: found?.gate }
+  const session = sessionRow(store, found.session)!
+  // Held after the start was decided.
+  if (session.held !== 0) return { found: 'not ready', gate: 'ready' }
   // Its time may have run out while nobody could notice: the machine slept, and the daemon ended before it looked.
   if (found.intent === null && found.budget_left === 0) {
     timeOut(work, found, at)
     return { found: 'not ready', gate: 'done' }
   }
-  const session = sessionRow(store, found.session)!
   const text = textOf(store, found.id)
   const options = parse<TaskOptions>(text.options)
   const configuration = configurationOf(store, found.configuration ?? session.configuration)
@@ -294,7 +296,8 @@ export function restart(work: Work, input: CommandInput<'restart'>): Recorded {
     endCancelled(work, task, at, lost)
     return fenced
   }
-  const stop = task.held !== 0 ? 'held' : task.suspends > 0 ? 'suspended' : undefined
+  const isHeld = task.held !== 0 || sessionRow(work.store, task.session)!.held !== 0
+  const stop = isHeld ? 'held' : task.suspends > 0 ? 'suspended' : undefined
   const attempt = stop === undefined ? { running: 'active' as const } : closeAttempt(work, task, at, { stop })
   settle(work, task, { ...lost, ...attempt }, at)
   return stop === undefined ? recorded : fenced

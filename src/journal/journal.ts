@@ -341,7 +341,8 @@ export interface Commands {
     input: { readonly session: SessionId; readonly at: Moment }
     output: { readonly events: number; readonly files: number }
   }
-  holdSession: { input: { readonly session: SessionId; readonly held: boolean }; output: null }
+  /** Nothing of it starts from this commit on; attempts end, but for those that publish. */
+  holdSession: { input: { readonly session: SessionId; readonly held: boolean; readonly at: Moment }; output: null }
   /** What is sealed of a session; it goes with it. */
   secrets: { input: { readonly session: SessionId }; output: readonly SealedSecret[] }
   /** `sealed: null`: it is forgotten. */

@@ -11,9 +11,11 @@ import type { TaskCounts } from '../contract/task.ts'
 import type { Gate, TaskId } from '../contract/words.ts'
 import type { CommandInput, CommandOutput, LaunchState, SessionFacts, SessionId } from './journal.ts'
 import { configurationOf, storeConfiguration } from './configurations.ts'
+import { closeAttempt } from './endings.ts'
+import { settle } from './lanes.ts'
 import { loseSession, oweSpooled, owns } from './outbox.ts'
 import { groupOf, json, maybe, parse } from './records.ts'
-import type { SessionRow } from './rows.ts'
+import type { SessionRow, TaskRow } from './rows.ts'
 import type { Store } from './store.ts'
 import type { Work } from './work.ts'
 
@@ -219,11 +221,15 @@ export function dropSession(work: Work, input: CommandInput<'dropSession'>): Com
 
 export function holdSession(work: Work, input: CommandInput<'holdSession'>): CommandOutput<'holdSession'> {
   neededSession(work.store, input.session)
+  const { store } = work
+  const { session, at } = input
   const held = input.held ? 1 : 0
-  if (work.store.run('update session set held = ? where id = ? and held <> ?', held, input.session, held) > 0) {
-    work.schedule = true
-    work.sessions.add(input.session)
-  }
+  if (store.run('update session set held = ? where id = ? and held <> ?', held, session, held) === 0) return null
+  work.schedule = true
+  work.sessions.add(session)
+  if (held !== 0)
+    for (const task of store.all<TaskRow>(`select * from task where session = ? and running = 'active'`, session))
+      settle(work, task, closeAttempt(work, task, at, { stop: 'held' }), at)
   return null
 }
 

@@ -24,7 +24,7 @@ export type SessionVerb =
   | 'event.slow'
 
 export function sessionVerbs(inside: Inside): Verbs<SessionVerb> {
-  const { world, journal, delivery, housekeeping, transfers, accounts } = inside
+  const { world, journal, delivery, housekeeping, accounts } = inside
   const named = (identifier: string): Promise<SessionFacts> => sessionNamed(journal, identifier)
   return {
     'session.open': async (params, asking) => open(inside, await withSealedProxy(inside, params), asking),
@@ -58,12 +58,7 @@ export function sessionVerbs(inside: Inside): Verbs<SessionVerb> {
       return dropped
     },
     'session.hold': async ({ identifier, held }) => {
-      const { id } = await named(identifier)
-      // Before the commit: what the loop starts because of it must not be stopped at once.
-      if (!held) transfers.releaseSession(id)
-      await journal.holdSession({ session: id, held })
-      // After the commit: nothing of it starts from then on. One that publishes is finished first.
-      if (held) transfers.holdSession(id)
+      await journal.holdSession({ session: (await named(identifier)).id, held, at: now(world.clock) })
       return null
     },
     'session.setCredential': async ({ identifier, origin, credential }) => {

@@ -86,8 +86,6 @@ export class Transfers {
   readonly #parts: TransferParts
   readonly #runs = new Map<TaskId, Run>()
   readonly #seats = new Seats()
-  /** Held in this life: a start that was decided before the hold and committed after it is stopped by this. */
-  readonly #held = new Set<SessionId>()
 
   constructor(parts: TransferParts) {
     this.#parts = parts
@@ -151,7 +149,6 @@ export class Transfers {
       this.#move(run, 'place')
       this.#parts.roomier()
     }
-    if (this.#held.has(started.session)) this.#abort(run, 'held')
     run.settled = this.#run(started, run).finally(() => this.#forget(task))
     const { deadlineAtMs } = started.past
     return { ...(deadlineAtMs !== undefined && { deadlineAtMs }) }
@@ -169,16 +166,6 @@ export class Transfers {
 
   #abort({ stopping, place: { task } }: Run, why: StopReason): void {
     stopping.abort(new LonghaulError('CANCELLED', `The attempt was stopped: ${why}.`, { task }))
-  }
-
-  /** Its attempts end at a checkpoint; their tasks are ready again, and start when the session is released. */
-  holdSession(session: SessionId): void {
-    this.#held.add(session)
-    for (const run of this.#runs.values()) if (run.place.session === session) this.#abort(run, 'held')
-  }
-
-  releaseSession(session: SessionId): void {
-    this.#held.delete(session)
   }
 
   /** All attempts end at a checkpoint; those that do not within 5 s are left to the next life, which finds their last one. */

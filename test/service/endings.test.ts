@@ -77,9 +77,10 @@ test('in trouble one small write a second tries the journal, not everything that
   const disk = fillable()
   const it = await open({ wrap: disk.wrap })
   const session = await it.life.journal.findSession({ identifier: 'com.example' })
-  await it.life.journal.holdSession({ session: session!.id, held: true })
+  const at = { steadyMs: it.clock.steady(), wallMs: it.clock.wall() }
+  await it.life.journal.holdSession({ session: session!.id, held: true, at })
   for (let i = 0; i < 10; i++) await it.add({ request: { url: `https://h${i}.test/`, method: 'GET', headers: [] } })
-  const released = it.life.journal.holdSession({ session: session!.id, held: false })
+  const released = it.life.journal.holdSession({ session: session!.id, held: false, at })
   disk.full = true
   await released
   await it.clock.advance(10_000)

@@ -694,6 +694,18 @@ test('holding a session stops its attempts at a checkpoint, and no other session
   assert.ok(it.engine.isRunning(id))
 })
 
+test('a hold of a session that is taken back in the same turn leaves it as it was', async () => {
+  let starts = 0
+  const wrap = startsBy((real, input) =>
+    ++starts > 20 ? Promise.reject(new Error('it starts for ever')) : real.startAttempt(input),
+  )
+  const it = await open({ wrap })
+  const id = await it.add()
+  await Promise.all([true, false].map((held) => it.call('session.hold', { identifier: 'com.example', held })))
+  assert.ok(it.engine.isRunning(id))
+  assert.deepEqual([starts, it.logged], [2, []])
+})
+
 test('a start that was decided before its session was held, and committed after it, is stopped', async () => {
   const blocked = Promise.withResolvers<void>()
   const wrap = startsBy((real, input) => blocked.promise.then(() => real.startAttempt(input)))

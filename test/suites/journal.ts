@@ -681,15 +681,42 @@ export function journalSuite(form: string, open: OpenJournal): void {
       assert.equal(await s.gate(id), 'done')
     })
 
-    check('a held session keeps its gates; the schedule says that it is held', async (s) => {
+    check('a held session keeps its gates and starts nothing; the schedule says that it is held', async (s) => {
       const { session } = await s.owned()
       const id = await s.addOne(session)
-      await s.journal.holdSession({ session, held: true })
+      await s.journal.holdSession({ session, held: true, at: s.at })
       assert.equal(await s.gate(id), 'ready')
       assert.equal((await s.schedule()).sessions[0]!.held, true)
       assert.deepEqual(await s.journal.idle({}), { unfinished: 0 })
-      await s.journal.holdSession({ session, held: false })
+      assert.deepEqual(await s.journal.startAttempt({ task: id, at: s.at }), { found: 'not ready', gate: 'ready' })
+      await s.journal.holdSession({ session, held: false, at: s.at })
       assert.deepEqual(await s.journal.idle({}), { unfinished: 1 })
+      await s.start(id)
+    })
+
+    check('holding a session ends its attempts in the same commit, but for those that publish', async (s) => {
+      const { session } = await s.owned()
+      const [active, publishing] = await s.add(session, {}, {})
+      const other = await s.addOne((await s.owned('com.example.other')).session)
+      const attempt = await s.startWithBytes(active!)
+      const publishes = await s.startWithBytes(publishing!)
+      await s.intent(publishes)
+      await s.start(other)
+      s.consequences.length = 0
+      await s.journal.holdSession({ session, held: true, at: s.at })
+      assert.deepEqual(
+        s.consequences.flatMap(({ stop }) => stop),
+        [{ task: active, why: 'held' }],
+      )
+      assert.deepEqual(
+        [await s.gate(active!), await s.gate(publishing!), await s.gate(other)],
+        ['ready', 'publishing', 'active'],
+      )
+      assert.deepEqual(await s.checkpoint(attempt, 200), { found: 'recorded' }, 'its last one')
+      const { fence } = publishes
+      const again = { task: publishing!, fence, at: s.at, why: 'test', because: 'cannot go on' } as const
+      assert.deepEqual(await s.journal.restart(again), { found: 'fenced' }, 'what is to be fetched again waits too')
+      assert.equal(await s.gate(publishing!), 'ready')
     })
 
     check('a new request counts from the next attempt, or ends this one when it is to start again', async (s) => {
