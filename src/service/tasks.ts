@@ -74,13 +74,15 @@ export function taskVerbs(inside: Inside): Verbs<TaskVerb> {
       )
     },
     'task.wait': ({ id }, { signal }) => waiting.end(id, signal),
-    'watch.start': async (params, { caller }) => {
+    'watch.start': async (params, { caller, signal }) => {
       if (params.ids === undefined && params.session === undefined)
         throw new LonghaulError(
           'INVALID_ARGUMENT',
           'watch.start: neither ids nor a session is given. Nothing is watched.',
         )
       const session = params.session === undefined ? undefined : await sessionNamed(journal, params.session)
+      // Nobody would end the watch of a connection that is gone.
+      signal.throwIfAborted()
       // Listens before it looks: a change between the two is told.
       watching.start(caller, params)
       const records =

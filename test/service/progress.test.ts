@@ -269,6 +269,22 @@ test('a watch ends when it is stopped and when its connection does, and leaves n
   assert.equal(first.told.length + second.told.length, 0)
 })
 
+test('a watch of a session whose connection ends while the session is looked for never begins', async () => {
+  const it = await open()
+  const id = await it.add()
+  const watcher = new Listener()
+  const asking = new AbortController()
+  const watch = { watch: 1, session: 'com.example', intervalMs: 100 }
+  const started = it.call('watch.start', watch, { caller: watcher, signal: asking.signal })
+  // As the door does when a connection closes.
+  asking.abort(new Error('closed'))
+  it.life.service.gone(watcher)
+  await assert.rejects(started, /closed/)
+  moved(it, id, 1000)
+  await it.clock.advance(1000)
+  assert.deepEqual(watcher.told, [])
+})
+
 test('explain says how long each attempt took, and of the one that runs how long it has run', async () => {
   const it = await open()
   const id = await it.add()
