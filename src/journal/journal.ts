@@ -255,6 +255,8 @@ export interface Consequences {
   readonly events: readonly SessionId[]
   /** Sessions whose tasks, owner or launch command changed: the launch rule is looked at again. */
   readonly sessions: readonly SessionId[]
+  /** Sessions that are no more. */
+  readonly gone: readonly SessionId[]
   /** Attempts that must end, and why. */
   readonly stop: readonly { readonly task: TaskId; readonly why: StopReason }[]
   /** Tasks whose record changed, for those who watch or wait; `ended` of them have completed. */

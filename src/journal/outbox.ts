@@ -210,6 +210,7 @@ export function loseSession(work: Work, session: SessionId): void {
   store.run('delete from secret where session = ?', session)
   store.run(`insert or ignore into sweep values ('gone', ?)`, session)
   work.sessions.add(session)
+  work.gone.add(session)
 }
 
 export function queueDidFinishEvents(

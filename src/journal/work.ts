@@ -29,6 +29,7 @@ export class Work {
   owed = false
   readonly events: Set<SessionId> = new Set()
   readonly sessions: Set<SessionId> = new Set()
+  readonly gone: Set<SessionId> = new Set()
   readonly stop: Map<TaskId, StopReason> = new Map()
   readonly changed: Set<TaskId> = new Set()
   readonly ended: Set<TaskId> = new Set()
@@ -48,6 +49,7 @@ export class Work {
       schedule: this.schedule,
       events: [...this.events],
       sessions: [...this.sessions],
+      gone: [...this.gone],
       stop: [...this.stop].map(([task, why]) => ({ task, why })),
       changed: [...this.changed],
       ended: [...this.ended],
@@ -63,6 +65,7 @@ export function joinConsequences(all: readonly Consequences[]): Consequences | u
     schedule: all.some((one) => one.schedule),
     events: [...new Set(all.flatMap((one) => one.events))],
     sessions: [...new Set(all.flatMap((one) => one.sessions))],
+    gone: all.flatMap((one) => one.gone),
     stop: all.flatMap((one) => one.stop),
     changed: [...new Set(all.flatMap((one) => one.changed))],
     ended: [...new Set(all.flatMap((one) => one.ended))],

@@ -75,12 +75,10 @@ export class Accounts {
     else accounts.set(origin, { credential })
   }
 
-  /** Its session may have ended: what is in memory goes. If it has not, it is read again. */
-  async forget(session: SessionId): Promise<void> {
-    const holder = this.#holders.get(session)
-    if (holder === undefined) return
+  /** Its session is gone, with all that the journal kept; what attempts that close their files still bring is kept no more. */
+  forget(session: SessionId): void {
+    this.#holders.get(session)?.late?.cancel()
     this.#holders.delete(session)
-    await this.#flush(session, holder)
   }
 
   /** Writes down what was gathered; later changes are not kept. */
@@ -184,7 +182,7 @@ export class Accounts {
   }
 
   #gather(session: SessionId, holder: Holder, afterMs: number = gatherMs): void {
-    if (this.#stopped) return
+    if (this.#stopped || this.#holders.get(session) !== holder) return
     const { clock } = this.#world
     holder.late ??= clock.timer(clock.steady() + afterMs, () => {
       holder.late = undefined

@@ -175,6 +175,7 @@ class Composition implements Service {
     if (consequences.schedule || consequences.stop.length > 0) this.#loop.nudge()
     if (consequences.events.length + consequences.sessions.length > 0)
       this.#delivery.changed({ events: consequences.events, launch: consequences.sessions })
+    for (const session of consequences.gone) this.#accounts.forget(session)
     if (consequences.owed) this.#housekeeping.nudge()
   }
 

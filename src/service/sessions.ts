@@ -53,7 +53,6 @@ export function sessionVerbs(inside: Inside): Verbs<SessionVerb> {
           { ownerPid },
         )
       const dropped = await journal.dropSession({ session: session.id, at: now(world.clock) })
-      await accounts.forget(session.id)
       housekeeping.sweep()
       return dropped
     },
@@ -98,10 +97,7 @@ export function sessionVerbs(inside: Inside): Verbs<SessionVerb> {
       const facts = await named(session)
       const answer = await delivery.acknowledge(caller, facts, fence, sequences)
       // Its last event may have been among them.
-      if (facts.state !== 'open') {
-        await accounts.forget(facts.id)
-        housekeeping.sweep()
-      }
+      if (facts.state !== 'open') housekeeping.sweep()
       return answer
     },
     'event.refuse': async ({ session, fence, sequence, reason }, { caller }) => {

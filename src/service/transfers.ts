@@ -284,12 +284,14 @@ export class Transfers {
         return this.#parts.leaves(part.folder, part.name)
       },
     })
+    // Before anything else is waited for: whoever comes when the session is gone would be remembered for good.
+    const access = accounts.of(started.session)
     try {
       const { policy } = assignment
       const opened = isSealed(policy.proxy)
         ? { ...assignment, policy: { ...policy, proxy: await openedProxy(world.vault, policy.proxy) } }
         : assignment
-      return await engine.run(opened, report, run.stopping.signal, accounts.of(started.session))
+      return await engine.run(opened, report, run.stopping.signal, access)
     } catch (error) {
       if (isLonghaulError(error, 'PROXY_FAILED')) {
         const failure = { kind: error.retryable ? 'network' : 'final' } as const

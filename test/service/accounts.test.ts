@@ -11,6 +11,7 @@ import type { Vault } from '../../src/world/vault.ts'
 import type { World } from '../../src/world/world.ts'
 import { openVault } from '../support/open-vault.ts'
 import { VirtualClock } from '../support/virtual-clock.ts'
+import { House } from './house.ts'
 
 const origin = 'https://example.com'
 const url = `${origin}/file`
@@ -257,3 +258,45 @@ test('a credential that is set while the stored one is read holds', async () => 
   await first
   assert.equal(await shown(accounts, session), 'Bearer new')
 })
+
+test('a session that finishes is the same to servers for all its attempts, whatever its owner acknowledges meanwhile', async () => {
+  const it = await House.open()
+  const { fence } = await it.openSession('com.example', { maximumActiveTasks: 1 })
+  await it.call('session.activate', { identifier: 'com.example', fence: fence! })
+  const [first, second, third] = [await it.add(), await it.add(), await it.add()]
+  const { access } = it.engine.of(first)
+  await it.engine.of(first).finish()
+  await it.call('session.finish', { identifier: 'com.example', how: 'finish' })
+  await it.call('event.acknowledge', { session: 'com.example', fence: fence!, sequences: [1, 2, 3] })
+  await it.engine.of(second).finish()
+  assert.equal(it.engine.of(third).access, access)
+  await it.close()
+})
+
+for (const keepsEvents of [true, false])
+  test(`a session that is gone gathers no cookies any more (keeps events: ${keepsEvents})`, async () => {
+    const written: string[] = []
+    const wrap = (real: Journal): Journal =>
+      new Proxy(real, {
+        get: (target, name: keyof Journal) =>
+          name === 'keepSecret' ? (input: { kind: string }) => void written.push(input.kind) : target[name],
+      })
+    const it = await House.open({ wrap })
+    const identifier = 'com.example'
+    if (keepsEvents) await it.openSession()
+    else await it.call('session.open', { identifier, configuration: {}, strictConfiguration: false })
+    const id = await it.add({ destination: { kind: 'file', folder: '/', name: `longhaul-${process.pid}` } })
+    const { access } = it.engine.of(id)
+    await access!.takeCookies(url, [['set-cookie', 'a=1']])
+    it.engine.obeys = false
+    await it.call('session.finish', { identifier, how: 'cancel' })
+    if (keepsEvents) {
+      it.life.service.gone(it.caller)
+      await it.call('session.drop', { identifier })
+    }
+    assert.equal(await it.life.journal.findSession({ identifier }), undefined)
+    await access!.takeCookies(url, [['set-cookie', 'a=2']])
+    await it.clock.advance(60_000)
+    assert.deepEqual(written, [])
+    await it.close()
+  })

@@ -15,6 +15,7 @@ import { createFileSystem } from '../../src/platform/files.ts'
 import type { Limits } from '../../src/scheduler/view.ts'
 import { createService } from '../../src/service/create-service.ts'
 import type { Service } from '../../src/service/service.ts'
+import type { Access } from '../../src/transfer/access.ts'
 import type {
   Assignment,
   Engine,
@@ -59,13 +60,15 @@ export class Attempt {
   readonly assignment: Assignment
   readonly report: Report
   readonly signal: AbortSignal
+  readonly access: Access | undefined
   readonly outcome: PromiseWithResolvers<Outcome> = Promise.withResolvers<Outcome>()
   ended = false
 
-  constructor(assignment: Assignment, report: Report, signal: AbortSignal) {
+  constructor(assignment: Assignment, report: Report, signal: AbortSignal, access?: Access) {
     this.assignment = assignment
     this.report = report
     this.signal = signal
+    this.access = access
     const end = (): void => {
       this.ended = true
     }
@@ -174,8 +177,8 @@ export class ScriptedEngine implements Engine {
   readonly origins: Map<string, OriginFacts> = new Map()
   obeys = true
 
-  run(assignment: Assignment, report: Report, signal: AbortSignal): Promise<Outcome> {
-    const attempt = new Attempt(assignment, report, signal)
+  run(assignment: Assignment, report: Report, signal: AbortSignal, access?: Access): Promise<Outcome> {
+    const attempt = new Attempt(assignment, report, signal, access)
     this.attempts.push(attempt)
     signal.addEventListener('abort', () => {
       if (this.obeys) attempt.outcome.resolve({ kind: 'stopped', measure: measured })
