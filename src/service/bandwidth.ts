@@ -1,6 +1,6 @@
 /**
  * The bandwidth limits that the engine is told: the daemon's own with its timetable, and those of sessions. A task's own goes
- * with its assignment. What is told is what holds at this moment: a session's changes when its owner opens it with another,
+ * with its attempt (`Transfers`). What is told is what holds at this moment: a session's changes when its owner opens it with another,
  * the daemon's by a person, or by the timetable, at which the loop looks in each of its turns.
  */
 import {
@@ -39,11 +39,6 @@ export class Bandwidth {
 
   opened({ id, configuration }: SessionFacts): void {
     this.#engine.limit({ level: 'session', session: id }, configuration.bandwidthLimit)
-  }
-
-  /** Tasks have another limit; those of them that run keep to it at once. */
-  changed(tasks: readonly TaskId[], bytesPerSecond: number | null): void {
-    for (const task of tasks) this.#engine.limit({ level: 'task', task }, bytesPerSecond ?? undefined)
   }
 
   /** Tells the engine what holds now. Answers the steady ms at which the timetable changes that, if it does. */

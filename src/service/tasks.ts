@@ -23,7 +23,7 @@ export type TaskVerb =
 const watchedAtOnce = 500
 
 export function taskVerbs(inside: Inside): Verbs<TaskVerb> {
-  const { world, journal, progress, watching, waiting, bandwidth } = inside
+  const { world, journal, progress, watching, waiting, transfers } = inside
   const chains = new Chains()
   const shown = ({ task, isNew }: AddedTask): AddedTask => ({ task: progress.overlay(task), isNew })
   return {
@@ -48,14 +48,14 @@ export function taskVerbs(inside: Inside): Verbs<TaskVerb> {
       const at = now(world.clock)
       if ('ids' in targets) {
         const answer = await journal.change({ targets, change, at })
-        if (change.kind === 'bandwidthLimit') bandwidth.changed(targets.ids, change.bytesPerSecond)
+        if (change.kind === 'bandwidthLimit') transfers.limit(targets.ids, change.bytesPerSecond)
         return answer
       }
       const { session, filter } = targets
       const of = session === undefined ? {} : { session: (await sessionNamed(journal, session)).id }
       const answer = await journal.change({ targets: { ...of, filter }, change, at })
       if (change.kind === 'bandwidthLimit')
-        for await (const ids of running(journal, { ...of, filter })) bandwidth.changed(ids, change.bytesPerSecond)
+        for await (const ids of running(journal, { ...of, filter })) transfers.limit(ids, change.bytesPerSecond)
       return answer
     },
     'task.retry': async ({ id, newId, url, headers, authorization, destination }) => {

@@ -73,6 +73,8 @@ interface Run {
   seat: Seat
   /** It is one more than its origin takes, and nobody knows yet how it goes. */
   isTry: boolean
+  /** Another bandwidth limit than the one it was assigned. */
+  limit?: { readonly bytesPerSecond: number | undefined }
   /** The file it writes, once it has named it. */
   part?: { readonly folder: string; readonly name: string }
 }
@@ -162,6 +164,17 @@ export class Transfers {
     this.#sit(run, 'none')
     if (run.holder !== undefined) this.#parts.connections.closes(run.holder)
     this.#abort(run, why)
+  }
+
+  /** Tasks have another limit; those of them that run keep to it at once, and those that are about to from their first byte on. */
+  limit(tasks: readonly TaskId[], bytesPerSecond: number | null): void {
+    const limit = { bytesPerSecond: bytesPerSecond ?? undefined }
+    for (const task of tasks) {
+      const run = this.#runs.get(task)
+      if (run === undefined) continue
+      run.limit = limit
+      this.#parts.engine.limit({ level: 'task', task }, limit.bytesPerSecond)
+    }
   }
 
   #abort({ stopping, place: { task } }: Run, why: StopReason): void {
@@ -287,11 +300,11 @@ export class Transfers {
     // Before anything else is waited for: whoever comes when the session is gone would be remembered for good.
     const access = accounts.of(started.session)
     try {
-      const { policy } = assignment
-      const opened = isSealed(policy.proxy)
-        ? { ...assignment, policy: { ...policy, proxy: await openedProxy(world.vault, policy.proxy) } }
-        : assignment
-      return await engine.run(opened, report, run.stopping.signal, access)
+      const { proxy, bandwidthLimit } = assignment.policy
+      const opened = isSealed(proxy) ? await openedProxy(world.vault, proxy) : proxy
+      const limit = run.limit === undefined ? bandwidthLimit : run.limit.bytesPerSecond
+      const policy = { ...assignment.policy, proxy: opened, bandwidthLimit: limit }
+      return await engine.run({ ...assignment, policy }, report, run.stopping.signal, access)
     } catch (error) {
       if (isLonghaulError(error, 'PROXY_FAILED')) {
         const failure = { kind: error.retryable ? 'network' : 'final' } as const

@@ -6,11 +6,11 @@ import type { ExplicitConfiguration } from '../../src/contract/session.ts'
 import type { Result } from '../../src/contract/verbs.ts'
 import type { TaskId } from '../../src/contract/words.ts'
 import { settle } from '../support/virtual-clock.ts'
-import { House } from './house.ts'
+import { House, type HouseOptions, startsBy } from './house.ts'
 
 const identifier = 'com.example'
 let house: House | undefined
-const open = async (): Promise<House> => (house = await House.open())
+const open = async (options: HouseOptions = {}): Promise<House> => (house = await House.open(options))
 afterEach(async () => {
   await house?.close()
   house = undefined
@@ -85,6 +85,27 @@ test('a limit of a task goes with its attempts, and one that is changed holds fo
   await it.change(id, 'resume')
   assert.equal(it.engine.of(id).assignment.policy.bandwidthLimit, undefined)
 })
+
+for (const bytesPerSecond of [4000, null])
+  test(`a limit that is changed while an attempt starts holds for it (${bytesPerSecond})`, async () => {
+    const started = Promise.withResolvers<void>()
+    const told = Promise.withResolvers<void>()
+    const wrap = startsBy(async (real, input) => {
+      const answer = await real.startAttempt(input)
+      started.resolve()
+      await told.promise
+      return answer
+    })
+    const it = await open({ wrap })
+    await it.openSession()
+    const id = await it.add({ policy: { bandwidthLimit: 3000 } })
+    await started.promise
+    const change = { kind: 'bandwidthLimit', bytesPerSecond } as const
+    await it.call('task.change', { targets: { ids: [id] }, change })
+    told.resolve()
+    await settle()
+    assert.equal(it.engine.of(id).assignment.policy.bandwidthLimit, bytesPerSecond ?? undefined)
+  })
 
 test('a limit that is changed by a filter holds for all that run, also where they are more text than one page', async () => {
   const it = await open()
