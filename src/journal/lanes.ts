@@ -229,7 +229,8 @@ export function flush(store: Store, counts: Counts): void {
       tasks,
       lane,
     )
-    if (tasks < 0) store.run('delete from lane where id = ? and tasks = 0', lane)
+    // Also where as many came as left: it may have been made for a task that ended at once.
+    if (tasks <= 0) store.run('delete from lane where id = ? and tasks = 0', lane)
   }
   counts.lanes.clear()
   for (const [session, gates] of counts.tally)
@@ -260,7 +261,7 @@ export function recompute(store: Store): { readonly gates: number; readonly lane
   )
   for (const [id, gate] of wrong) store.run('update task set gate = ? where id = ?', gate, id)
   const gates = wrong.length
-  const lanes = store.run(
+  const counted = store.run(
     `update lane set (tasks, ready) = (should.tasks, should.ready), (head_rank, head_task) =
        (select rank, id from task where lane = should.id and gate = 'ready' order by rank, id limit 1)
      from (with live as materialized
@@ -270,7 +271,7 @@ export function recompute(store: Store): { readonly gates: number; readonly lane
      where lane.id = should.id and (lane.tasks, lane.ready, lane.head_task) is not
        (should.tasks, should.ready, (select id from task where lane = should.id and gate = 'ready' order by rank, id limit 1))`,
   )
-  store.run('delete from lane where tasks = 0')
+  const lanes = counted + store.run('delete from lane where tasks = 0')
   const tallies =
     store.run(
       `insert into tally select session, gate, count(*) from task where true group by session, gate
