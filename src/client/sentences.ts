@@ -88,6 +88,7 @@ const en: Sentences = {
           : `The last launch of its app came to nothing (${of}); the next is at ${until}.`,
     crashLoop: ({ until }) =>
       `The daemon ended three times while it ran, so it is parked${until === undefined ? '' : ` until ${until}`}.`,
+    earlierAttempt: () => 'Its earlier attempt still closes its files; it starts when that is done.',
   },
   ended: { well: 'It has completed.', withCause: (cause) => `It ended: ${cause}` },
   after: (phase, cause) => `${phase} The attempt before ended: ${cause}`,
@@ -146,6 +147,7 @@ const zh: Sentences = {
           ? `应用将于 ${until} 启动。`
           : `上次启动应用未成功（${of}），将于 ${until} 再试。`,
     crashLoop: ({ until }) => `守护进程在其运行期间三次异常结束，因此暂缓${until === undefined ? '' : `到 ${until}`}。`,
+    earlierAttempt: () => '上一次尝试仍在关闭文件，完成后开始。',
   },
   ended: { well: '已完成。', withCause: (cause) => `已结束：${cause}` },
   after: (phase, cause) => `${phase}上一次尝试的结果：${cause}`,

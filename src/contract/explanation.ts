@@ -27,6 +27,7 @@ export type BlockerCode =
   | 'callback'
   | 'launchWait'
   | 'crashLoop'
+  | 'earlierAttempt'
 
 export interface BlockerJson {
   readonly code: BlockerCode

@@ -40,6 +40,9 @@ const originClosed: Rule = (task, view) => {
   return { code: 'serverAskedToWait', untilMs: task.closedUntilMs, of: task.origin }
 }
 
+const earlierAttempt: Rule = (task) =>
+  isReady(task) && task.isClosing === true ? { code: 'earlierAttempt' } : undefined
+
 const activeLimit: Rule = (task, view) => {
   if (!isReady(task)) return undefined
   if (view.load.total >= view.limits.maximumActiveTasks) return { code: 'activeLimit', of: 'daemon' }
@@ -72,6 +75,7 @@ const rules: readonly Rule[] = [
   destination,
   backoff,
   originClosed,
+  earlierAttempt,
   activeLimit,
   hostLimit,
 ]

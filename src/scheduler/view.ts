@@ -40,8 +40,8 @@ export interface ActiveTask {
 }
 
 /**
- * What a rule may know of a task. The head of a lane has nothing but the first four: it is ready, so that no reason of its
- * own is left. `explain` fills in the rest.
+ * What a rule may know of a task. The head of a lane has nothing but the first four, and whether it is closing: it is ready, so that
+ * no reason of its own is left. `explain` fills in the rest.
  */
 export interface TaskFacts {
   readonly session: number
@@ -59,6 +59,8 @@ export interface TaskFacts {
   readonly wakeAtMs?: number | undefined
   readonly serverAsked?: boolean
   readonly parked?: boolean
+  /** Its earlier attempt was stopped, and still closes its files. */
+  readonly isClosing?: boolean
   /** Of its destination. */
   readonly folder?: string | undefined
   /** Identifier of its session, for people. */

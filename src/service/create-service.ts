@@ -123,6 +123,7 @@ class Composition implements Service {
       start: (place) => this.#transfers.start(place),
       seats: this.#transfers.seats,
       crowded: (nowMs) => crowding.crowded(nowMs),
+      closes: (task) => this.#transfers.closes(task),
       withoutConnection: () => this.#transfers.withoutConnection(),
       bandwidth: (at) => this.#bandwidth.look(at),
       turned: (state) => {

@@ -54,7 +54,7 @@ async function explainTask(inside: Inside, id: string): Promise<ExplanationJson>
     active: schedule.active,
     sessions: [{ session: session.id, lastStart: 0, held: session.held, ...session.configuration }],
   })
-  const found = explain(taskFactsOf(facts, at), view)
+  const found = explain({ ...taskFactsOf(facts, at), isClosing: transfers.closes(record.id) }, view)
   const runs = gate === 'active' || gate === 'publishing'
   const live = runs ? progress.of(id) : undefined
   const blockers: readonly BlockerJson[] = [

@@ -38,6 +38,8 @@ export interface LoopParts {
   readonly seats: Pick<Seats, 'total' | 'taken'>
   /** Origins that take fewer connections than they may have. */
   crowded(nowMs: number): ReadonlyMap<string, Crowded>
+  /** Whether an earlier attempt of a ready task still closes its files, so that it may not start yet. */
+  closes(task: TaskId): boolean
   /** Active tasks that need no connection any more, also where the journal does not know it yet. */
   withoutConnection(): readonly TaskId[]
   /** Tells the engine the bandwidth limit of this moment. Answers the steady ms at which the timetable gives another. */
@@ -191,10 +193,11 @@ export class Loop {
     const { limits } = this.#parts
     const bandwidthAtMs = this.#parts.bandwidth(at)
     const crowded = this.#parts.crowded(at.steadyMs)
-    const { start, more, wakeAtMs } = plan({ nowMs: at.steadyMs, limits, crowded, ...schedule })
+    const lanes = schedule.lanes.map((head) => (this.#parts.closes(head.task) ? { ...head, isClosing: true } : head))
+    const { start, more, wakeAtMs } = plan({ nowMs: at.steadyMs, limits, crowded, ...schedule, lanes })
     if (start.length > 0) this.#start(start, more || schedule.isCut)
 
-    const runs = schedule.active.length > 0 || start.length > 0
+    const runs = schedule.active.length > 0 || start.length > 0 || lanes.some(({ isClosing }) => isClosing)
     const busy = wakeAtMs !== undefined || runs
     // Where nothing runs there is nothing to limit.
     const lookAtMs = Math.min(wakeAtMs ?? Infinity, (runs ? bandwidthAtMs : undefined) ?? Infinity)

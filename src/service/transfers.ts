@@ -115,6 +115,11 @@ export class Transfers {
     return false
   }
 
+  /** Whether an attempt of it was stopped and has not ended yet: it cannot start before. */
+  closes(task: TaskId): boolean {
+    return this.#runs.get(task)?.stopping.signal.aborted === true
+  }
+
   /**
    * Resolves once the attempt is committed and under way; undefined when the task may not start any more, or not yet: while its
    * earlier attempt closes its files and records its last checkpoint. `released` tells the end of that.

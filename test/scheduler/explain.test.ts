@@ -92,6 +92,11 @@ test('a completed task waits for nothing and has no remedies of a waiting one', 
   assert.deepEqual(explain(facts({ gate: 'done' }), idle), { phase: 'completed', reasons: [], remedies: [] })
 })
 
+test('a task whose earlier attempt closes its files is held back by it while it is ready, and by nothing else then', () => {
+  assert.deepEqual(explain(facts({ gate: 'ready', isClosing: true }), idle).reasons, [{ code: 'earlierAttempt' }])
+  assert.deepEqual(explain(facts({ gate: 'held', isClosing: true }), idle).reasons, [{ code: 'held' }])
+})
+
 test('a crowded origin holds a task back until one more is tried, and not while it is closed anyway', () => {
   const view = viewOf({
     nowMs: 1000,

@@ -73,6 +73,27 @@ test('a task that was suspended and resumed at once starts again only when its e
   assert.equal(it.engine.of(id).assignment.fence > first.assignment.fence, true)
 })
 
+test('a task whose earlier attempt still closes its files says so, and leaves its place to the next one', async () => {
+  const it = await open({ limits: { maximumActiveTasks: 1, maximumConnectionsPerOrigin: 8 } })
+  const id = await it.add()
+  const first = it.engine.of(id)
+  const next = await it.add()
+  it.engine.obeys = false
+  await it.change(id, 'suspend')
+  assert.deepEqual(await it.blockers(id), ['suspended'])
+  assert.ok(it.engine.isRunning(next))
+  await it.engine.of(next).finish()
+  await it.change(id, 'resume')
+  const { blockers, nextWakeUpMs, remedies } = await it.call('task.explain', { id })
+  assert.deepEqual([blockers, remedies], [[{ code: 'earlierAttempt' }], ['cancel']])
+  assert.equal(nextWakeUpMs, it.clock.wall() - it.clock.steady() + it.clock.nextAt!)
+  const behind = await it.add()
+  assert.ok(it.engine.isRunning(behind))
+  await it.engine.of(behind).finish()
+  await first.end({ kind: 'stopped', measure: { bytes: 0, transactions: [], redirects: 0 } })
+  assert.ok(it.engine.isRunning(id))
+})
+
 test('what a paused attempt still brings to the disk is there for the next one, also when that was asked for at once', async () => {
   const it = await open()
   for (const restarts of [false, true]) {

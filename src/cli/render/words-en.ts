@@ -57,6 +57,7 @@ export const en: Words = {
     discretionary: () => 'gives way to others',
     callback: () => 'a callback of its app',
     launchWait: () => 'its app to start',
+    earlierAttempt: () => 'its earlier attempt to close its files',
     crashLoop: (wait) => `parked after three crashes, next try${within(wait) || ' later'}`,
   },
   blocked: {

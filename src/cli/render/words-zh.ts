@@ -59,6 +59,7 @@ export const zh: Words = {
     discretionary: () => '为其他传输让路',
     callback: () => '应用的回调',
     launchWait: () => '应用启动',
+    earlierAttempt: () => '上一次尝试关闭文件',
     crashLoop: (wait) => `三次异常结束后暂缓，${after(wait).trimStart() || '稍后'}重试`,
   },
   blocked: {
