@@ -128,7 +128,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     name: 'another-name-in-the-folder',
     says: 'A file whose name is taken gets a number, whether its app wanted both or not.',
     file: 'src/transfer/files/destination.ts',
-    replace: [`if (ifExists !== 'keepBoth') return [name]`, `if (ifExists === 'skip') return [name]`],
+    replace: [`if (ifExists !== 'keepBoth') {`, `if (ifExists === 'skip') {`],
     by: 'bytes at a destination are old, or whole and right',
   },
   {
