@@ -16,7 +16,7 @@ import type { Answer } from '../http/request.ts'
 import type { OriginFact, OriginFacts } from '../origins.ts'
 import type { Attempt } from './attempt.ts'
 import { Crew } from './crew.ts'
-import { canBeJoined, join, originOf, type JoiningFacts, type Wanted } from './joining.ts'
+import { canBeJoined, canGoOn, join, originOf, type JoiningFacts, type Wanted } from './joining.ts'
 import { type Claim, Pieces } from './pieces.ts'
 
 /** An open answer and the bytes that it is to give. */
@@ -50,8 +50,8 @@ const leastAlone = 64 * 1024
 export class Connections {
   readonly #attempt: Attempt
   readonly #facts: ConnectionsFacts
-  /** Whether ranges of it may be asked for. */
-  readonly #shared: boolean
+  /** Whether a range is asked for when another has come. */
+  readonly #goesOn: boolean
   readonly #crew: Crew
   readonly #pieces: Pieces
   readonly #over = Promise.withResolvers<void>()
@@ -76,7 +76,7 @@ export class Connections {
     this.#attempt = attempt
     this.#facts = facts
     const { representation, joining, answer, had } = facts
-    this.#shared = canBeJoined(representation, joining.request.method)
+    this.#goesOn = canGoOn(representation, joining)
     const known = attempt.world.origins.recall(originOf(answer), this.#now())
     const most = this.#most(known)
     this.#crew = new Crew(most, known?.connections)
@@ -226,7 +226,7 @@ export class Connections {
       for (let giving: Giving | undefined = first; giving !== undefined;) {
         await this.#lay(giving)
         if (this.#fatal !== undefined || signal?.aborted === true || this.#running > this.#crew.wanted) return
-        const claim = this.#shared ? this.#next() : undefined
+        const claim = this.#goesOn ? this.#next() : undefined
         giving = claim && (await this.#ask(claim, signal ?? this.#end.signal))
       }
     } catch (thrown) {
@@ -350,7 +350,8 @@ export class Connections {
   /** Never more than it is known to want, and one where its ranges are not what they seem. */
   #most(known: OriginFacts | undefined): number {
     const { restarts, policy } = this.#attempt.assignment
-    if (!this.#shared || restarts >= unstable || known?.ranges === 'lies') return 1
+    const { representation, joining } = this.#facts
+    if (!canBeJoined(representation, joining) || restarts >= unstable || known?.ranges === 'lies') return 1
     return Math.min(policy.maximumSegments, known?.refusedAbove ?? Infinity)
   }
 

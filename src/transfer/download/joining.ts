@@ -10,7 +10,7 @@ import { asEnding, AttemptFailed } from '../endings.ts'
 import type { Answer } from '../http/request.ts'
 import { rangeOfFirstPlace } from './first-place.ts'
 import { refusal } from './refusal.ts'
-import { comparable, judgePartial, rangeCondition, showsChange, sourceOf } from './representation.ts'
+import { canContinue, comparable, judgePartial, rangeCondition, showsChange, sourceOf } from './representation.ts'
 
 export type Joined =
   | { readonly kind: 'joined'; readonly answer: Answer; /** Exclusive end of what it gives. */ readonly to: number }
@@ -28,9 +28,14 @@ export interface JoiningFacts {
   readonly firstPlace: { refused: boolean }
 }
 
-/** Whether it may be fetched over several connections: the server showed ranges, and each can be proven (RFC 9110 §13.1.5). */
-export function canBeJoined(known: Representation, method: string): boolean {
-  return method === 'GET' && known.acceptsRanges && known.total !== undefined && rangeCondition(known) !== undefined
+/** Whether one range after another may be asked for: the server showed ranges, and what they give can be proven, if only in the end. */
+export function canGoOn(known: Representation, { request, digest }: JoiningFacts): boolean {
+  return request.method === 'GET' && known.acceptsRanges && known.total !== undefined && canContinue(known, digest)
+}
+
+/** Whether it may be fetched over several connections: each range can be proven when it is asked for (RFC 9110 §13.1.5). */
+export function canBeJoined(known: Representation, facts: JoiningFacts): boolean {
+  return canGoOn(known, facts) && rangeCondition(known) !== undefined
 }
 
 /** Bytes [from, to). */
