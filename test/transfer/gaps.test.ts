@@ -1,13 +1,18 @@
 /** What is kept has gaps: which of them the first connection asks for, and whom it waits for. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import type { ByteRanges } from '../../src/contract/bytes.ts'
-import { redirect } from '../../src/testing/index.ts'
+import { redirect, stallAfter, stallBeforeHead } from '../../src/testing/index.ts'
+import { passed, VirtualClock } from '../support/virtual-clock.ts'
 import { Bench, expectKind } from './support/bench.ts'
 import { keep } from './support/kept.ts'
-import { severalBytes, smallPieces } from './support/several.ts'
+import { firstBytes, severalBytes, smallPieces } from './support/several.ts'
 
 const kibibyte = 1024
+
+const hourMs = 3_600_000
+const representation = { etag: '"v1"', total: severalBytes, acceptsRanges: true }
 
 const threeGaps: ByteRanges = [
   [0, 100 * kibibyte],
@@ -32,4 +37,32 @@ test('what only the expected digest can prove, at another place, is gone on from
   assert.ok((await bench.read()).equals(bench.server.bytes('/b.bin')))
   assert.equal(bench.proof, 'digest')
   assert.equal(bench.server.requestsFor('/b.bin').length, 3)
+})
+
+test('what the first asked for later is not given up with the questions that nobody answers', async () => {
+  await using bench = await Bench.open()
+  bench.sizes = smallPieces
+  const size = 4096 * kibibyte
+  const script = [{}, stallAfter(firstBytes), stallBeforeHead()]
+  const url = bench.server.file('/a.bin', { size, etag: '"v1"', script })
+  const ranges: ByteRanges = [
+    [0, 100 * kibibyte],
+    [200 * kibibyte, 3072 * kibibyte],
+  ]
+  await keep(bench, bench.server.bytes('/a.bin'), ranges, { ...representation, total: size })
+  const clock = new VirtualClock()
+  let asked = 0
+  // There is room for another when the first has begun its second gap: that one is then shared.
+  const more = (): (() => void) | undefined => (asked++ === 0 ? undefined : () => {})
+  const wishes = { policy: { maximumSegments: 2, stallMs: hourMs } }
+  const running = bench.run(url, wishes, { world: { clock }, report: { more } })
+  await bench.handedOver(100 * kibibyte + firstBytes)
+  await setImmediate()
+  await clock.advance(200)
+  bench.server.release()
+  const tookMs = await passed(clock, running)
+  expectKind(await running, 'finished')
+  assert.ok(tookMs < 10_000, `${tookMs} ms`)
+  assert.equal(bench.server.requests.length, 3, 'it was not shared')
+  assert.ok((await bench.read()).equals(bench.server.bytes('/a.bin')))
 })

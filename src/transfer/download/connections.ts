@@ -55,8 +55,10 @@ export class Connections {
   readonly #crew: Crew
   readonly #pieces: Pieces
   readonly #over = Promise.withResolvers<void>()
-  /** Ends those that joined, and all questions. */
-  #end = new AbortController()
+  /** Ends all of them. */
+  readonly #end = new AbortController()
+  /** Ends all but the first. */
+  readonly #endFurther = new AbortController()
   /** What gives bytes now. */
   readonly #open = new Set<Giving>()
   #running = 0
@@ -106,7 +108,8 @@ export class Connections {
   /** Resolves when none runs any more. @param until exclusive end of what the open answer gives */
   async run(offset: number, until: number): Promise<void> {
     const { answer } = this.#facts
-    void this.#work({ answer, claim: this.#pieces.claimAll(offset, this.#now()), until }, () => {})
+    const claim = this.#pieces.claimAll(offset, this.#now())
+    void this.#work({ answer, claim, until }, this.#end.signal, () => {})
     this.#grow()
     await this.#over.promise
   }
@@ -167,7 +170,8 @@ export class Connections {
       this.#leaving.delete(stop)
       release()
     }
-    void this.#join(this.#next()!, AbortSignal.any([stop.signal, this.#end.signal]), left)
+    const signals = [stop.signal, this.#endFurther.signal, this.#end.signal]
+    void this.#join(this.#next()!, AbortSignal.any(signals), left)
     return true
   }
 
@@ -196,7 +200,7 @@ export class Connections {
       this.#ends()
     } else {
       this.#crew.added(this.#now())
-      await this.#work(giving, release, signal)
+      await this.#work(giving, signal, release)
     }
   }
 
@@ -220,14 +224,14 @@ export class Connections {
   }
 
   /** Fetches one range after another until nothing is left or fewer connections are wanted. */
-  async #work(first: Giving, release: () => void, signal?: AbortSignal): Promise<void> {
+  async #work(first: Giving, signal: AbortSignal, release: () => void): Promise<void> {
     this.#running++
     try {
       for (let giving: Giving | undefined = first; giving !== undefined;) {
         await this.#lay(giving)
-        if (this.#fatal !== undefined || signal?.aborted === true || this.#running > this.#crew.wanted) return
+        if (this.#fatal !== undefined || signal.aborted || this.#running > this.#crew.wanted) return
         const claim = this.#goesOn ? this.#next() : undefined
-        giving = claim && (await this.#ask(claim, signal ?? this.#end.signal))
+        giving = claim && (await this.#ask(claim, signal))
       }
     } catch (thrown) {
       this.#broke(thrown, signal)
@@ -258,9 +262,7 @@ export class Connections {
   /** The questions that nobody has answered are given up: the first one fetches it all. */
   #takeBack(): void {
     this.#crew.alone()
-    this.#end.abort()
-    // What the first asks from now on is not taken back.
-    this.#end = new AbortController()
+    this.#endFurther.abort()
   }
 
   /** `undefined`: the server gave no such range; somebody else may. */
@@ -325,11 +327,11 @@ export class Connections {
     })
   }
 
-  #broke(thrown: unknown, signal: AbortSignal | undefined): void {
+  #broke(thrown: unknown, signal: AbortSignal): void {
     if (this.#fatal !== undefined) return
     // What a disk refused of one was taken of its claim already, and nobody would fetch it again.
     if (thrown instanceof FileFailure) return this.fail(thrown)
-    if (signal?.aborted === true && !this.#attempt.signal.aborted) return
+    if (signal.aborted && !this.#attempt.signal.aborted) return
     const ending = asEnding(thrown)
     // Whatever is not the network's fault would befall the others as well. Where more came than was announced, nobody knows
     // which of the two is true: the bytes may all be there, and the file be cut off.
