@@ -18,6 +18,7 @@ import type { Attempt } from './attempt.ts'
 import { Crew } from './crew.ts'
 import { canBeJoined, canGoOn, join, originOf, type JoiningFacts, type Wanted } from './joining.ts'
 import { type Claim, Pieces } from './pieces.ts'
+import { Undecided } from './undecided.ts'
 
 /** An open answer and the bytes that it is to give. */
 export interface Giving {
@@ -40,8 +41,6 @@ export interface ConnectionsFacts {
 
 /** Restarts without gain after which one connection alone fetches the file. */
 const unstable = 3
-/** How long the first waits at the end of its piece for another to bring its first byte. */
-const patienceMs = 2000
 /** So often it is looked whether one lags, while nothing else is left to fetch. */
 const lookEveryMs = 1000
 /** Bytes of a range for which the one connection that is left asks again and again. */
@@ -66,9 +65,7 @@ export class Connections {
   readonly #leaving = new Set<AbortController>()
   /** What is asked for and not answered yet, and what ends the question. */
   readonly #asking = new Map<Claim, AbortController>()
-  /** What further ones are to fetch that have not brought a byte yet: a head alone does not show that ranges work. */
-  readonly #undecided = new Set<Claim>()
-  #decision = Promise.withResolvers<void>()
+  readonly #undecided: Undecided
   #joins = 0
   #look: Timer | undefined
   #failure: unknown
@@ -77,6 +74,7 @@ export class Connections {
   constructor(attempt: Attempt, facts: ConnectionsFacts) {
     this.#attempt = attempt
     this.#facts = facts
+    this.#undecided = new Undecided(attempt.world.clock)
     const { representation, joining, answer, had } = facts
     this.#goesOn = canGoOn(representation, joining)
     const known = attempt.world.origins.recall(originOf(answer), this.#now())
@@ -138,12 +136,8 @@ export class Connections {
   /** At the end of its piece: true if the next one is its as well. */
   async goesOn(claim: Claim): Promise<boolean> {
     while (!this.#pieces.extend(claim)) {
-      if (this.#joins > 0 || this.#undecided.size === 0) return false
-      // It may be that the server answers nobody else before the first has ended.
-      const { clock } = this.#attempt.world
-      const patience = clock.timer(clock.steady() + patienceMs, () => this.#takeBack())
-      await this.#decision.promise
-      patience.cancel()
+      if (this.#joins > 0 || this.#undecided.none) return false
+      await this.#undecided.decision(() => this.#takeBack())
     }
     return this.#fatal === undefined
   }
@@ -195,7 +189,7 @@ export class Connections {
       this.#running--
     }
     if (giving === undefined) {
-      this.#decided(claim)
+      this.#undecided.decided(claim)
       release()
       this.#ends()
     } else {
@@ -214,13 +208,7 @@ export class Connections {
       const connections = this.#isOnlyPlace(origin) ? this.#running : this.#openAt(origin)
       this.#learn(origin, { kind: 'served', connections })
     }
-    this.#decided(claim)
-  }
-
-  #decided(claim: Claim): void {
-    if (!this.#undecided.delete(claim)) return
-    this.#decision.resolve()
-    this.#decision = Promise.withResolvers()
+    this.#undecided.decided(claim)
   }
 
   /** Fetches one range after another until nothing is left or fewer connections are wanted. */
@@ -255,7 +243,7 @@ export class Connections {
       this.#open.delete(giving)
       giving.answer.close()
       this.#pieces.release(giving.claim)
-      this.#decided(giving.claim)
+      this.#undecided.decided(giving.claim)
     }
   }
 
