@@ -136,7 +136,7 @@ export class Connections {
   /** At the end of its piece: true if the next one is its as well. */
   async goesOn(claim: Claim): Promise<boolean> {
     while (!this.#pieces.extend(claim)) {
-      if (this.#joins > 0 || this.#undecided.none) return false
+      if (!this.#mayBeJoined) return false
       await this.#undecided.decision(() => this.#takeBack())
     }
     return this.#fatal === undefined
@@ -217,8 +217,12 @@ export class Connections {
     try {
       for (let giving: Giving | undefined = first; giving !== undefined;) {
         await this.#lay(giving)
-        if (this.#fatal !== undefined || signal.aborted || this.#running > this.#crew.wanted) return
-        const claim = this.#goesOn ? this.#next() : undefined
+        let claim = this.#nextOf(signal)
+        // Its answer was no more than a gap, so that it has ended where one that reaches on would have waited.
+        while (claim === undefined && signal === this.#end.signal && !signal.aborted && this.#mayBeJoined) {
+          await this.#undecided.decision(() => this.#takeBack())
+          claim = this.#nextOf(signal)
+        }
         giving = claim && (await this.#ask(claim, signal))
       }
     } catch (thrown) {
@@ -228,6 +232,19 @@ export class Connections {
       release()
       this.#ends()
     }
+  }
+
+  /** What it is to ask for when it has fetched all that it was given; undefined: it may go. */
+  #nextOf(signal: AbortSignal): Claim | undefined {
+    if (!this.#goesOn || signal.aborted) return undefined
+    // The first is not let go of before one has joined.
+    const isHeld = signal === this.#end.signal && this.#joins === 0
+    return this.#running > this.#crew.wanted && !isHeld ? undefined : this.#next()
+  }
+
+  /** None has joined yet, and one may. */
+  get #mayBeJoined(): boolean {
+    return this.#joins === 0 && !this.#undecided.none
   }
 
   async #lay(giving: Giving): Promise<void> {

@@ -11,6 +11,8 @@ export type FileOperation =
 export interface Watcher {
   before?(operation: FileOperation, name: string, size: number): void
   after?(operation: FileOperation, name: string): void
+  /** What a write to there waits for before it comes back. */
+  late?(at: number): Promise<void> | undefined
   /** In place of the real answer of `Folder.free`. */
   readonly free?: () => number
 }
@@ -62,7 +64,9 @@ function watchedFile(file: File, name: string, watcher: Watcher): File {
     },
     write: (bytes, at) => {
       watcher.before?.('file write', name, bytes.length)
-      const writing = file.write(bytes, at)
+      const late = watcher.late?.(at)
+      const written = file.write(bytes, at)
+      const writing = late === undefined ? written : Promise.all([written, late])
       if (writing !== undefined) return writing.then(() => watcher.after?.('file write', name))
       watcher.after?.('file write', name)
       return undefined
