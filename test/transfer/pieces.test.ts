@@ -34,6 +34,21 @@ test('who is given the whole file keeps the piece that it is at when another joi
   assert.deepEqual([second?.from, second?.to], [9 * mebibyte, 17 * mebibyte])
 })
 
+test('the rest of one that is to end is free at once, and what another fetches by then is not freed again when it has ended', () => {
+  const pieces = new Pieces([], 16 * mebibyte, 2)
+  const [one, other] = [pieces.next(0)!, pieces.next(0)!]
+  pieces.took(one, mebibyte, 1)
+  pieces.relieve(one)
+  assert.ok(pieces.isRelieved(one))
+  const rest = pieces.next(2)!
+  assert.deepEqual([rest.from, rest.to], [mebibyte, 4 * mebibyte])
+  const free = pieces.free
+  pieces.release(one)
+  pieces.relieve(one)
+  assert.equal(pieces.free, free)
+  assert.equal(other.from, 4 * mebibyte)
+})
+
 test('a claim goes on into what nobody has claimed, and not into what is there or another fetches', () => {
   const pieces = new Pieces([[40 * mebibyte, 64 * mebibyte]], 64 * mebibyte, 4)
   const first = pieces.claimAll(0, 0)

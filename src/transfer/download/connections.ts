@@ -4,8 +4,8 @@
  * nobody knows that the server gives ranges as it says, so the first is not let go of: at the end of its piece it goes on, or waits
  * for the decision.
  *
- * One that breaks off leaves its rest to the others. All is lost when the last one has broken off. One that lags far behind when
- * there is nothing else to fetch is relieved of its rest.
+ * One that breaks off, or whose place another task needs, leaves its rest to the others. All is lost when the last one has broken
+ * off. One that lags far behind when there is nothing else to fetch is relieved of its rest.
  */
 import type { ByteRanges, Representation } from '../../contract/bytes.ts'
 import type { Timer } from '../../world/clock.ts'
@@ -26,6 +26,15 @@ export interface Giving {
   readonly claim: Claim
   /** Exclusive end of what it gives; Infinity where only its end will tell. */
   readonly until: number
+}
+
+interface Connection {
+  /** Tells it to end. */
+  readonly stop: AbortController
+  /** What it fetches, or fetched last. */
+  claim: Claim
+  /** Gives its place back. */
+  readonly release: () => void
 }
 
 export interface ConnectionsFacts {
@@ -54,15 +63,11 @@ export class Connections {
   readonly #crew: Crew
   readonly #pieces: Pieces
   readonly #over = Promise.withResolvers<void>()
-  /** Ends all of them. */
-  readonly #end = new AbortController()
-  /** Ends all but the first. */
-  readonly #endFurther = new AbortController()
+  /** Also those that were told to end and have not yet. */
+  readonly #running = new Set<Connection>()
+  #first: Connection | undefined
   /** What gives bytes now. */
   readonly #open = new Set<Giving>()
-  #running = 0
-  /** Those of them that were told to end. */
-  readonly #leaving = new Set<AbortController>()
   /** What is asked for and not answered yet, and what ends the question. */
   readonly #asking = new Map<Claim, AbortController>()
   readonly #undecided: Undecided
@@ -107,7 +112,9 @@ export class Connections {
   async run(offset: number, until: number): Promise<void> {
     const { answer } = this.#facts
     const claim = this.#pieces.claimAll(offset, this.#now())
-    void this.#work({ answer, claim, until }, this.#end.signal, () => {})
+    this.#first = { stop: new AbortController(), claim, release: () => {} }
+    this.#running.add(this.#first)
+    void this.#work(this.#first, { answer, claim, until })
     this.#grow()
     await this.#over.promise
   }
@@ -115,7 +122,7 @@ export class Connections {
   /** Ends all of them. */
   fail(why: unknown): void {
     this.#fatal ??= why ?? new AttemptStopped()
-    this.#end.abort()
+    for (const { stop } of this.#running) stop.abort()
     this.#facts.answer.close()
   }
 
@@ -123,7 +130,7 @@ export class Connections {
   took(claim: Claim, bytes: number): void {
     this.#pieces.took(claim, bytes, this.#now())
     if (this.#undecided.has(claim)) this.#hasJoined(claim)
-    if (this.#crew.took(bytes, this.#running, this.#now())) this.#grow()
+    if (this.#crew.took(bytes, this.#running.size, this.#now())) this.#grow()
   }
 
   /** What was taken of its claim has to be written first; meanwhile its connection waits. */
@@ -136,7 +143,7 @@ export class Connections {
   /** At the end of its piece: true if the next one is its as well. */
   async goesOn(claim: Claim): Promise<boolean> {
     while (!this.#pieces.extend(claim)) {
-      if (!this.#mayBeJoined) return false
+      if (!this.#mayBeJoined || this.#pieces.isRelieved(claim)) return false
       await this.#undecided.decision(() => this.#takeBack())
     }
     return this.#fatal === undefined
@@ -149,24 +156,30 @@ export class Connections {
 
   /** One more, if it is wanted and allowed, and there is something for it to fetch. */
   #add(): boolean {
-    if (this.#fatal !== undefined || this.#running >= this.#crew.wanted) return false
+    if (this.#fatal !== undefined || this.#running.size >= this.#crew.wanted) return false
     if (!this.#pieces.offers(this.#now())) return false
-    const stop = new AbortController()
     const release = this.#attempt.report.more(() => {
       // The last one is the task's own, whichever it was; it goes on without the permit.
-      if (this.#running - this.#leaving.size > 1) {
-        this.#leaving.add(stop)
-        stop.abort()
-      } else release?.()
+      if (this.#staying > 1) this.#dismiss(connection)
+      else connection.release()
     })
     if (release === undefined) return false
-    const left = (): void => {
-      this.#leaving.delete(stop)
-      release()
-    }
-    const signals = [stop.signal, this.#endFurther.signal, this.#end.signal]
-    void this.#join(this.#next()!, AbortSignal.any(signals), left)
+    const connection: Connection = { stop: new AbortController(), claim: this.#next()!, release }
+    this.#running.add(connection)
+    void this.#join(connection)
     return true
+  }
+
+  /** How many were not told to end. */
+  get #staying(): number {
+    return [...this.#running].filter(({ stop }) => !stop.signal.aborted).length
+  }
+
+  /** Tells it to end. Its rest is free at once: who stays may have nothing else to fetch, and not be there any more when it has ended. */
+  #dismiss({ stop, claim }: Connection): void {
+    this.#pieces.relieve(claim)
+    this.#undecided.decided(claim)
+    stop.abort()
   }
 
   /** What somebody idle is to ask for. Who is relieved by it may go. */
@@ -177,24 +190,21 @@ export class Connections {
     return next
   }
 
-  async #join(claim: Claim, signal: AbortSignal, release: () => void): Promise<void> {
+  async #join(connection: Connection): Promise<void> {
+    const { claim } = connection
     this.#undecided.add(claim)
-    this.#running++
     let giving: Giving | undefined
     try {
-      giving = await this.#ask(claim, signal)
+      giving = await this.#ask(connection, claim)
     } catch (thrown) {
-      this.#broke(thrown, signal)
-    } finally {
-      this.#running--
+      this.#broke(thrown, connection)
     }
     if (giving === undefined) {
       this.#undecided.decided(claim)
-      release()
-      this.#ends()
+      this.#ends(connection)
     } else {
       this.#crew.added(this.#now())
-      await this.#work(giving, signal, release)
+      await this.#work(connection, giving)
     }
   }
 
@@ -205,46 +215,43 @@ export class Connections {
       if (giving.claim !== claim) continue
       const origin = originOf(giving.answer)
       this.#learn(origin, { kind: 'ranges', ranges: 'yes' })
-      const connections = this.#isOnlyPlace(origin) ? this.#running : this.#openAt(origin)
+      const connections = this.#isOnlyPlace(origin) ? this.#running.size : this.#openAt(origin)
       this.#learn(origin, { kind: 'served', connections })
     }
     this.#undecided.decided(claim)
   }
 
   /** Fetches one range after another until nothing is left or fewer connections are wanted. */
-  async #work(first: Giving, signal: AbortSignal, release: () => void): Promise<void> {
-    this.#running++
+  async #work(connection: Connection, first: Giving): Promise<void> {
     try {
       for (let giving: Giving | undefined = first; giving !== undefined;) {
         await this.#lay(giving)
-        let claim = this.#nextOf(signal)
+        let claim = this.#nextOf(connection)
         // Its answer was no more than a gap, so that it has ended where one that reaches on would have waited.
-        while (claim === undefined && signal === this.#end.signal && !signal.aborted && this.#mayBeJoined) {
+        while (claim === undefined && connection === this.#first && this.#mayBeJoined) {
           await this.#undecided.decision(() => this.#takeBack())
-          claim = this.#nextOf(signal)
+          claim = this.#nextOf(connection)
         }
-        giving = claim && (await this.#ask(claim, signal))
+        giving = claim && (await this.#ask(connection, claim))
       }
     } catch (thrown) {
-      this.#broke(thrown, signal)
+      this.#broke(thrown, connection)
     } finally {
-      this.#running--
-      release()
-      this.#ends()
+      this.#ends(connection)
     }
   }
 
   /** What it is to ask for when it has fetched all that it was given; undefined: it may go. */
-  #nextOf(signal: AbortSignal): Claim | undefined {
-    if (!this.#goesOn || signal.aborted) return undefined
+  #nextOf(connection: Connection): Claim | undefined {
+    if (!this.#goesOn || connection.stop.signal.aborted) return undefined
     // The first is not let go of before one has joined.
-    const isHeld = signal === this.#end.signal && this.#joins === 0
-    return this.#running > this.#crew.wanted && !isHeld ? undefined : this.#next()
+    const isHeld = connection === this.#first && this.#joins === 0
+    return this.#staying > this.#crew.wanted && !isHeld ? undefined : this.#next()
   }
 
   /** None has joined yet, and one may. */
   get #mayBeJoined(): boolean {
-    return this.#joins === 0 && !this.#undecided.none
+    return this.#fatal === undefined && this.#joins === 0 && !this.#undecided.none
   }
 
   async #lay(giving: Giving): Promise<void> {
@@ -267,18 +274,19 @@ export class Connections {
   /** The questions that nobody has answered are given up: the first one fetches it all. */
   #takeBack(): void {
     this.#crew.alone()
-    this.#endFurther.abort()
+    for (const connection of this.#running) if (connection !== this.#first) this.#dismiss(connection)
   }
 
   /** `undefined`: the server gave no such range; somebody else may. */
-  async #ask(claim: Claim, signal: AbortSignal): Promise<Giving | undefined> {
+  async #ask(connection: Connection, claim: Claim): Promise<Giving | undefined> {
+    connection.claim = claim
     const { joining, representation } = this.#facts
     // The last one asks whomever it can: if nobody gives the range, the attempt ends.
-    if (this.#running === 1) joining.firstPlace.refused = false
+    if (this.#staying === 1) joining.firstPlace.refused = false
     const question = new AbortController()
     this.#asking.set(claim, question)
     try {
-      const asked = AbortSignal.any([signal, question.signal])
+      const asked = AbortSignal.any([connection.stop.signal, question.signal])
       const joined = await join(joining, representation, this.#wanted(claim), asked)
       if (joined.kind === 'joined') return { answer: joined.answer, claim, until: joined.to }
       this.#pieces.release(claim)
@@ -286,7 +294,7 @@ export class Connections {
       if (joined.kind === 'too many') {
         const { failure } = joined.failure
         const { retryAfterMs, ofOrigin } = failure.kind === 'network' ? failure : {}
-        this.#crew.refused(this.#running - 1, this.#now(), retryAfterMs)
+        this.#crew.refused(this.#running.size - 1, this.#now(), retryAfterMs)
         if (ofOrigin !== undefined) this.#learnRefusal(ofOrigin)
       } else {
         this.#crew.alone()
@@ -307,17 +315,18 @@ export class Connections {
 
   /** The one that is left takes less: nobody else would fetch it. */
   #wanted({ from, to }: Claim): Wanted {
-    const least = this.#running > 1 ? this.#attempt.world.sizes.smallestPiece : leastAlone
+    const least = this.#staying > 1 ? this.#attempt.world.sizes.smallestPiece : leastAlone
     return { from, to, least: Math.min(to, from + least) }
   }
 
-  /** One connection has ended. */
-  #ends(): void {
-    if (this.#fatal === undefined && this.#running > 0) {
+  #ends(connection: Connection): void {
+    this.#running.delete(connection)
+    connection.release()
+    if (this.#fatal === undefined && this.#running.size > 0) {
       this.#grow()
       if (this.#joins > 0) this.#watch()
     }
-    if (this.#running > 0) return
+    if (this.#running.size > 0) return
     this.#look?.cancel()
     this.#over.resolve()
   }
@@ -332,11 +341,11 @@ export class Connections {
     })
   }
 
-  #broke(thrown: unknown, signal: AbortSignal): void {
+  #broke(thrown: unknown, { stop }: Connection): void {
     if (this.#fatal !== undefined) return
     // What a disk refused of one was taken of its claim already, and nobody would fetch it again.
     if (thrown instanceof FileFailure) return this.fail(thrown)
-    if (signal.aborted && !this.#attempt.signal.aborted) return
+    if (stop.signal.aborted && !this.#attempt.signal.aborted) return
     const ending = asEnding(thrown)
     // Whatever is not the network's fault would befall the others as well. Where more came than was announced, nobody knows
     // which of the two is true: the bytes may all be there, and the file be cut off.
@@ -350,7 +359,7 @@ export class Connections {
       this.#failure = thrown
       // One that answers the first further question with an error, whichever, does not want more than one.
       if (this.#joins === 0 && ending.error.code === 'HTTP_STATUS') this.#crew.alone()
-      else this.#crew.failed(this.#running - 1, this.#now())
+      else this.#crew.failed(this.#running.size - 1, this.#now())
     }
   }
 
@@ -364,7 +373,7 @@ export class Connections {
 
   /** Beside the one that asked in vain, so many were there. */
   #learnRefusal(origin: string): void {
-    const above = this.#isOnlyPlace(origin) ? this.#running - 1 : this.#openAt(origin)
+    const above = this.#isOnlyPlace(origin) ? this.#running.size - 1 : this.#openAt(origin)
     // Who only leads to the file holds no connection that could be too many.
     if (above > 0) this.#learn(origin, { kind: 'refused', above })
   }

@@ -112,11 +112,10 @@ export class Pieces {
     if (gap !== undefined) return this.#claim(gap[0], Math.min(gap[1], gap[0] + this.#pieceBytes), nowMs)
     const longest = this.#longest(nowMs)
     if (longest === undefined) return undefined
-    const middle = longest.position + this.#keeps(longest, nowMs)
-    this.#free = withRange(this.#free, middle, longest.to)
-    longest.to = middle
-    if (middle === longest.position) {
-      longest.relieved = true
+    const keeps = this.#keeps(longest, nowMs)
+    if (keeps > 0) this.#shorten(longest, longest.position + keeps)
+    else {
+      this.relieve(longest)
       // Whoever asks for it anew may have to wait for its first byte as long: a server that is slow to answer must not be asked for ever.
       this.#patienceMs *= 2
     }
@@ -139,6 +138,14 @@ export class Pieces {
   /** Whether all that its connection could still bring is fetched by another. */
   isRelieved(claim: Claim): boolean {
     return (claim as Held).relieved
+  }
+
+  /** Its connection is to end, but what it has taken may have to be written first: its rest is free at once. */
+  relieve(claim: Claim): void {
+    const held = claim as Held
+    if (!this.#claims.has(held)) return
+    this.#shorten(held, held.position)
+    held.relieved = true
   }
 
   /** Goes on behind its end, where nobody has claimed what follows. */
@@ -165,6 +172,11 @@ export class Pieces {
     this.#free = withoutRange(this.#free, from, to)
     this.#claims.add(held)
     return held
+  }
+
+  #shorten(claim: Held, to: number): void {
+    this.#free = withRange(this.#free, to, claim.to)
+    claim.to = to
   }
 
   /** How many bytes a connection keeps of those that are left to it, when another takes the rest. */
