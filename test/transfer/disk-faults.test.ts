@@ -3,14 +3,17 @@ import assert from 'node:assert/strict'
 import { link, rename, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import type { Report } from '../../src/transfer/assignment.ts'
+import type { Outcome, Report } from '../../src/transfer/assignment.ts'
 import { FileFailure, type FileFailureCause } from '../../src/world/file-system.ts'
 import { cutAfter, stallAfter } from '../../src/testing/index.ts'
 import { ManualClock } from '../support/manual-clock.ts'
+import { passed, VirtualClock } from '../support/virtual-clock.ts'
 import { Bench, expectKind } from './support/bench.ts'
 import { watchedFiles, type FileOperation, type Watcher } from './support/watched-files.ts'
 
 const mebibyte = 1024 * 1024
+
+type Failed = Extract<Outcome, { kind: 'failed' }>
 
 /** Fails the calls of one kind from the n-th on. */
 function failing(operation: FileOperation, reason: FileFailureCause, from = 0, until = Infinity): Watcher {
@@ -91,6 +94,39 @@ test('a failed last sync publishes nothing', async () => {
   assert.equal(failed.error.code, 'CANNOT_WRITE_TO_FILE')
   assert.deepEqual(bench.said, ['reserve'])
   assert.ok(!(await bench.names()).includes('file.bin'))
+})
+
+/** An attempt that is told by a checkpoint of a timer, before any byte follows, that its second write failed; and the one after it. */
+async function toldByTimer(watcher: Watcher): Promise<{ readonly failed: Failed; readonly kept: number }> {
+  await using bench = await Bench.open()
+  const url = bench.server.file('/a', { size: 3 * mebibyte, etag: '"v1"', script: [stallAfter(mebibyte + 5000)] })
+  const clock = new VirtualClock()
+  const files = watchedFiles(bench.world.files, watcher)
+  const running = bench.run(url, { policy: { stallMs: 3_600_000 } }, { world: { clock, files } })
+  await bench.handedOver(mebibyte + 5000)
+  await passed(clock, running)
+  const failed = expectKind(await running, 'failed')
+  const kept = bench.part?.ranges[0]?.[1] ?? 0
+  expectKind(await bench.run(url), 'finished')
+  assert.ok((await bench.read()).equals(bench.server.bytes('/a')))
+  return { failed, kept }
+}
+
+test('where a checkpoint finds that the disk is full, what was written before counts', async () => {
+  const { failed, kept } = await toldByTimer(failing('file write', 'no space', 1))
+  assert.deepEqual(failed.failure, { kind: 'disk full' })
+  assert.equal(kept, mebibyte)
+})
+
+test('where a checkpoint finds that a sync failed, nothing is synced again, and nothing counts', async () => {
+  let syncs = 0
+  const { failed, kept } = await toldByTimer({
+    before: (operation, name) => {
+      if (operation === 'file sync' && syncs++ === 0) throw new FileFailure('input/output', name)
+    },
+  })
+  assert.deepEqual(failed.failure, { kind: 'network', diskFailed: true })
+  assert.deepEqual([syncs, kept], [1, 0])
 })
 
 test('a folder that is gone makes the task wait', async () => {

@@ -49,6 +49,8 @@ export class Checkpoints {
   #timer: Timer | undefined
   #underWay: Promise<void> | undefined
   #failure: Error | undefined
+  /** It failed when all that was to count had been written. */
+  #lost: Error | undefined
   #closed = false
   #progressed = false
 
@@ -87,20 +89,25 @@ export class Checkpoints {
     return this.#unsafe + this.#inFlight >= 2 * this.#each ? this.#underWay : undefined
   }
 
-  /** The last one of this attempt: whatever could be written counts, also when the rest could not. @throws as `failure` */
+  /** The last one of this attempt: whatever could be written counts, also when the rest could not. @throws what it or one before failed by */
   async last(): Promise<void> {
-    await this.close()
-    // A full disk refuses the newest bytes; the older ones are as good as before.
+    await this.#end()
+    if (this.#lost !== undefined) throw this.#lost
+    // A full disk refuses the newest bytes; the older ones are as good as before, also if a checkpoint has found that first.
     await this.#source.flush().catch(() => {})
     await this.#make()
   }
 
   /** Ends the one under way and makes no more. @throws as `failure` */
   async close(): Promise<void> {
+    await this.#end()
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  async #end(): Promise<void> {
     this.#closed = true
     this.#timer?.cancel()
     await this.#underWay
-    if (this.#failure !== undefined) throw this.#failure
   }
 
   get #each(): number {
@@ -140,6 +147,15 @@ export class Checkpoints {
   }
 
   async #make(): Promise<void> {
+    try {
+      await this.#syncAndRecord()
+    } catch (error) {
+      this.#lost = asError(error)
+      throw error
+    }
+  }
+
+  async #syncAndRecord(): Promise<void> {
     const { part, representation } = this.#source
     // Taken before the sync: what is written while it runs may not be covered by it.
     const ranges = this.#source.ranges()
