@@ -13,10 +13,11 @@ import { FileFailure } from '../../world/file-system.ts'
 import { NetworkFailure } from '../../world/transport.ts'
 import { asEnding, AttemptFailed, AttemptStopped } from '../endings.ts'
 import type { Answer } from '../http/request.ts'
-import type { OriginFact, OriginFacts } from '../origins.ts'
+import type { OriginFacts } from '../origins.ts'
 import type { Attempt } from './attempt.ts'
 import { Crew } from './crew.ts'
-import { canBeJoined, canGoOn, join, originOf, type JoiningFacts, type Wanted } from './joining.ts'
+import { canBeJoined, canGoOn, join, type JoiningFacts, type Wanted } from './joining.ts'
+import { Lessons } from './lessons.ts'
 import { type Claim, Pieces } from './pieces.ts'
 import { Undecided } from './undecided.ts'
 
@@ -68,6 +69,7 @@ export class Connections {
   #first: Connection | undefined
   /** What gives bytes now. */
   readonly #open = new Set<Giving>()
+  readonly #lessons: Lessons
   /** What is asked for and not answered yet, and what ends the question. */
   readonly #asking = new Map<Claim, AbortController>()
   readonly #undecided: Undecided
@@ -80,9 +82,10 @@ export class Connections {
     this.#attempt = attempt
     this.#facts = facts
     this.#undecided = new Undecided(attempt.world.clock)
-    const { representation, joining, answer, had } = facts
+    const { representation, joining, had } = facts
     this.#goesOn = canGoOn(representation, joining)
-    const known = attempt.world.origins.recall(originOf(answer), this.#now())
+    this.#lessons = new Lessons(attempt.world, facts, this.#open)
+    const { known } = this.#lessons
     const most = this.#most(known)
     this.#crew = new Crew(most, known?.connections)
     this.#pieces = new Pieces(had, representation.total, most, attempt.world.sizes)
@@ -211,13 +214,7 @@ export class Connections {
   /** The first byte of a further one has come. */
   #hasJoined(claim: Claim): void {
     this.#joins++
-    for (const giving of this.#open) {
-      if (giving.claim !== claim) continue
-      const origin = originOf(giving.answer)
-      this.#learn(origin, { kind: 'ranges', ranges: 'yes' })
-      const connections = this.#isOnlyPlace(origin) ? this.#running.size : this.#openAt(origin)
-      this.#learn(origin, { kind: 'served', connections })
-    }
+    for (const giving of this.#open) if (giving.claim === claim) this.#lessons.served(giving, this.#running.size)
     this.#undecided.decided(claim)
   }
 
@@ -295,10 +292,10 @@ export class Connections {
         const { failure } = joined.failure
         const { retryAfterMs, ofOrigin } = failure.kind === 'network' ? failure : {}
         this.#crew.refused(this.#running.size - 1, this.#now(), retryAfterMs)
-        if (ofOrigin !== undefined) this.#learnRefusal(ofOrigin)
+        if (ofOrigin !== undefined) this.#lessons.refused(ofOrigin, this.#running.size - 1)
       } else {
         this.#crew.alone()
-        if (joined.liar !== undefined) this.#learn(joined.liar, { kind: 'ranges', ranges: 'lies' })
+        if (joined.liar !== undefined) this.#lessons.lied(joined.liar)
       }
       const { task } = this.#attempt.assignment
       this.#attempt.world.log.info('a further connection was refused', { task, why: joined.failure.message })
@@ -369,27 +366,6 @@ export class Connections {
     const { representation, joining } = this.#facts
     if (!canBeJoined(representation, joining) || restarts >= unstable || known?.ranges === 'lies') return 1
     return Math.min(policy.maximumSegments, known?.refusedAbove ?? Infinity)
-  }
-
-  /** Beside the one that asked in vain, so many were there. */
-  #learnRefusal(origin: string): void {
-    const above = this.#isOnlyPlace(origin) ? this.#running.size - 1 : this.#openAt(origin)
-    // Who only leads to the file holds no connection that could be too many.
-    if (above > 0) this.#learn(origin, { kind: 'refused', above })
-  }
-
-  /** All that have brought bytes lately brought them from there, so those that ask now hold connections to it as well. */
-  #isOnlyPlace(origin: string): boolean {
-    return [this.#facts, ...this.#open].every(({ answer }) => originOf(answer) === origin)
-  }
-
-  /** How many bring bytes from there. */
-  #openAt(origin: string): number {
-    return [...this.#open].filter(({ answer }) => originOf(answer) === origin).length
-  }
-
-  #learn(origin: string, fact: OriginFact): void {
-    this.#attempt.world.origins.remember(origin, fact, this.#now())
   }
 
   #now(): number {
