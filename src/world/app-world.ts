@@ -16,8 +16,8 @@ export interface AppWorld {
   /** One for each call of the user: what it learns about a folder holds for its life. */
   destinations(): DestinationResolver
   /**
-   * Moves a delivered file; idempotent. Both paths are absolute.
-   * @throws FILE_DOES_NOT_EXIST, FILE_IS_DIRECTORY, CANNOT_MOVE_FILE; the file stays where it is then
+   * Moves a delivered file; idempotent, also while another process moves it. Both paths are absolute.
+   * @throws FILE_DOES_NOT_EXIST, FILE_IS_DIRECTORY, CANNOT_MOVE_FILE, which says where the file is
    */
   moveFile(from: string, target: string): Promise<string>
   /** An executable as an absolute path, if there is one. */

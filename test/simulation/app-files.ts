@@ -1,11 +1,11 @@
 // What an app does to the simulated disk by itself: settling where a download goes, and moving a delivered file. As
 // src/platform/destination.ts and move-file.ts do it, over the seam: there is no rename from folder to folder in it, so a file
 // is moved as across file systems.
-import { createHash } from 'node:crypto'
 import { basename, dirname } from 'node:path/posix'
 import { LonghaulError } from '../../src/contract/errors.ts'
 import type { DestinationResolver } from '../../src/world/app-world.ts'
-import { FileFailure, type FileSystem, type Folder } from '../../src/world/file-system.ts'
+import type { Random } from '../../src/world/clock.ts'
+import { type File, FileFailure, type FileSystem, type Folder } from '../../src/world/file-system.ts'
 
 export function simulatedDestinations(files: FileSystem): DestinationResolver {
   const prepared = async (path: string, look?: string): Promise<'nothing' | 'file' | 'folder'> => {
@@ -38,20 +38,36 @@ export function simulatedDestinations(files: FileSystem): DestinationResolver {
   }
 }
 
-/** Every crash leaves the target as it was or whole, and the source there until the target is durable. */
-export async function simulatedMove(files: FileSystem, from: string, target: string): Promise<string> {
+/**
+ * Every crash leaves the target as it was or whole, and the source there until the target is durable, also while another process
+ * moves the same file. What a crash leaves of a draft stays here: nobody counts the room.
+ */
+export async function simulatedMove(files: FileSystem, from: string, target: string, random: Random): Promise<string> {
   try {
     return await within(files, dirname(target), { make: true }, (to) =>
-      within(files, dirname(from), {}, async (source) => {
+      within(files, dirname(from), {}, async (folder) => {
         const there = await to.look(basename(target))
         if (there?.kind === 'folder') throw new LonghaulError('FILE_IS_DIRECTORY', `${target} is a folder.`)
-        if ((await source.look(basename(from))) === undefined) {
-          if (there !== undefined) return target
-          throw new LonghaulError('FILE_DOES_NOT_EXIST', `${from} is not there any more, and neither is ${target}.`)
+        const source = await folder.open(basename(from), 'read').catch(absent)
+        if (source === undefined) {
+          if ((await to.look(basename(target))) === undefined)
+            throw new LonghaulError('FILE_DOES_NOT_EXIST', `${from} is not there any more, and neither is ${target}.`)
+          await to.sync()
+          return target
         }
-        await copy(source, basename(from), to, basename(target))
-        await source.unlink(basename(from))
-        return target
+        try {
+          const draft = `.${Buffer.from(random.bytes(8)).toString('hex')}.longhaul-move`
+          await copy(source, to, draft)
+          const left = await folder.look(basename(from))
+          const now = await to.look(basename(target))
+          const movedByAnother = left === undefined && now !== undefined && now.inode !== there?.inode
+          await (movedByAnother ? to.unlink(draft) : to.rename(draft, basename(target)))
+          await to.sync()
+          if ((await folder.look(basename(from)))?.inode === source.identity.inode) await folder.unlink(basename(from))
+          return target
+        } finally {
+          await source.close()
+        }
       }),
     )
   } catch (error) {
@@ -62,30 +78,27 @@ export async function simulatedMove(files: FileSystem, from: string, target: str
   }
 }
 
-async function copy(from: Folder, name: string, to: Folder, as: string): Promise<void> {
-  // The one that a crash left is the one that is made again.
-  const draft = `.${createHash('sha256').update(`${from.path}/${name}\n${to.path}/${as}`).digest('hex').slice(0, 12)}`
-  await to.unlink(draft)
-  const source = await from.open(name, 'read')
+function absent(error: unknown): undefined {
+  if (!(error instanceof FileFailure && error.reason === 'not found')) throw error
+}
+
+async function copy(source: File, to: Folder, draft: string): Promise<void> {
+  const file = await to.open(draft, 'create')
   try {
-    const file = await to.open(draft, 'create')
-    try {
-      const buffer = new Uint8Array(1 << 20)
-      for (let at = 0; ;) {
-        const read = await source.read(buffer, at)
-        if (read === 0) break
-        await file.write(buffer.subarray(0, read), at)
-        at += read
-      }
-      await file.sync('all')
-    } finally {
-      await file.close()
+    const buffer = new Uint8Array(1 << 20)
+    for (let at = 0; ;) {
+      const read = await source.read(buffer, at)
+      if (read === 0) break
+      await file.write(buffer.subarray(0, read), at)
+      at += read
     }
+    await file.sync('all')
+  } catch (error) {
+    await to.unlink(draft)
+    throw error
   } finally {
-    await source.close()
+    await file.close()
   }
-  await to.rename(draft, as)
-  await to.sync()
 }
 
 async function within<T>(

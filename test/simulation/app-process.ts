@@ -31,6 +31,7 @@ export function simulatedProcess(options: ProcessOptions): App {
   const { life, pid, files, secret } = options
   const { clock } = life
   const random = options.random.fork('library')
+  const drafts = options.random.fork('drafts')
   const world: AppWorld = {
     clock,
     random,
@@ -46,7 +47,7 @@ export function simulatedProcess(options: ProcessOptions): App {
     },
     umask: () => 0o022,
     destinations: () => simulatedDestinations(files),
-    moveFile: (from, target) => simulatedMove(files, from, target),
+    moveFile: (from, target) => simulatedMove(files, from, target, drafts),
     findExecutable: (command) => command,
     nearestPackage: () => undefined,
     warn: (_, code) => options.warned(code),

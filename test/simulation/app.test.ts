@@ -267,7 +267,8 @@ test('a delivered file that a simulated app moves is never in neither place, whe
         if (moment === 'before' && ++calls === deathAt) life.end()
       },
     })
-    const moved = simulatedMove(disk.fileSystem(life), '/spool/file', '/moved/here/file').then(() => (over = true))
+    const files = disk.fileSystem(life)
+    const moved = simulatedMove(files, '/spool/file', '/moved/here/file', random).then(() => (over = true))
     while (await timeline.step(Infinity));
     if (over) await moved
     disk.powerCut()
@@ -275,6 +276,42 @@ test('a delivered file that a simulated app moves is never in neither place, whe
     for (const found of [source, target]) assert.ok(found === undefined || whole.equals(found))
     assert.ok(source !== undefined || target !== undefined)
     assert.ok(!over || target !== undefined)
+  }
+})
+
+test('two that move one delivered file at once leave it whole, whenever one of them dies and the power goes', async () => {
+  for (let deathAt = 1, over = false; !over; deathAt++) {
+    const timeline = new Timeline()
+    const random = new Seeded(deathAt)
+    const disk = new Disk({ random: random.fork('disk'), timeline, faults: [] })
+    const whole = Buffer.from('the whole file')
+    disk.put('/spool/file', whole, { durable: true })
+    const target = '/moved/here/file'
+    let calls = 0
+    let oneEnded = false
+    const move = (name: string, at: (moment: string, life: Life) => void): Promise<string> => {
+      const life: Life = new Life({
+        name,
+        timeline,
+        random: random.fork(name),
+        steadyLeadMs: 0,
+        wall: () => 0,
+        at: (_, moment) => at(moment, life),
+      })
+      return simulatedMove(disk.fileSystem(life), '/spool/file', target, random.fork(`${name} drafts`))
+    }
+    const one = move('one', () => {})
+    void one.then(() => (oneEnded = true))
+    const two = move('two', (moment, life) => {
+      if (moment === 'before' && ++calls === deathAt) life.end()
+    })
+    void two.then(() => (over = true))
+    while (await timeline.step(Infinity));
+    assert.ok(oneEnded)
+    assert.equal(await one, target)
+    assert.ok(whole.equals(disk.read(target)!))
+    disk.powerCut()
+    assert.ok(whole.equals(disk.read(target)!))
   }
 })
 
