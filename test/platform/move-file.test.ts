@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { chownSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import {
   chmod,
   type FileHandle,
@@ -217,6 +217,39 @@ test('drafts of processes that are gone are removed, and no others', { skip: nee
   assert.equal(await moveFile(from, to), to)
   assert.deepEqual(await readFile(to), whole)
   assert.deepEqual((await readdir(folder)).toSorted(), [alive, nobodys, elsewhere, 'to'].toSorted())
+})
+
+test('a file that may only be read is replaced from another file system', { skip: needs('linux', 'root') }, (t) => {
+  const [folder, other] = [otherFileSystem(t, tmpdir()), otherFileSystem(t)]
+  const [from, to] = [join(other, 'from'), join(folder, 'to')]
+  writeFileSync(from, whole, { mode: 0o600 })
+  writeFileSync(to, 'old', { mode: 0o444 })
+  for (const path of [folder, other, from, to]) chownSync(path, 65534, 65534)
+  const program = `
+    process.setgid(65534)
+    process.setuid(65534)
+    const { moveFile } = await import(process.argv[1])
+    console.log(await moveFile(process.argv[2], process.argv[3]).catch((error) => error.message))`
+  const printed = execFileSync(process.execPath, ['--input-type=module', '--eval', program, moveFileModule, from, to], {
+    encoding: 'utf8',
+  })
+  assert.equal(printed.trim(), to)
+  assert.equal(statSync(to).size, whole.length)
+  assert.equal(statSync(to).mode & 0o777, 0o444)
+})
+
+test('a file that cannot be copied keeps its own mode', { skip: needs('linux') }, async (t) => {
+  const [folder, other] = [await temporaryFolder(), otherFileSystem(t)]
+  const [from, to] = [join(other, 'from'), join(folder, 'to')]
+  await writeFile(from, whole, { mode: 0o600 })
+  await writeFile(to, 'old', { mode: 0o444 })
+  const syncs = await heldSyncs(t, folder)
+  const moved = moveFile(from, to)
+  ;(await syncs.next()).fail()
+  await assert.rejects(moved, (error) => isLonghaulError(error, 'CANNOT_MOVE_FILE'))
+  assert.equal((await stat(from)).mode & 0o777, 0o600)
+  assert.equal(await readFile(to, 'utf8'), 'old')
+  assert.deepEqual(await readdir(folder), ['to'])
 })
 
 const whole = Buffer.alloc(3_000_000, 'a whole file ')
