@@ -113,6 +113,7 @@ async function fetchOne(index: number): Promise<void> {
       expectedDigests: [],
       expectedLength: undefined,
       folder: dirname(to),
+      folderIdentity: undefined,
       name: basename(to),
       spooled: false,
       ifExists: 'replace',

@@ -27,7 +27,7 @@ export interface Source {
   readonly served: string
 }
 
-/** Tells a file from another that reuses its inode. `device` holds within one boot only. */
+/** Tells a file or folder from another that reuses its inode. `device` holds within one boot only; empty: not known. */
 export interface PartIdentity {
   readonly inode: string
   /** 0 where the file system keeps none. */

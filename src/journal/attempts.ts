@@ -8,7 +8,7 @@
  *
  * It is long because it is one state machine: every command that an attempt may give, each beside its guard.
  */
-import type { Delivered, PublishIntent } from '../contract/bytes.ts'
+import type { Delivered, PartIdentity, PublishIntent } from '../contract/bytes.ts'
 import type { ErrorCode } from '../contract/errors.ts'
 import type { RequestFacts, ResponseJson, TaskResult } from '../contract/task.ts'
 import { configurationOf } from './configurations.ts'
@@ -99,6 +99,7 @@ export function startAttempt(work: Work, input: CommandInput<'startAttempt'>): C
     configuration,
     policy: options.policy,
     destination: options.destination,
+    folderIdentity: folderOf(options, boot),
     ifExists: options.ifExists,
     umask: options.umask,
     expectedDigests: options.expectedDigests,
@@ -129,6 +130,10 @@ function lastCode(store: Store, task: TaskRow): ErrorCode | undefined {
      order by number desc limit 1`,
     task.id,
   )?.code
+}
+
+function folderOf({ folder }: TaskOptions, boot: string): PartIdentity | undefined {
+  return folder && identityIn(folder.identity, folder.boot, boot)
 }
 
 function intentOf(task: TaskRow, boot: string): PublishIntent | undefined {

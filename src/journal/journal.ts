@@ -105,6 +105,9 @@ export interface SealedSecret {
   readonly sealed: string
 }
 
+/** What the folders of destinations are, by path; one that nobody could look at is missing. */
+export type Folders = ReadonlyMap<string, PartIdentity>
+
 export type Targets =
   | { readonly ids: readonly TaskId[] }
   | { readonly session?: SessionId; readonly filter: TaskFilter }
@@ -123,6 +126,8 @@ export interface StartedAttempt {
   readonly configuration: ResolvedConfiguration
   readonly policy: TaskPolicy
   readonly destination: Destination
+  /** What the folder of the destination was when that was settled. */
+  readonly folderIdentity: PartIdentity | undefined
   readonly ifExists: NewTask['ifExists']
   readonly umask: number
   readonly expectedDigests: NewTask['expectedDigests']
@@ -355,12 +360,17 @@ export interface Commands {
 
   /** All or none. @throws with `index`: INVALID_ARGUMENT, DESTINATION_BUSY, SESSION_INVALIDATED */
   addTasks: {
-    input: { readonly session: SessionId; readonly tasks: readonly NewTask[]; readonly at: Moment }
+    input: {
+      readonly session: SessionId
+      readonly tasks: readonly NewTask[]
+      readonly folders?: Folders
+      readonly at: Moment
+    }
     output: { readonly tasks: readonly AddedTask[] }
   }
   /** As `addTasks`, for many rows whose records nobody reads. */
   enqueueTasks: {
-    input: { readonly session: SessionId; readonly tasks: readonly NewTask[]; readonly at: Moment }
+    input: CommandInput<'addTasks'>
     output: { readonly tasks: readonly { readonly id: TaskId; readonly isNew: boolean }[] }
   }
   /** Nesting counts of suspend; a person's hold; cancel (before the intent: at once; after it: remembered). */
@@ -373,6 +383,7 @@ export interface Commands {
       readonly id: TaskId
       readonly newId: TaskId
       readonly destination?: Destination
+      readonly folders?: Folders
       readonly at: Moment
     }
     output: AddedTask

@@ -1,4 +1,5 @@
 /** A task as everybody else sees it, built from its rows. */
+import type { PartIdentity } from '../contract/bytes.ts'
 import type { ErrorJson } from '../contract/errors.ts'
 import type {
   Destination,
@@ -14,9 +15,17 @@ import { type Gate, phaseOf, type TaskId, type TaskState } from '../contract/wor
 import type { TaskRow, TextRow } from './rows.ts'
 import type { Store, Value } from './store.ts'
 
+/** With the boot in which its device number holds. */
+export interface StoredFolder {
+  readonly boot: string
+  readonly identity: PartIdentity
+}
+
 /** What is kept of a task but never searched. */
 export interface TaskOptions {
   readonly destination: Destination
+  /** What its folder was when that was settled; absent: nobody looked. */
+  readonly folder?: StoredFolder
   readonly ifExists: NewTask['ifExists']
   readonly umask: number
   readonly description?: string

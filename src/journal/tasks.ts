@@ -4,12 +4,22 @@ import { LonghaulError } from '../contract/errors.ts'
 import type { Destination, NewTask, RequestFacts, TaskRecord } from '../contract/task.ts'
 import type { FreshRequest } from '../contract/verbs.ts'
 import type { TaskId } from '../contract/words.ts'
-import type { CommandInput, CommandOutput, Moment } from './journal.ts'
+import type { CommandInput, CommandOutput, Folders, Moment } from './journal.ts'
 import { dependencyError, endTask } from './endings.ts'
-import { pathKey } from './files.ts'
+import { currentBoot, pathKey } from './files.ts'
 import { reserve } from './places.ts'
 import { enter, laneOf, settle } from './lanes.ts'
-import { findRecord, findTask, maybe, parse, recordOf, textOf, type RecordRow, type TaskOptions } from './records.ts'
+import {
+  findRecord,
+  findTask,
+  maybe,
+  parse,
+  recordOf,
+  type RecordRow,
+  type StoredFolder,
+  type TaskOptions,
+  textOf,
+} from './records.ts'
 import type { SessionRow, TaskRow } from './rows.ts'
 import { neededSession } from './sessions.ts'
 import type { Store } from './store.ts'
@@ -28,6 +38,8 @@ interface Batch {
   readonly session: SessionRow
   readonly at: Moment
   readonly lanes: Map<string, number>
+  /** What the folders of destinations are, by path. */
+  readonly folders: ReadonlyMap<string, StoredFolder>
   nextNumber: number
 }
 
@@ -49,7 +61,8 @@ export function enqueueTasks(work: Work, input: CommandInput<'enqueueTasks'>): C
 function addAll(work: Work, input: CommandInput<'addTasks'>): readonly Added[] {
   const { store } = work
   const session = neededSession(store, input.session)
-  const batch: Batch = { work, session, at: input.at, lanes: new Map(), nextNumber: session.next_number }
+  const folders = storedFolders(store, input.folders)
+  const batch: Batch = { work, session, at: input.at, lanes: new Map(), folders, nextNumber: session.next_number }
   const tasks = input.tasks.map((task, index) => {
     try {
       return addTask(batch, task)
@@ -59,6 +72,11 @@ function addAll(work: Work, input: CommandInput<'addTasks'>): readonly Added[] {
   })
   store.run('update session set next_number = ? where id = ?', batch.nextNumber, session.id)
   return tasks
+}
+
+function storedFolders(store: Store, folders: Folders = new Map()): ReadonlyMap<string, StoredFolder> {
+  const boot = currentBoot(store)
+  return new Map(Array.from(folders, ([path, identity]) => [path, { boot, identity }]))
 }
 
 function withIndex(error: LonghaulError, index: number): LonghaulError {
@@ -169,8 +187,10 @@ function insertTask(batch: Batch, task: NewTask, earlier: Earlier | undefined): 
     created_at: at.wallMs,
   })
   batch.nextNumber += 1
+  const folder = task.destination.kind === 'spool' ? undefined : batch.folders.get(task.destination.folder)
   const options: TaskOptions = {
     destination: task.destination,
+    ...(folder !== undefined && { folder }),
     ifExists: task.ifExists,
     umask: task.umask,
     ...(task.description !== undefined && { description: task.description }),
@@ -271,16 +291,20 @@ export function retryTask(work: Work, input: CommandInput<'retryTask'>): Command
       { task: input.id },
     )
   const text = textOf(store, row.id)
-  const { key, ...options } = parse<TaskOptions>(text.options)
+  const { key, folder, ...options } = parse<TaskOptions>(text.options)
   const current = maybe<RequestFacts>(text.current_request) ?? parse<RequestFacts>(text.request)
   const session = neededSession(store, row.session)
-  const batch: Batch = { work, session, at: input.at, lanes: new Map(), nextNumber: session.next_number }
+  const destination = input.destination ?? options.destination
+  // The place stays what it was, unless somebody gives one, if only the same.
+  const settled = new Map(destination.kind === 'spool' || folder === undefined ? [] : [[destination.folder, folder]])
+  const folders = input.destination === undefined ? settled : storedFolders(store, input.folders)
+  const batch: Batch = { work, session, at: input.at, lanes: new Map(), folders, nextNumber: session.next_number }
   const task: NewTask = {
     id: input.newId,
     kind: 'download',
     request: freshRequest(current, input),
     ...options,
-    destination: input.destination ?? options.destination,
+    destination,
     // The key goes over, unless a newer task has it.
     ...(row.key !== null && key !== undefined && { key }),
     priority: 0 - row.rank,

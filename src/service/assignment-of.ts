@@ -26,6 +26,7 @@ export function assignmentOf(started: StartedAttempt, spool: string): Assignment
     expectedDigests: started.expectedDigests ?? [],
     expectedLength: started.expectedLength,
     folder: destination.kind === 'spool' ? spool : destination.folder,
+    folderIdentity: started.folderIdentity,
     name: destination.kind === 'file' ? destination.name : undefined,
     spooled: destination.kind === 'spool',
     ifExists: started.ifExists,

@@ -3,8 +3,10 @@
  * folder is opened once a call; a file is looked at where its presence would refuse the task, and in small calls, where a look
  * costs nothing, also for a folder in its place. Everything is checked again when the file is published.
  */
+import type { PartIdentity } from '../contract/bytes.ts'
 import { LonghaulError } from '../contract/errors.ts'
 import type { Destination, IfExists } from '../contract/task.ts'
+import type { Folders } from '../journal/journal.ts'
 import { FileFailure, type FileSystem, type Folder } from '../world/file-system.ts'
 
 export interface DestinationRow {
@@ -17,8 +19,9 @@ export interface DestinationRow {
 /** Above this many rows a call only looks where it must. */
 const smallCall = 64
 
-/** @throws the first row's error with its `index`: DESTINATION_UNAVAILABLE, CANNOT_CREATE_FILE, DESTINATION_EXISTS, FILE_IS_DIRECTORY */
-export async function checkDestinations(files: FileSystem, rows: readonly DestinationRow[]): Promise<void> {
+/** Answers what the folders are. @throws the first row's error with its `index`: DESTINATION_UNAVAILABLE, CANNOT_CREATE_FILE, DESTINATION_EXISTS, FILE_IS_DIRECTORY */
+export async function checkDestinations(files: FileSystem, rows: readonly DestinationRow[]): Promise<Folders> {
+  const found = new Map<string, PartIdentity>()
   const byFolder = new Map<string, number[]>()
   rows.forEach(({ destination }, index) => {
     if (destination.kind === 'spool') return
@@ -29,12 +32,15 @@ export async function checkDestinations(files: FileSystem, rows: readonly Destin
   for (const [path, indexes] of byFolder) {
     const folder = await open(files, path, indexes[0]!)
     if (folder === undefined) continue
+    const { inode, birthMs, device } = folder.identity
+    found.set(path, { inode, birthMs, device })
     try {
       await Promise.all(indexes.map((index) => checkRow(folder, rows[index]!, index, rows.length <= smallCall)))
     } finally {
       await folder.close()
     }
   }
+  return found
 }
 
 /** Undefined: that cannot be told in this moment, and says nothing against the folder; the attempt will look. */

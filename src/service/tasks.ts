@@ -3,7 +3,7 @@ import { LonghaulError } from '../contract/errors.ts'
 import type { NewTask, TaskRecord } from '../contract/task.ts'
 import type { AddedTask, Result } from '../contract/verbs.ts'
 import type { TaskId } from '../contract/words.ts'
-import type { CommandInput, Journal } from '../journal/journal.ts'
+import type { CommandInput, Folders, Journal } from '../journal/journal.ts'
 import { Chains } from './chains.ts'
 import { checkDestinations } from './destinations.ts'
 import { type Inside, sessionNamed, type Verbs } from './inside.ts'
@@ -29,18 +29,18 @@ export function taskVerbs(inside: Inside): Verbs<TaskVerb> {
   return {
     'task.add': async ({ session, tasks }) => {
       const { id } = await sessionNamed(journal, session)
-      await checkRows(inside, tasks)
+      const folders = await checkRows(inside, tasks)
       const rows = await sealedRows(world.vault, tasks)
-      const added = await journal.addTasks({ session: id, tasks: rows, at: now(world.clock) })
+      const added = await journal.addTasks({ session: id, tasks: rows, folders, at: now(world.clock) })
       return { tasks: added.tasks.map(shown) }
     },
     'task.enqueue': ({ session, tasks, follows }, { caller }) => {
       const enqueue = async (before?: Promise<unknown>): Promise<Result<'task.enqueue'>> => {
         const { id } = await sessionNamed(journal, session)
-        await checkRows(inside, tasks)
+        const folders = await checkRows(inside, tasks)
         const rows = await sealedRows(world.vault, tasks)
         await before
-        return journal.enqueueTasks({ session: id, tasks: rows, at: now(world.clock) })
+        return journal.enqueueTasks({ session: id, tasks: rows, folders, at: now(world.clock) })
       }
       return follows === undefined ? enqueue() : chains.follow(caller, follows, enqueue)
     },
@@ -59,8 +59,8 @@ export function taskVerbs(inside: Inside): Verbs<TaskVerb> {
       return answer
     },
     'task.retry': async ({ id, newId, url, headers, authorization, destination }) => {
-      if (destination !== undefined)
-        await checkDestinations(world.files, [{ destination, ifExists: 'replace', mayExist: true }])
+      const folders =
+        destination && (await checkDestinations(world.files, [{ destination, ifExists: 'replace', mayExist: true }]))
       return shown(
         await journal.retryTask({
           id,
@@ -70,6 +70,7 @@ export function taskVerbs(inside: Inside): Verbs<TaskVerb> {
           ...(headers !== undefined && { headers }),
           ...(authorization !== undefined && { authorization }),
           ...(destination !== undefined && { destination }),
+          ...(folders !== undefined && { folders }),
         }),
       )
     },
@@ -124,15 +125,15 @@ async function getAll({ journal }: Inside, ids: readonly TaskId[]): Promise<read
 }
 
 /** A repeat of a call whose answer was lost finds its own finished file at the destination; it must not be refused for it. */
-async function checkRows({ world, journal }: Inside, tasks: readonly NewTask[]): Promise<void> {
+async function checkRows({ world, journal }: Inside, tasks: readonly NewTask[]): Promise<Folders> {
   const rows = tasks.map(({ destination, ifExists, key }) => ({ destination, ifExists, mayExist: key !== undefined }))
   try {
-    await checkDestinations(world.files, rows)
+    return await checkDestinations(world.files, rows)
   } catch (error) {
     const known = await Promise.all(tasks.map(({ id }) => journal.getTask({ id })))
     if (known.every((record) => record === undefined)) throw error
     const unchecked = { kind: 'spool' } as const
-    await checkDestinations(
+    return checkDestinations(
       world.files,
       rows.map((row, index) => (known[index] === undefined ? row : { ...row, destination: unchecked })),
     )

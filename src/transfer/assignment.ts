@@ -48,6 +48,8 @@ export interface Assignment {
   readonly expectedLength: number | undefined
   /** Where the finished file goes; `name` undefined: the server's safe name. */
   readonly folder: string
+  /** What the folder was when the place was settled; its device is known within one boot only. */
+  readonly folderIdentity: PartIdentity | undefined
   readonly name: string | undefined
   readonly spooled: boolean
   readonly ifExists: IfExists

@@ -184,6 +184,34 @@ test(
   },
 )
 
+test('a disk that is taken away before a byte has come is waited for as well', { skip: needs('mounts') }, async () => {
+  const [disk, folder] = [stage.path('late-disk'), stage.path('late-plug')]
+  await Promise.all([mkdir(disk), mkdir(folder)])
+  using _disk = mounted('-t', 'tmpfs', '-o', 'size=4m', 'longhaul-test', disk)
+  const url = server.file('/late.bin', { size, etag: '"v1"' })
+  let id: string
+  {
+    using _plugged = mounted('--bind', disk, folder)
+    id = await app.run(
+      async ({ session }, address, to) => (await session.downloadTask(address, { to })).id,
+      url,
+      join(folder, 'late.bin'),
+    )
+    await letGoOf(folder)
+  }
+  await resume(id)
+  const { why, looksAgain } = await waiting(id)
+  assert.match(why, /on another device/)
+  assert.ok(looksAgain)
+  assert.deepEqual(readdirSync(folder), [])
+  assert.equal(server.requestsFor('/late.bin').length, 0)
+  {
+    using _plugged = mounted('--bind', disk, folder)
+    await goesOn(id)
+    assert.equal(await stage.digest(join(folder, 'late.bin')), server.digest('/late.bin'))
+  }
+})
+
 test('a link in the place of the partial file is neither followed nor removed, and a retry fetches what it cost', async () => {
   const folder = stage.path('part')
   const precious = stage.path('precious')

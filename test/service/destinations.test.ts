@@ -17,7 +17,7 @@ const row = {
 } as const
 
 /** Looks at the row on a disk with a folder where one call fails. */
-function look(call: DiskFault['call'], fault: DiskFault['fault']): Promise<void> {
+function look(call: DiskFault['call'], fault: DiskFault['fault']): Promise<unknown> {
   const timeline = new Timeline()
   const random = new Seeded(1)
   const disk = new Disk({ random, timeline, faults: [{ call, nth: 1, fault }] })
@@ -36,6 +36,23 @@ for (const call of ['files.folder', 'folder.look'] as const) {
     })
   })
 }
+
+test('what each folder is comes with the answer, however many rows go there', async () => {
+  const timeline = new Timeline()
+  const random = new Seeded(1)
+  const disk = new Disk({ random, timeline, faults: [] })
+  disk.makeFolder('/data')
+  disk.makeFolder('/more')
+  const files = disk.fileSystem(new Life({ name: 'daemon', timeline, random, steadyLeadMs: 0, wall: () => 0 }))
+  const spooled = { ...row, destination: { kind: 'spool' } } as const
+  const more = { ...row, destination: { kind: 'folder', folder: '/more' } } as const
+  const found = await settleOn(timeline, checkDestinations(files, [row, more, spooled, row]))
+  assert.deepEqual([...found.keys()], ['/data', '/more'])
+  for (const [path, identity] of found) {
+    const { inode, birthMs, device } = (await settleOn(timeline, files.folder(path))).identity
+    assert.deepEqual(identity, { inode, birthMs, device })
+  }
+})
 
 test('too many open files say nothing against a folder: the row is taken, and its attempt looks again', async () => {
   await look('files.folder', 'too many open files')

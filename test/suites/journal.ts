@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { isLonghaulError, type ErrorCode } from '../../src/contract/errors.ts'
+import type { Destination } from '../../src/contract/task.ts'
 import type { TaskId } from '../../src/contract/words.ts'
 import type { AttemptEnd, StartedAttempt } from '../../src/journal/journal.ts'
 import {
@@ -1714,6 +1715,42 @@ export function journalSuite(form: string, open: OpenJournal): void {
       assert.equal((await s.restart({ clean: true })).unclean, false)
       assert.equal((await s.restart({ clean: false })).unclean, true)
     })
+
+    check(
+      'an attempt is told what its folder was when the place was settled; a retry keeps that, unless it is given a place',
+      async (s) => {
+        const { session } = await s.owned()
+        const destination = (name: string): Destination => ({ kind: 'file', folder: '/usb', name })
+        const folders = new Map([['/usb', identity]])
+        const tasks = [
+          s.newTask({ destination: destination('a') }),
+          s.newTask({ destination: destination('b') }),
+          s.newTask(),
+        ]
+        const added = await s.journal.enqueueTasks({ session, tasks, folders, at: s.at })
+        const [a, b, spooled] = added.tasks.map(({ id }) => id)
+        const first = await s.start(a!)
+        assert.deepEqual(first.folderIdentity, identity)
+        assert.equal((await s.start(spooled!)).folderIdentity, undefined)
+        assert.deepEqual((await s.record(a!)).destination, destination('a'))
+
+        await s.end(first, { kind: 'fail', error: lost })
+        const retry = async (id: string, more: object = {}): Promise<StartedAttempt> =>
+          s.start((await s.journal.retryTask({ id, newId: s.id(), at: s.at, ...more })).task.id)
+        const second = await retry(a!)
+        assert.deepEqual(second.folderIdentity, identity)
+        await s.end(second, { kind: 'fail', error: lost })
+        const now = { ...identity, device: '99' }
+        const given = { destination: destination('a'), folders: new Map([['/usb', now]]) }
+        const third = await retry(second.task, given)
+        assert.deepEqual(third.folderIdentity, now)
+        await s.end(third, { kind: 'fail', error: lost })
+        assert.equal((await retry(third.task, { destination: destination('a') })).folderIdentity, undefined)
+
+        await s.restart({ clean: true, boot: 'boot 2' })
+        assert.deepEqual((await s.start(b!)).folderIdentity, { ...identity, device: '' })
+      },
+    )
 
     check(
       'publishing that was interrupted is started with its intent, and device numbers of another boot are forgotten',

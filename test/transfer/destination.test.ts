@@ -1,9 +1,10 @@
 /** Which name a file gets, and what happens to one that is there already. */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
+import { readdirSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { test } from 'node:test'
-import type { Delivered } from '../../src/contract/bytes.ts'
+import type { Delivered, PartIdentity } from '../../src/contract/bytes.ts'
 import type { ExpectedDigest } from '../../src/contract/digests.ts'
 import type { Report } from '../../src/transfer/assignment.ts'
 import type { Transport } from '../../src/world/transport.ts'
@@ -227,6 +228,63 @@ test('kept bytes on a disk that is not plugged in do not hold up a download that
   assert.deepEqual(bench.restarts, [])
   expectKind(await bench.run(url), 'finished')
   assert.deepEqual(bench.restarts, ['the partial file is gone'])
+})
+
+async function identityOf(bench: Bench, path: string): Promise<PartIdentity> {
+  const folder = await bench.world.files.folder(path)
+  await folder.close()
+  const { inode, birthMs, device } = folder.identity
+  return { inode, birthMs, device }
+}
+
+test('a folder that is on another device than when the task was added is waited for, before anything is asked', async () => {
+  await using bench = await Bench.open()
+  const settled = await identityOf(bench, bench.folder)
+  const url = bench.server.file('/a', { size, etag: '"v1"' })
+  const away = { folderIdentity: { ...settled, inode: '2', device: 'unplugged' } }
+  const { error, failure } = expectKind(await bench.run(url, away), 'failed')
+  assert.equal(error.code, 'DESTINATION_UNAVAILABLE')
+  assert.equal(failure.kind, 'destination unavailable')
+  assert.match(error.message, /on another device than when the task was added/)
+  assert.equal(bench.server.requestsFor('/a').length, 0)
+  assert.deepEqual(readdirSync(bench.folder), [])
+  // It was to be published when its disk was taken away.
+  bench.intent = {
+    folder: bench.folder,
+    name: 'file.bin',
+    how: 'replace',
+    identity: { inode: '7', birthMs: 1, device: 'unplugged' },
+    bytes: size,
+    lengthVerified: true,
+    modifiedMs: 1,
+  }
+  expectKind(await bench.run(url, away), 'failed')
+  assert.deepEqual(bench.said, [])
+})
+
+test('a folder that was made anew on its disk, whose disk has another number, or that was seen in another boot is the one', async () => {
+  await using bench = await Bench.open()
+  const settled = await identityOf(bench, bench.folder)
+  const url = bench.server.file('/a', { size, etag: '"v1"' })
+  const places: readonly PartIdentity[] = [
+    { ...settled, inode: '2' },
+    { ...settled, device: 'before it was unplugged' },
+    { ...settled, inode: '2', device: '' },
+  ]
+  for (const folderIdentity of places) {
+    bench.part = undefined
+    bench.intent = undefined
+    expectKind(await bench.run(url, { folderIdentity }), 'finished')
+  }
+})
+
+test('kept bytes that are there are gone on from, whatever their folder was when the task was added', async () => {
+  await using bench = await Bench.open()
+  const url = bench.server.file('/a', { size, etag: '"v1"', script: [cutAfter(20_000)] })
+  expectKind(await bench.run(url), 'failed')
+  const folderIdentity = { inode: '2', birthMs: 1, device: 'another' }
+  expectKind(await bench.run(url, { folderIdentity }), 'finished')
+  assert.deepEqual(bench.restarts, [])
 })
 
 async function deliveredOnce(bench: Bench, url: string): Promise<NonNullable<Parameters<Bench['run']>[1]>> {

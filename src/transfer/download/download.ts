@@ -43,7 +43,7 @@ export async function download(
   let ending: Ending
   try {
     progress.phase('connecting')
-    const folder = await openDestination(world.files, assignment.folder)
+    const folder = await openDestination(world.files, assignment.folder, settledFolder(assignment))
     try {
       ending = await tell({
         assignment: await ownFile(assignment, folder),
@@ -68,6 +68,12 @@ export async function download(
     progress.stop()
   }
   return { ...ending, measure: measures.taken() }
+}
+
+/** Kept bytes, where they are to be gone on from, say better than their folder whether they are here. */
+function settledFolder({ folder, folderIdentity, intent, part }: Assignment): Assignment['folderIdentity'] {
+  const isPart = part?.folder === folder && part.identity !== undefined && countBytes(part.ranges) > 0
+  return isPart && intent === undefined ? undefined : folderIdentity
 }
 
 async function tell(attempt: Attempt): Promise<Finished> {

@@ -1,12 +1,41 @@
 /** Looks at the place where a file will go: whether it is there, and free. Never makes a folder. */
+import type { PartIdentity } from '../../contract/bytes.ts'
 import { LonghaulError } from '../../contract/errors.ts'
 import type { IfExists } from '../../contract/task.ts'
-import { FileFailure, type FileSystem, type Folder } from '../../world/file-system.ts'
+import { FileFailure, type FileIdentity, type FileSystem, type Folder } from '../../world/file-system.ts'
 import { AttemptFailed } from '../endings.ts'
 import { numberedName } from './names.ts'
 
-/** @throws AttemptFailed DESTINATION_UNAVAILABLE */
-export async function openDestination(files: FileSystem, path: string): Promise<Folder> {
+/** @param settled what the folder was when the place was settled. @throws AttemptFailed DESTINATION_UNAVAILABLE */
+export async function openDestination(
+  files: FileSystem,
+  path: string,
+  settled: PartIdentity | undefined,
+): Promise<Folder> {
+  const folder = await openFolder(files, path)
+  if (settled === undefined || isSamePlace(settled, folder.identity)) return folder
+  await folder.close()
+  throw new AttemptFailed(
+    new LonghaulError(
+      'DESTINATION_UNAVAILABLE',
+      `${path} is on another device than when the task was added; it waits for that one.`,
+      { hint: 'Bring it back, or cancel the task and retry it with another place, or with this one as it is now.' },
+    ),
+    { kind: 'destination unavailable' },
+  )
+}
+
+/**
+ * The folder of a disk that is not plugged in is often an empty one on another disk. A folder that was made anew on its disk is the
+ * same place, and so is the very folder of a disk that was plugged in again and has another number since; as inodes of folders that
+ * disks are plugged into differ from those of the disks' own, this holds without times of birth. Of another boot nobody knows.
+ */
+function isSamePlace(settled: PartIdentity, found: FileIdentity): boolean {
+  if (settled.device === '' || settled.device === found.device) return true
+  return settled.inode === found.inode && settled.birthMs === found.birthMs
+}
+
+async function openFolder(files: FileSystem, path: string): Promise<Folder> {
   try {
     return await files.folder(path)
   } catch (error) {

@@ -89,6 +89,7 @@ export class Bench {
       expectedDigests: [],
       expectedLength: undefined,
       folder: this.folder,
+      folderIdentity: undefined,
       name: 'file.bin',
       spooled: false,
       ifExists: 'replace',
