@@ -250,7 +250,8 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
   },
   STALLED: {
     retryable: true,
-    meaning: 'No byte came for as long as timeoutIntervalForRequest allows, or the head of an answer took ten times as long.',
+    meaning:
+      'No byte came for as long as timeoutIntervalForRequest allows, or the head of an answer took ten times as long.',
     hint: 'Nothing to do; the next attempt begins by itself.',
   },
   LENGTH_MISMATCH: {
