@@ -2,6 +2,7 @@
 import type { ErrorJson } from '../contract/errors.ts'
 import type { AttemptJson } from '../contract/explanation.ts'
 import type { TaskCounts, TaskRecord } from '../contract/task.ts'
+import { answerWeight, fitting, weightOf } from '../contract/weight.ts'
 import type { Proof, TaskId } from '../contract/words.ts'
 import { configurationOf } from './configurations.ts'
 import type { ActiveTask, CommandInput, CommandOutput, LaneHead, Moment, ScheduleView } from './journal.ts'
@@ -32,8 +33,6 @@ const aheadCounted = 10_000
 const lookRows = 5000
 /** Tasks that a word may mean. */
 const mostFound = 20
-/** What a page may weigh (characters of JSON), beside its first record: it has to fit into one frame. */
-const mostText = 512 * 1024
 
 export function schedule(work: Work, input: CommandInput<'schedule'>): CommandOutput<'schedule'> {
   const { store } = work
@@ -218,16 +217,6 @@ function records(store: Store, where: string, ...values: (string | number)[]): r
   return fitting(found.map(recordOf))
 }
 
-/** The first, and as many of the others as one answer has room for beside it. */
-function fitting(tasks: readonly TaskRecord[]): readonly TaskRecord[] {
-  let text = 0
-  const beyond = tasks.findIndex((task, index) => {
-    text += JSON.stringify(task).length
-    return index > 0 && text > mostText
-  })
-  return beyond < 0 ? tasks : tasks.slice(0, beyond)
-}
-
 type Page = CommandOutput<'page'>
 
 export function page(
@@ -244,17 +233,17 @@ export function page(
     after: Number(input.cursor ?? 0),
     look: isNarrow(input.filter) ? lookRows : input.limit - tasks.length,
   })
-  let text = tasks.reduce((sum, task) => sum + JSON.stringify(task).length, 0)
+  let weight = tasks.reduce((sum, task) => sum + weightOf(task), 0)
   for (const row of found.rows) {
     const record = recordOf(row)
-    text += JSON.stringify(record).length
-    if (tasks.length >= input.limit || (text > mostText && tasks.length > 0))
+    weight += weightOf(record)
+    if (tasks.length >= input.limit || (weight > answerWeight && tasks.length > 0))
       return { tasks, cursor: String(lastOf(work.store, tasks)) }
     tasks.push(record)
   }
   if (found.next === undefined) return { tasks }
   const cursor = String(found.next)
-  return tasks.length >= input.limit || text > mostText
+  return tasks.length >= input.limit || weight > answerWeight
     ? { tasks, cursor }
     : goOn({ ...input, cursor, gathered: tasks })
 }
