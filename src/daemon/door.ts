@@ -166,4 +166,7 @@ class SocketCaller implements Caller {
       this.#log.error('a note could not be sent', { note: name, pid: this.pid, error })
     }
   }
+  whenRoom(send: () => void): void {
+    this.#peer?.whenRoom(send)
+  }
 }

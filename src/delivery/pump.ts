@@ -243,10 +243,27 @@ export class Pump {
       this.#exhausted = false
       this.#again = true
     }
-    for (const event of taken.events) {
+    await this.#sendInTurn(taken.events)
+  }
+
+  /** One by one, as the owner reads: together they can be more than a connection may leave unread. */
+  #sendInTurn(events: readonly DurableEventJson[]): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const left = events.values()
+    const sendNext = (): void => {
+      // Paused or stopped meanwhile: what is left is taken again.
+      if (this.#state !== 'flowing') {
+        this.#exhausted = false
+        return resolve()
+      }
+      const event = left.next().value
+      if (event === undefined) return resolve()
       this.#last = event.sequence
       this.#send(event)
+      this.#options.caller.whenRoom(sendNext)
     }
+    this.#options.caller.whenRoom(sendNext)
+    return promise
   }
 
   #send(event: DurableEventJson): void {

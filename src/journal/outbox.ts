@@ -5,6 +5,7 @@
 import type { Delivered, Representation } from '../contract/bytes.ts'
 import type { DurableBodies, DurableEventJson } from '../contract/events.ts'
 import type { TaskRecord } from '../contract/task.ts'
+import { weightOf } from '../contract/weight.ts'
 import type { DurableKind } from '../contract/words.ts'
 import type { CommandInput, CommandOutput, Moment, SessionId } from './journal.ts'
 import { owe } from './files.ts'
@@ -13,8 +14,8 @@ import type { SessionRow } from './rows.ts'
 import type { Store } from './store.ts'
 import type { Work } from './work.ts'
 
-/** What one answer of `takeEvents` may weigh (characters of JSON), beside its first event. */
-const mostText = 4 << 20
+/** What one answer of `takeEvents` may weigh, beside its first event. */
+const mostWeight = 1 << 20
 /** A spooled file stays this long after its acknowledgement. */
 const spoolKeptMs = 24 * 3_600_000
 
@@ -99,11 +100,13 @@ export function takeEvents(work: Work, input: CommandInput<'takeEvents'>): Comma
   )
   const recordOfTask = rememberRecords(store)
   const events: DurableEventJson[] = []
-  let text = 0
+  let weight = 0
   for (const row of rows) {
-    text += row.body.length
-    if (events.length > 0 && text > mostText) break
-    events.push(eventOf(row, row.task === null ? undefined : recordOfTask(row.task)))
+    const event = eventOf(row, row.task === null ? undefined : recordOfTask(row.task))
+    // With the record, which says how its task has ended once more.
+    weight += weightOf(event)
+    if (events.length > 0 && weight > mostWeight) break
+    events.push(event)
   }
   const last = events.at(-1)
   if (last !== undefined)

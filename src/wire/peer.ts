@@ -59,6 +59,7 @@ export class Peer {
   readonly #waiting = new Map<number, Waiting>()
   readonly #serving = new Map<number, AbortController>()
   readonly #newest = new Map<string, { readonly note: string; readonly params: unknown }>()
+  readonly #wantRoom: (() => void)[] = []
   readonly #resolveClosed: (why: Error) => void
   #nextId = 1
   #lastIdSeen = 0
@@ -76,7 +77,7 @@ export class Peer {
     this.#resolveClosed = resolve
     channel.on({
       line: (line) => this.#receive(line),
-      drained: () => this.#flushNewest(),
+      drained: () => this.#useRoom(),
       closed: (why) => this.#end(why),
     })
   }
@@ -84,11 +85,6 @@ export class Peer {
   /** True until the connection is gone. */
   get open(): boolean {
     return this.#why === undefined
-  }
-
-  /** True while the other end reads too slowly. */
-  get full(): boolean {
-    return this.#channel.full
   }
 
   /**
@@ -163,6 +159,16 @@ export class Peer {
     this.#newest.delete(`${method} ${key}`)
   }
 
+  /**
+   * Calls `send` when the other end has read enough, which may be at once. Those who wait take turns, and what one sends counts
+   * before the next is called: so however many they are, little more than one frame is ever unread of theirs. Never, once closed.
+   */
+  whenRoom(send: () => void): void {
+    if (this.#why !== undefined) return
+    if (this.#channel.full) this.#wantRoom.push(send)
+    else send()
+  }
+
   /** Idempotent. Calls that wait reject with `reason`, calls in progress are aborted with it. */
   close(reason: Error): void {
     this.#channel.close(reason)
@@ -183,6 +189,7 @@ export class Peer {
     const waiting = [...this.#waiting.values()]
     this.#waiting.clear()
     this.#newest.clear()
+    this.#wantRoom.length = 0
     for (const call of waiting) {
       call.settle()
       call.fail(why)
@@ -202,6 +209,15 @@ export class Peer {
         ),
       )
     }
+  }
+
+  #useRoom(): void {
+    while (!this.#channel.full) {
+      const send = this.#wantRoom.shift()
+      if (send === undefined) break
+      send()
+    }
+    this.#flushNewest()
   }
 
   #flushNewest(): void {

@@ -36,6 +36,55 @@ test('events that come in a burst of commits are sent once each and in order', a
   assert.deepEqual(caller.completed, ids)
 })
 
+test('an owner is sent no more than its connection takes, and the rest as it reads, once each and in order', async () => {
+  const stage = new Stage()
+  const session = await stage.session()
+  const { caller } = await stage.own(session)
+  await caller.reads(5)
+  await stage.ended(session, 20)
+  assert.equal(caller.events.length, 5)
+  await caller.reads(1)
+  assert.equal(caller.events.length, 6)
+  await stage.ended(session)
+  await caller.reads(Infinity)
+  assert.deepEqual(
+    caller.sequences,
+    Array.from({ length: 42 }, (_, index) => index + 1),
+  )
+  assert.ok(caller.events.every(({ redelivered }) => !redelivered))
+})
+
+test('what a connection had no room for before a takeover is sent to the next owner only', async () => {
+  const stage = new Stage()
+  const session = await stage.session()
+  const { caller, fence } = await stage.own(session)
+  await caller.reads(2)
+  await stage.ended(session, 5)
+  const next = stage.own(session, 101, { takeover: true })
+  await turn()
+  await stage.delivery.acknowledge(caller, session, fence, caller.sequences)
+  await caller.reads(Infinity)
+  const { caller: second } = await next
+  assert.deepEqual(caller.sequences, [1, 2])
+  assert.deepEqual(second.sequences, [3, 4, 5, 6, 7, 8, 9, 10])
+})
+
+test('what a connection had no room for goes on where a takeover came to nothing', async () => {
+  const stage = new Stage()
+  const session = await stage.session()
+  const { caller, fence } = await stage.own(session)
+  await caller.reads(2)
+  await stage.ended(session, 5)
+  stage.failing.set('attach', 1)
+  const next = stage.own(session, 101, { takeover: true }).catch(() => 'refused')
+  await turn()
+  await stage.delivery.acknowledge(caller, session, fence, caller.sequences)
+  await caller.reads(Infinity)
+  assert.equal(await next, 'refused')
+  await turn()
+  assert.deepEqual(caller.sequences, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+})
+
 test('a refused callback holds back later events of its task only, and does not fill the window', async () => {
   const stage = new Stage()
   const session = await stage.session()

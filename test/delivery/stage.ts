@@ -27,16 +27,32 @@ export interface Told {
 export class Listener implements Caller {
   readonly pid: number
   readonly told: Told[] = []
+  /** How many notes its connection takes now. */
+  #room = Infinity
+  readonly #wantRoom: (() => void)[] = []
   constructor(pid: number) {
     this.pid = pid
   }
 
   note<N extends keyof Notes>(name: N, params: Notes[N]): void {
+    this.#room -= 1
     this.told.push({ name, params })
   }
 
   latest<N extends keyof Notes>(name: N, _key: string, params: Notes[N]): void {
     this.told.push({ name, params })
+  }
+
+  whenRoom(send: () => void): void {
+    if (this.#room > 0) send()
+    else this.#wantRoom.push(send)
+  }
+
+  /** It has read what came, and its connection takes so many notes more. */
+  async reads(room: number): Promise<void> {
+    this.#room = room
+    while (this.#room > 0 && this.#wantRoom.length > 0) this.#wantRoom.shift()!()
+    await turn()
   }
 
   get events(): readonly DurableEventJson[] {

@@ -34,6 +34,39 @@ test('redirects with heads of 60 KB each keep neither the end of a task nor its 
   assert.ok(metrics.transactions.length < redirects)
 })
 
+test('an owner that finds sixty ends with long pages is told of each once, and stays connected', async () => {
+  await using server = await FaultServer.start()
+  await using daemon = await TestDaemon.start()
+  const url = server.answers('/file', status(404, {}, 'x'.repeat(70_000)))
+  const options = { identifier: 'com.example.heavy', daemon: daemon.options }
+  const count = 60
+  {
+    await using before = await BackgroundSession.open({ ...options, delegate: {} })
+    const tasks = await Promise.all(Array.from({ length: count }, () => before.download(url)))
+    await Promise.allSettled(tasks.map((task) => task.finished()))
+  }
+  await using other = await BackgroundSession.open({ identifier: 'com.example.other', daemon: daemon.options })
+  const waits = await other.downloadTask(url, { to: `${daemon.home}/file` })
+  const lost = waits.finished().catch((error: LonghaulError) => error.code)
+  const told = Promise.withResolvers<void>()
+  const again: number[] = []
+  let ends = 0
+  await using session = await BackgroundSession.open({
+    ...options,
+    delegate: {
+      didComplete: (_task, { sequence, redelivered }) => {
+        if (redelivered) again.push(sequence)
+        if (++ends === count) told.resolve()
+      },
+    },
+  })
+  await session.activate()
+  await told.promise
+  assert.deepEqual(again, [])
+  await waits.cancel()
+  assert.equal(await lost, 'CANCELLED')
+})
+
 test('explain answers for a task that was refused twenty times with a long page', async () => {
   await using server = await FaultServer.start()
   await using daemon = await TestDaemon.start()

@@ -50,6 +50,9 @@ export class Listener implements Caller {
   latest<N extends keyof Notes>(name: N, key: string, params: Notes[N]): void {
     this.told.push({ name, key, params })
   }
+  whenRoom(send: () => void): void {
+    send()
+  }
   of<N extends keyof Notes>(name: N): readonly Notes[N][] {
     return this.told.filter((each) => each.name === name).map((each) => each.params as Notes[N])
   }

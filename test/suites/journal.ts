@@ -110,19 +110,30 @@ export function journalSuite(form: string, open: OpenJournal): void {
 
     check('say whether others come behind them, by number and by weight', async (s) => {
       const owner = await s.owned()
-      const heavy = { ...lost, message: 'x'.repeat(3 << 20) }
+      const metadata = JSON.stringify('字'.repeat(20_000))
+      const heavy = { ...lost, message: '字'.repeat(80_000) }
       for (let i = 0; i < 2; i++)
-        await s.end(await s.start(await s.addOne(owner.session)), { kind: 'fail', error: heavy })
+        await s.end(await s.start(await s.addOne(owner.session, { metadata })), { kind: 'fail', error: heavy })
       const taken = async (after: number, limit: number): Promise<readonly unknown[]> => {
         const answer = await s.journal.takeEvents({ ...owner, after, limit })
         assert.ok(answer.found === 'taken')
         return [answer.events.map(({ sequence }) => sequence), answer.more]
       }
-      // Of each task its metrics, and its end, which weighs.
-      assert.deepEqual(await taken(0, 100), [[1, 2, 3], true])
-      assert.deepEqual(await taken(3, 100), [[4], false])
-      assert.deepEqual(await taken(0, 2), [[1, 2], true])
+      // Of each task its metrics and its end. Both bring its record, which has the error, and the end says it again.
+      assert.deepEqual(await taken(0, 100), [[1, 2], true])
+      assert.deepEqual(await taken(1, 100), [[2, 3], true])
+      assert.deepEqual(await taken(2, 100), [[3, 4], false])
+      assert.deepEqual(await taken(0, 1), [[1], true])
       assert.deepEqual(await taken(4, 100), [[], false])
+    })
+
+    check('are taken by the first at least, whatever it weighs', async (s) => {
+      const owner = await s.owned()
+      const heavy = { ...lost, message: 'x'.repeat(3 << 20) }
+      await s.end(await s.start(await s.addOne(owner.session)), { kind: 'fail', error: heavy })
+      const taken = await s.journal.takeEvents({ ...owner, after: 0, limit: 100 })
+      assert.ok(taken.found === 'taken')
+      assert.deepEqual([taken.events.length, taken.more], [1, true])
     })
 
     check('are neither given to nor acknowledged by an owner with an old fence', async (s) => {

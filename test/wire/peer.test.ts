@@ -226,6 +226,54 @@ test('a peer that leaves too much unread is dropped', async (t) => {
   assert.match((await daemon.closed).message, /unread/)
 })
 
+test('those who wait for room take turns, and a reader that keeps up is never taken for one that does not', async (t) => {
+  const { near, far } = await socketPair(t)
+  const all = Promise.withResolvers<void>()
+  const came: string[] = []
+  const client = new Peer(frame(near), {
+    notes: {
+      event: (params) => {
+        came.push((params as string).slice(0, 2))
+        if (came.length === 80) all.resolve()
+      },
+    },
+  })
+  const channel = frame(far)
+  const daemon = new Peer(channel)
+  let most = 0
+  const say = (who: string): void => {
+    let left = 20
+    const next = (): void => {
+      if (left === 0) return
+      left -= 1
+      daemon.note('event', who + 'x'.repeat(frameLimit / 2))
+      most = Math.max(most, channel.unsent)
+      daemon.whenRoom(next)
+    }
+    daemon.whenRoom(next)
+  }
+  for (const who of ['a ', 'b ', 'c ', 'd ']) say(who)
+  await all.promise
+  assert.ok(most < frameLimit, `${most} bytes waited`)
+  // The first had said something before the others came.
+  assert.deepEqual(came.slice(1, 9), ['a ', 'b ', 'c ', 'd ', 'a ', 'b ', 'c ', 'd '])
+  assert.equal(client.open && daemon.open, true)
+})
+
+test('who waits for room on a connection that closes is called no more', async (t) => {
+  const { near, far } = await socketPair(t)
+  near.pause()
+  const channel = frame(far)
+  const daemon = new Peer(channel)
+  while (!channel.full) daemon.note('event', 'x'.repeat(1000))
+  let called = 0
+  daemon.whenRoom(() => called++)
+  daemon.close(new LonghaulError('CANCELLED', 'over'))
+  daemon.whenRoom(() => called++)
+  await once(far, 'close')
+  assert.equal(called, 0)
+})
+
 test('while the other end is slow only the newest note of a key is kept', () => {
   const sent: unknown[] = []
   let handlers: Parameters<Channel['on']>[0] | undefined
