@@ -8,7 +8,7 @@ import { newTask } from '../client/options.ts'
 import { transferKey } from '../client/transfer-key.ts'
 import { isLonghaulError, LonghaulError } from '../contract/errors.ts'
 import type { IfExists, NewTask } from '../contract/task.ts'
-import type { AddedTask } from '../contract/verbs.ts'
+import type { Result } from '../contract/verbs.ts'
 import { makeTaskId } from '../contract/words.ts'
 import { resolveDestination } from '../platform/destination.ts'
 import { currentUmask } from '../platform/this-process.ts'
@@ -22,10 +22,14 @@ import { findTasks } from './selection.ts'
 const batchRows = 1000
 const batchBytes = 900_000
 
+/** Not its record: what was asked for fits into a call, and as records says everything twice. */
+export type EnqueuedTask = Result<'task.enqueue'>['tasks'][number]
+
 export interface Enqueued {
   readonly link: Link
-  /** Each task once, in the order of the addresses. */
-  readonly added: readonly AddedTask[]
+  readonly session: string
+  /** Each task once, in the order of the addresses. One that is not new is under way. */
+  readonly added: readonly EnqueuedTask[]
 }
 
 /** @throws what is wrong with the arguments, the place, or the daemon; earlier batches of 1,000 stand then */
@@ -59,16 +63,16 @@ export async function enqueue(
     )
     return { ...task, key: keyOf(task, options.ifExists), again: true, ...how }
   })
-  const added = new Map<string, AddedTask>()
+  const added = new Map<string, EnqueuedTask>()
   for (const batch of batches(tasks)) {
-    const answer = await link.call('task.add', { session, tasks: batch }).catch((error: unknown) => {
+    const answer = await link.call('task.enqueue', { session, tasks: batch }).catch((error: unknown) => {
       throw halfWay(error, added.size, tasks.length)
     })
     // The same address twice is one task, and the first answer says whether it is new.
-    for (const one of answer.tasks) if (!added.has(one.task.id)) added.set(one.task.id, one)
+    for (const one of answer.tasks) if (!added.has(one.id)) added.set(one.id, one)
   }
   await limitThoseThatRun(link, [...added.values()], limitOf(input))
-  return { link, added: [...added.values()] }
+  return { link, session, added: [...added.values()] }
 }
 
 /** The batches before stand, and that has to be said. */
@@ -82,10 +86,10 @@ function halfWay(error: unknown, added: number, all: number): unknown {
 /** A transfer that is there already keeps to the limit of this call, at once; a new one has it with it. */
 async function limitThoseThatRun(
   link: Link,
-  added: readonly AddedTask[],
+  added: readonly EnqueuedTask[],
   bytesPerSecond: number | null | undefined,
 ): Promise<void> {
-  const known = added.filter(({ task, isNew }) => !isNew && task.state !== 'completed').map(({ task }) => task.id)
+  const known = added.filter(({ isNew }) => !isNew).map(({ id }) => id)
   if (bytesPerSecond === undefined) return
   for (let at = 0; at < known.length; at += batchRows) {
     const targets = { ids: known.slice(at, at + batchRows) }

@@ -132,7 +132,10 @@ export interface Verbs {
     }
     result: { readonly tasks: readonly { readonly id: TaskId; readonly isNew: boolean }[] }
   }
-  /** At most 1,000 rows and 1 MiB a call; all or none. A refused row names its `index` in the error. */
+  /**
+   * At most 1,000 rows and 1 MiB a call; all or none. A refused row names its `index` in the error. For few: a record says the
+   * request twice, and the answer has to fit into a frame too.
+   */
   'task.add': {
     params: { readonly session: string; readonly tasks: readonly NewTask[] }
     result: { readonly tasks: readonly AddedTask[] }

@@ -39,6 +39,9 @@ export interface PeerOptions {
 
 /** Bytes that may wait for a slow reader before it is dropped. */
 export const unsentLimit: number = 8 << 20
+/** The verb has had its effect. */
+const unanswered = 'it was not sent, but what was asked for was done. Ask for less at once.'
+const unsent = 'nothing was sent. Send it in smaller pieces.'
 /** Bytes of parameters that calls in progress may hold together. */
 const heldLimit = 64 << 20
 
@@ -119,7 +122,7 @@ export class Peer {
       return promise
     }
     if (isTooLong(text)) {
-      reject(tooLong(`The parameters of '${method}'`))
+      reject(tooLong(`The parameters of '${method}'`, unsent))
       return promise
     }
     const onAbort = (): void => {
@@ -142,7 +145,7 @@ export class Peer {
   /** In order with everything else; counts against what a slow reader may leave unread. */
   note(method: string, params: unknown): void {
     const text = JSON.stringify({ note: method, params })
-    if (isTooLong(text)) throw tooLong(`The note '${method}'`)
+    if (isTooLong(text)) throw tooLong(`The note '${method}'`, unsent)
     this.#send(text)
   }
 
@@ -300,7 +303,7 @@ export class Peer {
     try {
       const value = await handler(params, { signal: abort.signal })
       const text = JSON.stringify({ id, ok: value ?? null })
-      if (isTooLong(text)) this.#answerError(id, tooLong(`The answer to '${verb}'`))
+      if (isTooLong(text)) this.#answerError(id, tooLong(`The answer to '${verb}'`, unanswered))
       else this.#send(text)
     } catch (error) {
       this.#answerError(id, this.#errorForPeer(verb, error, abort.signal))
@@ -349,9 +352,6 @@ function isTooLong(text: string): boolean {
   return text.length * 3 > frameLimit && Buffer.byteLength(text, 'utf8') > frameLimit
 }
 
-function tooLong(what: string): LonghaulError {
-  return new LonghaulError(
-    'DATA_LENGTH_EXCEEDS_MAXIMUM',
-    `${what} would take more than ${frameLimit} bytes; nothing was sent. Send it in smaller pieces.`,
-  )
+function tooLong(what: string, then: string): LonghaulError {
+  return new LonghaulError('DATA_LENGTH_EXCEEDS_MAXIMUM', `${what} would take more than ${frameLimit} bytes; ${then}`)
 }

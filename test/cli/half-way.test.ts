@@ -11,9 +11,9 @@ import { temporaryFolder } from '../support/temporary-folder.ts'
 test('when the daemon refuses a later part of many addresses, it is said how many were started before', async () => {
   let asked = 0
   const call = (verb: string, { tasks }: { readonly tasks: readonly NewTask[] }): Promise<unknown> => {
-    if (verb !== 'task.add') return Promise.resolve({ tasks: [] })
+    if (verb !== 'task.enqueue') return Promise.resolve({ tasks: [] })
     if (++asked > 1) return Promise.reject(new LonghaulError('DISK_FULL', 'The journal cannot be written.'))
-    return Promise.resolve({ tasks: tasks.map((task) => ({ task, isNew: true })) })
+    return Promise.resolve({ tasks: tasks.map(({ id }) => ({ id, isNew: true })) })
   }
   const cwd = await temporaryFolder()
   const context = { cwd, quiet: true, wallMs: () => 0, daemon: () => Promise.resolve({ call }) } as unknown as Context

@@ -14,10 +14,9 @@ export const add: Command = {
   flags: downloadFlags,
   examples: ['longhaul add https://example.com/big.iso', 'generate-urls | longhaul add -i - -d mirror'],
   run: async (input, context) => {
-    const { added } = await enqueue(input, context, {})
-    const codeOf = shortCodes(added.map((one) => one.task.id))
-    for (const { task, isNew } of added) {
-      const { id, session } = task
+    const { session, added } = await enqueue(input, context, {})
+    const codeOf = shortCodes(added.map(({ id }) => id))
+    for (const { id, isNew } of added) {
       if (context.json) context.out(jsonLine('task.created', context.wallMs(), { id, session, new: isNew }))
       else context.out(`${context.quiet ? id : codeOf(id)}\n`)
     }

@@ -1,9 +1,9 @@
 /** `get` fetches and watches. It is only a viewer: what it asks for is on disk before it shows anything. */
+import type { Link } from '../../client/link.ts'
 import type { TaskRecord } from '../../contract/task.ts'
-import type { AddedTask } from '../../contract/verbs.ts'
 import type { Command, Context } from '../command.ts'
 import { downloadFlags } from '../download-flags.ts'
-import { enqueue } from '../enqueue.ts'
+import { enqueue, type EnqueuedTask } from '../enqueue.ts'
 import { leftRunning, named } from '../left-running.ts'
 import { failureText } from '../render/failure.ts'
 import { bytes, duration, percent } from '../render/numbers.ts'
@@ -36,10 +36,10 @@ export const get: Command = {
   ],
   run: async (input, context) => {
     const { link, added } = await enqueue(input, context, { giveUpAfterMs })
-    const ids = added.map((one) => one.task.id)
+    const ids = added.map(({ id }) => id)
     const codeOf = shortCodes(ids)
-    if (!context.json && !context.quiet) greet(added, codeOf, context)
-    const fresh = new Set(added.flatMap((one) => (one.isNew ? [one.task.id] : [])))
+    if (!context.json && !context.quiet) await greet(link, added, codeOf, context)
+    const fresh = new Set(added.flatMap(({ id, isNew }) => (isNew ? [id] : [])))
     const viewed = await watchTasks(context, link, { ids, fresh, timestamps: input.has('timestamps') })
     if (!context.json) for (const task of viewed.ended) tellEnd(task, codeOf(task.id), context)
     if (viewed.left === undefined) return viewed.exitCode
@@ -53,11 +53,18 @@ export const get: Command = {
 }
 
 /** Which were there before; a new one shows itself. */
-function greet(added: readonly AddedTask[], codeOf: (id: string) => string, context: Context): void {
+async function greet(
+  link: Link,
+  added: readonly EnqueuedTask[],
+  codeOf: (id: string) => string,
+  context: Context,
+): Promise<void> {
   const { words, err, wallMs } = context
-  const known = added.flatMap(({ task, isNew }) => (isNew || task.state === 'completed' ? [] : [task]))
+  const known = added.filter(({ isNew }) => !isNew)
   if (known.length > named) return err(`${words.alreadyOnThem(known.length, added.length)}\n`)
-  for (const task of known) {
+  for (const { id } of known) {
+    const task = await link.call('task.get', { id })
+    if (task === null || task.state === 'completed') continue
     const { received, fraction } = task.progress
     const here = fraction === undefined ? bytes(received) : percent(fraction)
     err(`${words.alreadyOnIt(codeOf(task.id), here, duration(wallMs() - task.createdAtMs))}\n`)
