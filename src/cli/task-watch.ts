@@ -4,7 +4,7 @@ import type { LonghaulError } from '../contract/errors.ts'
 import type { ProgressJson, TaskRecord } from '../contract/task.ts'
 import type { Notes } from '../contract/verbs.ts'
 
-/** Records of so many tasks fit into one answer. */
+/** Mostly one answer has room for their records; what is left over comes as notes. */
 const idsPerWatch = 200
 
 export interface TaskWatchOptions {

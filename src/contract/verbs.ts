@@ -189,7 +189,10 @@ export interface Verbs {
     result: null
   }
 
-  /** `progress` notes for these tasks, or for all of a session, until `watch.stop` or the end of the connection. */
+  /**
+   * `progress` notes for these tasks, or for all of a session, until `watch.stop` or the end of the connection. Of the tasks by id,
+   * the answer has those for which there is room; the others come as notes.
+   */
   'watch.start': {
     params: {
       readonly watch: number

@@ -2,6 +2,7 @@
 import { LonghaulError } from '../contract/errors.ts'
 import type { NewTask, TaskRecord } from '../contract/task.ts'
 import type { AddedTask, Result } from '../contract/verbs.ts'
+import { fitting } from '../contract/weight.ts'
 import type { TaskId } from '../contract/words.ts'
 import type { CommandInput, Folders, Journal } from '../journal/journal.ts'
 import { Chains } from './chains.ts'
@@ -90,7 +91,9 @@ export function taskVerbs(inside: Inside): Verbs<TaskVerb> {
         session === undefined
           ? await getAll(inside, params.ids ?? [])
           : (await journal.page({ session: session.id, filter: {}, completed: false, limit: watchedAtOnce })).tasks
-      return { tasks: records.map((record) => progress.overlay(record)) }
+      const tasks = fitting(records.map((record) => progress.overlay(record)))
+      for (const { id } of records.slice(tasks.length)) watching.show(caller, params.watch, id)
+      return { tasks }
     },
     'watch.stop': ({ watch }, { caller }) => {
       watching.stop(caller, watch)

@@ -82,6 +82,12 @@ export class Watching {
     if (watch.request.session !== undefined) removeFrom(this.#bySession, watch.request.session, watch)
   }
 
+  /** A task for which the answer that began the watch had no room is told as if it had changed. */
+  show(caller: Caller, number: number, task: TaskId): void {
+    const watch = this.#byCaller.get(caller)?.get(number)
+    if (watch !== undefined) this.#mark(watch, task, 'record')
+  }
+
   gone(caller: Caller): void {
     for (const number of this.#byCaller.get(caller)?.keys() ?? []) this.stop(caller, number)
   }

@@ -26,3 +26,22 @@ test('a list whose records would be more than one answer has room for is added, 
     ids.map((id) => [id, false]),
   )
 })
+
+test('watch shows every one of many tasks with long addresses, to the last', async () => {
+  const added = await cli.run(['add', '-q', '-i', '-', '-d', 'out', '--at', '+2h', '--session', 'long'], {
+    input: signed(300, 2400).join('\n'),
+  })
+  assert.equal(added.code, 0, added.stderr)
+  const ids = added.stdout.trim().split('\n')
+  const watch = cli.start(['watch', '--json', '--session', 'long'])
+  await watch.shows(/task\.created/)
+  assert.equal((await cli.run(['cancel', '--session', 'long', '--yes'])).code, 0)
+  const { stdout } = await watch.ended
+  const lines = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { type: string; id: string })
+  const of = (type: string): readonly string[] => lines.flatMap((line) => (line.type === type ? [line.id] : [])).sort()
+  assert.deepEqual(of('task.created'), ids.toSorted())
+  assert.deepEqual(of('task.completed'), ids.toSorted())
+})

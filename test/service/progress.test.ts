@@ -254,6 +254,22 @@ test('a watcher of a session sees its tasks come and go, and none of another ses
   assert.equal(watcher.of('progress').at(-1)?.task?.state, 'completed')
 })
 
+test('a watcher of tasks whose records one answer has no room for is told the rest at once', async () => {
+  const it = await open()
+  const ids: TaskId[] = []
+  const metadata = JSON.stringify('字'.repeat(20_000))
+  for (let i = 0; i < 20; i++) ids.push(await it.add({ metadata, start: false }))
+  const watcher = new Listener()
+  const answer = await it.call('watch.start', { watch: 1, ids, intervalMs: 500 }, { caller: watcher })
+  assert.ok(Buffer.byteLength(JSON.stringify(answer)) < 600_000)
+  await it.clock.advance(1)
+  const noted = watcher.of('progress').map(({ task }) => task?.id)
+  assert.deepEqual([...answer.tasks.map(({ id }) => id), ...noted], ids)
+  assert.ok(noted.length > 0)
+  await it.clock.advance(10_000)
+  assert.equal(watcher.told.length, noted.length, 'once')
+})
+
 test('a watch ends when it is stopped and when its connection does, and leaves no timer', async () => {
   const it = await open()
   const id = await it.add({ start: false })
