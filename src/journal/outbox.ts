@@ -102,11 +102,11 @@ export function takeEvents(work: Work, input: CommandInput<'takeEvents'>): Comma
   const events: DurableEventJson[] = []
   let weight = 0
   for (const row of rows) {
-    const event = eventOf(row, row.task === null ? undefined : recordOfTask(row.task))
+    const task = row.task === null ? undefined : recordOfTask(row.task)
     // With the record, which says how its task has ended once more.
-    weight += weightOf(event)
+    weight += Buffer.byteLength(row.body) + (task?.weight ?? 0)
     if (events.length > 0 && weight > mostWeight) break
-    events.push(event)
+    events.push(eventOf(row, task?.record))
   }
   const last = events.at(-1)
   if (last !== undefined)
@@ -119,11 +119,19 @@ export function takeEvents(work: Work, input: CommandInput<'takeEvents'>): Comma
   return { found: 'taken', events, more: events.length < rows.length || rows.length === input.limit }
 }
 
-/** The events of a task come one behind the other: its record is read once for them. */
-function rememberRecords(store: Store): (task: number) => TaskRecord | undefined {
-  const known = new Map<number, TaskRecord | undefined>()
+interface WeighedRecord {
+  readonly record: TaskRecord
+  readonly weight: number
+}
+
+/** The events of a task come one behind the other: its record is read and weighed once for them. */
+function rememberRecords(store: Store): (task: number) => WeighedRecord | undefined {
+  const known = new Map<number, WeighedRecord | undefined>()
   return (task) => {
-    if (!known.has(task)) known.set(task, findRecord(store, 't.id = ?', task))
+    if (!known.has(task)) {
+      const record = findRecord(store, 't.id = ?', task)
+      known.set(task, record && { record, weight: weightOf(record) })
+    }
     return known.get(task)
   }
 }
