@@ -54,8 +54,10 @@ const pausesMs: readonly number[] = [0, 100, 250, 500, 1000]
 const patienceMs = 15_000
 /** Ms of pause of residents, who go on trying after that. */
 const longPausesMs: readonly number[] = [2000, 5000, 15_000, 30_000]
-/** A call that was lost this often may well be what kills the daemon. */
+/** A call that was lost this often, each time soon after it was asked, may well be what kills the daemon. */
 const repeatLimit = 5
+/** Ms after which a loss has another reason than the call: one that waits outlives any number of daemons. */
+const soonMs = 30_000
 
 /**
  * Verbs that may be asked twice: they only read, set what is set already, or carry an id of the client's making. Not among
@@ -155,7 +157,7 @@ export class Link {
         try {
           return await resident.again(askOn(peer))
         } catch (error) {
-          if (!(await isLost(peer, error)) || signal?.aborted === true) throw error
+          if ((await lossOf(peer, error)) === undefined || signal?.aborted === true) throw error
           if (peer.open && lost >= repeatLimit) throw error
           if (peer.open) await this.#gone(peer, signal)
         }
@@ -184,15 +186,20 @@ export class Link {
     try {
       for (let lost = 0; ;) {
         const peer = await this.#connected(signal)
+        const since = this.world.clock.steady()
         try {
           const asked = typeof params === 'function' ? params() : params
           return (await peer.call(verb, asked, signal)) as Result<V>
         } catch (error) {
-          if (!(await isLost(peer, error)) || signal?.aborted === true) throw error
-          if (peer.open && !mayRepeat) throw error
+          const isSoon = this.world.clock.steady() - since < soonMs
+          const loss = await lossOf(peer, error)
+          if (loss === undefined || signal?.aborted === true) throw error
+          if (!mayRepeat) throw loss === 'broke' ? answerLost(verb, error) : error
           if (peer.open) await this.#gone(peer, signal)
-          lost++
-          if (!mayRepeat || lost >= repeatLimit) throw answerLost(verb, error)
+          // One that said that it stops, and did, was not killed by the call.
+          if (loss === 'stops' && !peer.open) continue
+          lost = isSoon ? lost + 1 : 0
+          if (lost >= repeatLimit) throw answerLost(verb, error)
         }
       }
     } finally {
@@ -365,14 +372,13 @@ function askOn(peer: Peer): Ask {
     (await peer.call(verb, params, signal)) as Result<V>
 }
 
-/** Not an answer of a daemon that stays: another one may be asked. */
-async function isLost(peer: Peer, error: unknown): Promise<boolean> {
-  return isStopping(error) || (!peer.open && error === (await peer.closed))
-}
-
-/** Of a daemon that still answers: it ends, and has changed nothing. */
-function isStopping(error: unknown): boolean {
-  return isLonghaulError(error, 'DAEMON_UNAVAILABLE') && error.retryable
+/**
+ * Why another daemon may be asked: the connection broke before the answer; or the daemon still answered, but only that it stops
+ * and has changed nothing. Undefined for an answer of a daemon that stays.
+ */
+async function lossOf(peer: Peer, error: unknown): Promise<'broke' | 'stops' | undefined> {
+  if (!peer.open && error === (await peer.closed)) return 'broke'
+  return isLonghaulError(error, 'DAEMON_UNAVAILABLE') && error.retryable ? 'stops' : undefined
 }
 
 function answerLost(verb: Verb, cause: unknown): LonghaulError {

@@ -323,3 +323,51 @@ test('a watch goes on to the next connection whatever the reason for which the f
   await introduced
   assert.equal(spoken(), 2)
 })
+
+const broken = new LonghaulError('DAEMON_UNAVAILABLE', 'The connection broke.', { retryable: true })
+
+test('a wait goes on over any number of daemons that are lost long after they were asked', async () => {
+  const { link, clock } = onPaper((connection, close) => {
+    if (connection > 7) return Promise.resolve(counts)
+    clock.advance(30_000)
+    close(broken)
+    return Promise.reject(broken)
+  })
+  assert.deepEqual(await link.call('session.counts', {}), counts)
+})
+
+test('daemons that are lost soon after they were asked are counted anew after one that was not', async () => {
+  let asked = 0
+  const { link, clock } = onPaper((connection, close) => {
+    asked++
+    clock.advance(connection === 4 ? 30_000 : 29_999)
+    close(broken)
+    return Promise.reject(broken)
+  })
+  await assert.rejects(link.call('session.counts', {}), /broke before the answer/)
+  assert.equal(asked, 4 + 5)
+})
+
+test('a wait goes on over any number of daemons that say that they stop, and do', async () => {
+  const { link } = onPaper((connection, close) => {
+    if (connection > 7) return Promise.resolve(counts)
+    setImmediate(() => close(broken))
+    return Promise.reject(stopping)
+  })
+  assert.deepEqual(await link.call('session.counts', {}), counts)
+})
+
+test('a daemon that always says that it stops, and never does, is given up by a call', async () => {
+  let asked = 0
+  const { link, clock } = onPaper(() => {
+    asked++
+    return Promise.reject(stopping)
+  })
+  const refused = assert.rejects(link.call('session.counts', {}), /broke before the answer/)
+  for (let round = 0; round < 5; round++) {
+    await settled()
+    clock.advance(15_000)
+  }
+  await refused
+  assert.equal(asked, 5)
+})
