@@ -88,7 +88,9 @@ function contextFor(input: Input, left: AbortSignal, connected: (link: Link) => 
         const { isHeld } = await import('../platform/instance-lock.ts')
         const home = homeFolder()
         requireEntry(home)
-        if (!isHeld(home)) return undefined
+        const held = isHeld(home)
+        if (held === false) return undefined
+        if (held === undefined) throw error
         throw unreachableDaemon(error, { pid: readLock(home)?.pid, home, secret: homePaths(home).secret })
       }
     },

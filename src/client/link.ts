@@ -268,8 +268,9 @@ export class Link {
       try {
         return await this.#connectOnce()
       } catch (error) {
-        const passes = this.#known && isLonghaulError(error, 'DAEMON_UNAVAILABLE') && error.retryable
-        if (!passes || this.world.clock.steady() >= until) throw error
+        const failure = ours(error)
+        const passes = this.#known && canPass(failure)
+        if (!passes || this.world.clock.steady() >= until) throw failure
         await this.world.clock.sleep(pausesMs[Math.min(failures, pausesMs.length - 1)]!)
       }
     }
@@ -343,11 +344,9 @@ export class Link {
           await this.#connected()
           return
         } catch (error) {
-          if (!isLonghaulError(error, 'DAEMON_UNAVAILABLE') || !error.retryable) {
-            const why = isLonghaulError(error)
-              ? error
-              : new LonghaulError('DAEMON_UNAVAILABLE', String(error), { cause: error })
-            for (const resident of this.#residents) resident.failed(why)
+          const failure = ours(error)
+          if (!canPass(failure)) {
+            for (const resident of this.#residents) resident.failed(failure)
             return
           }
           await this.world.clock.sleep(longPausesMs[Math.min(round, longPausesMs.length - 1)]!)
@@ -378,7 +377,18 @@ function askOn(peer: Peer): Ask {
  */
 async function lossOf(peer: Peer, error: unknown): Promise<'broke' | 'stops' | undefined> {
   if (!peer.open && error === (await peer.closed)) return 'broke'
-  return isLonghaulError(error, 'DAEMON_UNAVAILABLE') && error.retryable ? 'stops' : undefined
+  return canPass(error) ? 'stops' : undefined
+}
+
+function canPass(error: unknown): boolean {
+  return isLonghaulError(error, 'DAEMON_UNAVAILABLE') && error.retryable
+}
+
+/** What we did not foresee is of the system, mostly: too many files are open, say. It may pass, so nobody is given up for it. */
+function ours(error: unknown): LonghaulError {
+  return isLonghaulError(error)
+    ? error
+    : new LonghaulError('DAEMON_UNAVAILABLE', `The daemon cannot be reached: ${String(error)}`, { cause: error })
 }
 
 function answerLost(verb: Verb, cause: unknown): LonghaulError {

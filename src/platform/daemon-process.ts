@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process'
 import { closeSync, existsSync, openSync, statSync } from 'node:fs'
 import { join, parse } from 'node:path'
 import { LonghaulError } from '../contract/errors.ts'
+import { canPass } from './can-pass.ts'
 import { homeName, type HomePaths } from './paths.ts'
 import type { RunShort } from './short-command.ts'
 
@@ -41,7 +42,7 @@ const askMs = 1000
 const unitMs = 10_000
 const startLogLimit = 256 << 10
 
-/** @throws DAEMON_UNAVAILABLE when the program could not be started at all */
+/** @throws DAEMON_UNAVAILABLE when the program could not be started at all; `retryable` where it may be a moment later */
 export async function startDaemonProcess(
   command: DaemonCommand,
   paths: HomePaths,
@@ -112,9 +113,10 @@ export function unitArguments(command: DaemonCommand, paths: HomePaths): readonl
 }
 
 async function startDetached(command: DaemonCommand, paths: HomePaths): Promise<StartedDaemon> {
-  const log = openStartLog(paths.startLog)
+  let log: number | undefined
   let over: DaemonEnd | undefined
   try {
+    log = openStartLog(paths.startLog)
     // The umask is left to the daemon: setting it here would, for a moment, change what the app's other threads create.
     const child = spawn(command.node, [...command.args, command.entry, '--home', paths.home], {
       cwd: parse(paths.home).root,
@@ -140,10 +142,10 @@ async function startDetached(command: DaemonCommand, paths: HomePaths): Promise<
     const said = cause instanceof Error ? cause.message : String(cause)
     throw new LonghaulError('DAEMON_UNAVAILABLE', `The daemon could not be started by ${command.node}: ${said}.`, {
       cause,
-      retryable: false,
+      retryable: canPass(cause),
     })
   } finally {
-    closeSync(log)
+    if (log !== undefined) closeSync(log)
   }
   return { as: 'detached', ended: () => Promise.resolve(over) }
 }

@@ -21,10 +21,11 @@ export interface NodeQuestion {
   readonly run: RunShort
 }
 
-/** @throws DAEMON_UNAVAILABLE naming the versions that were found */
+/** @throws DAEMON_UNAVAILABLE naming the versions that were found; `retryable` where one could not be asked just now */
 export async function findNode(question: NodeQuestion): Promise<string> {
   const { execPath, env, versions, ownPath, run } = question
   const found: string[] = []
+  let mayPass = false
   const ask = async (path: string, from: string): Promise<boolean> => {
     // NODE_OPTIONS could make even this question fail.
     const asked = await run({
@@ -34,6 +35,7 @@ export async function findNode(question: NodeQuestion): Promise<string> {
       timeoutMs: askMs,
     })
     const version = asked.stdout.trim()
+    mayPass ||= asked.mayPass === true
     found.push(`${from}: ${asked.code === 0 && version !== '' ? `Node ${version}` : 'did not answer'} (${path})`)
     return asked.code === 0 && isNewEnough(version)
   }
@@ -41,12 +43,12 @@ export async function findNode(question: NodeQuestion): Promise<string> {
   // What somebody named is what is meant: if it is too old, that is said, not passed over.
   if (execPath !== undefined) {
     if (await ask(execPath, 'daemon.execPath')) return execPath
-    throw unavailable(found)
+    throw unavailable(found, mayPass)
   }
   const named = env.LONGHAUL_NODE
   if (named !== undefined && named !== '') {
     if (await ask(named, 'LONGHAUL_NODE')) return named
-    throw unavailable(found)
+    throw unavailable(found, mayPass)
   }
   const other = ['electron', 'bun', 'deno'].find((name) => versions[name] !== undefined)
   if (other === undefined && isNewEnough(versions.node ?? '')) return ownPath
@@ -54,7 +56,7 @@ export async function findNode(question: NodeQuestion): Promise<string> {
     `this process: ${other === undefined ? '' : `${other} ${versions[other]}, `}Node ${versions.node ?? 'unknown'}`,
   )
   if (await ask('node', 'node on PATH')) return 'node'
-  throw unavailable(found)
+  throw unavailable(found, mayPass)
 }
 
 /** @param version of `process.versions.node` */
@@ -63,12 +65,12 @@ export function isNewEnough(version: string): boolean {
   return major > needed.major || (major === needed.major && minor >= needed.minor)
 }
 
-function unavailable(found: readonly string[]): LonghaulError {
+function unavailable(found: readonly string[], retryable: boolean): LonghaulError {
   return new LonghaulError(
     'DAEMON_UNAVAILABLE',
     `The daemon needs Node ${oldestNode} or newer, and none was found. ${found.join('; ')}.`,
     {
-      retryable: false,
+      retryable,
       hint: `Install Node ${oldestNode} or newer, and name it by LONGHAUL_NODE or daemon.execPath.`,
     },
   )

@@ -58,15 +58,20 @@ export function takeInstanceLock(home: string): InstanceLock | undefined {
 }
 
 /**
- * Whether a living process holds the lock of this home. It asks by trying, for a moment; so a starter waits (see above)
- * rather than believe the asker. Not to be called in the daemon that holds it.
+ * Whether a living process holds the lock of this home; undefined where the lock cannot be used just now (too many files are open,
+ * say). It asks by trying, for a moment; so a starter waits (see above) rather than believe the asker. Not to be called in the
+ * daemon that holds it.
  */
-export function isHeld(home: string): boolean {
+export function isHeld(home: string): boolean | undefined {
   const { lockDatabase } = homePaths(home)
-  if (statSync(lockDatabase, { throwIfNoEntry: false }) === undefined) return false
-  const database = beginExclusive(lockDatabase, 0)
-  database?.close()
-  return database === undefined
+  try {
+    if (statSync(lockDatabase, { throwIfNoEntry: false }) === undefined) return false
+    const database = beginExclusive(lockDatabase, 0)
+    database?.close()
+    return database === undefined
+  } catch {
+    return undefined
+  }
 }
 
 function beginExclusive(path: string, timeout: number): DatabaseSync | undefined {

@@ -11,15 +11,10 @@ import { constants } from 'node:fs'
 import { link, open, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { type ErrorCode, LonghaulError } from '../contract/errors.ts'
+import { canPass } from './can-pass.ts'
 import { makeFolder, syncFolder } from './make-folder.ts'
 
 const size = 32
-/** Why a file could not be opened just now, though nothing is wrong with it. */
-const passing: readonly (string | undefined)[] = ['EMFILE', 'ENFILE', 'EAGAIN', 'ENOMEM', 'EIO']
-
-export function canPass(error: unknown): boolean {
-  return passing.includes(codeOf(error))
-}
 
 export interface KeyFile {
   readonly path: string

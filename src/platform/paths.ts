@@ -9,6 +9,7 @@ import { stat, statfs } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { LonghaulError } from '../contract/errors.ts'
+import { canPass } from './can-pass.ts'
 import { makeFolderDurably } from './make-folder.ts'
 
 /** What the places depend on. @default of each member: this process */
@@ -123,7 +124,7 @@ function isOwnFolder(path: string | undefined, uid: number): path is string {
 /**
  * Makes the home and its folders (mode 0700) and checks it.
  * @throws INVALID_ARGUMENT for a home that other users can write to, that is another user's, or that lies on a network file
- *   system; CANNOT_CREATE_FILE when it cannot be made; as {@link requireEntry}
+ *   system; CANNOT_CREATE_FILE when it cannot be made; DAEMON_UNAVAILABLE when it can be used later; as {@link requireEntry}
  */
 export async function prepareHome(home: string): Promise<HomePaths> {
   requireEntry(home)
@@ -132,6 +133,12 @@ export async function prepareHome(home: string): Promise<HomePaths> {
     for (const folder of [home, paths.log, paths.spool, paths.run]) await makeFolderDurably(folder, 0o700)
   } catch (cause) {
     const said = cause instanceof Error ? cause.message : String(cause)
+    // Most often it is there, and only could not be looked at just now.
+    if (canPass(cause))
+      throw new LonghaulError('DAEMON_UNAVAILABLE', `The home ${home} cannot be used just now: ${said}.`, {
+        cause,
+        retryable: true,
+      })
     throw new LonghaulError(
       'CANNOT_CREATE_FILE',
       `The home ${home} could not be made: ${said}. The daemon did not start.`,

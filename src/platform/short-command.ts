@@ -1,5 +1,6 @@
 /** Runs a helper program for its answer, without a shell and not for long. May touch: node:child_process. */
 import { execFile } from 'node:child_process'
+import { canPass } from './can-pass.ts'
 
 export interface ShortCommand {
   readonly command: string
@@ -13,6 +14,8 @@ export interface ShortAnswer {
   readonly code: number | undefined
   readonly stdout: string
   readonly stderr: string
+  /** Without a code: it may have one a moment later (too many files are open, say, or it was slow). */
+  readonly mayPass?: boolean
 }
 
 /** A seam for tests. Never rejects. */
@@ -21,8 +24,18 @@ export type RunShort = (command: ShortCommand) => Promise<ShortAnswer>
 export const runShort: RunShort = ({ command, args, env, timeoutMs }) =>
   new Promise((resolve) => {
     const options = { timeout: timeoutMs, env: { ...env }, encoding: 'utf8', windowsHide: true } as const
-    execFile(command, args, options, (error, stdout, stderr) => {
-      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : undefined
-      resolve({ code, stdout, stderr: stderr === '' && error !== null ? error.message : stderr })
-    })
+    const refused = (error: Error): void =>
+      resolve({ code: undefined, stdout: '', stderr: error.message, mayPass: canPass(error) })
+    try {
+      execFile(command, args, options, (error, stdout, stderr) => {
+        if (error === null) resolve({ code: 0, stdout, stderr })
+        else if (typeof error.code === 'number')
+          resolve({ code: error.code, stdout, stderr: stderr === '' ? error.message : stderr })
+        else if (error.killed === true) resolve({ code: undefined, stdout, stderr, mayPass: true })
+        else refused(error)
+      })
+    } catch (error) {
+      // Where the system has no memory left, Node throws at once.
+      refused(error as Error)
+    }
   })

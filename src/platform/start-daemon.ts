@@ -114,10 +114,13 @@ async function tryConnect<T>(options: StartOptions<T>): Promise<Tried<T>> {
   }
 }
 
-/** A daemon that was killed leaves its lock file behind, but does not hold the lock. */
+/**
+ * A daemon that was killed leaves its lock file behind, but does not hold the lock. Where it cannot be asked, nobody is taken to
+ * hold it: a daemon that is started for nothing finds out.
+ */
 async function isHeldBySomebody(home: string): Promise<boolean> {
   const { isHeld } = await import('./instance-lock.ts')
-  return isHeld(home)
+  return isHeld(home) === true
 }
 
 async function start<T>(options: StartOptions<T>): Promise<StartedDaemon> {

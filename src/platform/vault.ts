@@ -9,7 +9,8 @@ import { open } from 'node:fs/promises'
 import type { CredentialReference } from '../contract/credential.ts'
 import { LonghaulError } from '../contract/errors.ts'
 import type { Vault } from '../world/vault.ts'
-import { canPass, type KeyFile, readKey, readOrMakeKey } from './key-file.ts'
+import { canPass } from './can-pass.ts'
+import { type KeyFile, readKey, readOrMakeKey } from './key-file.ts'
 
 const nonceBytes = 12
 const tagBytes = 16

@@ -242,14 +242,21 @@ test('a watch that begins while its daemon dies or stops is spoken for on the ne
 const stopping = new LonghaulError('DAEMON_UNAVAILABLE', 'The daemon is stopping.')
 
 /** A link over connections of paper, of which each answers what `answer` does; nothing takes time but its clock. */
-function onPaper(answer: (connection: number, close: (why: Error) => void) => Promise<unknown>): {
+function onPaper(
+  answer: (connection: number, close: (why: Error) => void) => Promise<unknown>,
+  dialled: (connection: number) => void = () => {},
+): {
   readonly link: Link
   readonly clock: ManualClock
+  /** The connection that stands. */
+  readonly close: (why: Error) => void
 } {
   const clock = new ManualClock()
   let connections = 0
-  const dial = (): Promise<Peer> => {
+  let last: Peer | undefined
+  const dial = async (): Promise<Peer> => {
     const number = ++connections
+    dialled(number)
     const { promise: closed, resolve } = Promise.withResolvers<Error>()
     const peer = {
       open: true,
@@ -261,26 +268,32 @@ function onPaper(answer: (connection: number, close: (why: Error) => void) => Pr
       call: () => answer(number, (why) => peer.close(why)),
       unref: () => {},
     }
-    return Promise.resolve(peer as unknown as Peer)
+    last = peer as unknown as Peer
+    return last
   }
-  return { link: new Link({ dial, world: { ...thisApp.world, clock } }), clock }
+  return { link: new Link({ dial, world: { ...thisApp.world, clock } }), clock, close: (why) => last?.close(why) }
 }
 
 /** Comes when the connection stands; gives back how often it has begun to speak. */
-async function newcomer(link: Link): Promise<{ readonly introduced: Promise<void>; readonly spoken: () => number }> {
+async function newcomer(link: Link): Promise<{
+  readonly introduced: Promise<void>
+  readonly spoken: () => number
+  readonly failures: readonly LonghaulError[]
+}> {
   link.retain()
   await link.ready()
   let spoken = 0
+  const failures: LonghaulError[] = []
   const resident: Resident = {
     again: async (ask) => {
       spoken++
       await ask('session.list', {})
     },
-    failed: () => {},
+    failed: (error) => void failures.push(error),
     note: () => {},
   }
   link.addWatch(resident)
-  return { introduced: link.introduce(resident), spoken: () => spoken }
+  return { introduced: link.introduce(resident), spoken: () => spoken, failures }
 }
 
 async function settled(): Promise<void> {
@@ -370,4 +383,30 @@ test('a daemon that always says that it stops, and never does, is given up by a 
   }
   await refused
   assert.equal(asked, 5)
+})
+
+test('what the system refuses just now is no reason to give up residents, nor for an error that is not ours', async () => {
+  const tooManyFiles = Object.assign(new Error('EMFILE: too many open files'), { code: 'EMFILE' })
+  let refusals = 0
+  const { link, clock, close } = onPaper(
+    () => Promise.resolve([]),
+    (connection) => {
+      if (connection === 1 || refusals === 30) return
+      refusals++
+      throw tooManyFiles
+    },
+  )
+  const { introduced, failures } = await newcomer(link)
+  await introduced
+  close(broken)
+  const refused = assert.rejects(
+    link.call('session.list', {}),
+    (error) => isLonghaulError(error, 'DAEMON_UNAVAILABLE') && error.retryable && error.cause === tooManyFiles,
+  )
+  while (!link.attached) {
+    await settled()
+    clock.advance(30_000)
+  }
+  await refused
+  assert.deepEqual([refusals, failures], [30, []])
 })

@@ -104,6 +104,14 @@ test('the environment of a daemon holds what is listed and nothing else', () => 
   })
 })
 
+test('a Node that could not be asked just now may be found later', async () => {
+  const run: RunShort = () => Promise.resolve({ code: undefined, stdout: '', stderr: '', mayPass: true })
+  await assert.rejects(
+    findNode(question({ run, env: { LONGHAUL_NODE: '/env' } })),
+    (why) => isLonghaulError(why, 'DAEMON_UNAVAILABLE') && why.retryable,
+  )
+})
+
 test('a user service manager is used only where one answers', { skip: needs('linux') }, async () => {
   const runtime = await temporaryFolder()
   const env = { XDG_RUNTIME_DIR: runtime }
@@ -198,8 +206,14 @@ test('a short command tells its code and output, and is stopped at its limit', a
     stdout: 'out\n',
     stderr: 'err\n',
   })
-  assert.equal((await ask('setInterval(() => {}, 1e6)', 300)).code, undefined)
+  assert.deepEqual(await ask('setInterval(() => {}, 1e6)', 300), {
+    code: undefined,
+    stdout: '',
+    stderr: '',
+    mayPass: true,
+  })
   const none = await runShort({ command: '/does/not/exist', args: [], timeoutMs: 1000 })
   assert.equal(none.code, undefined)
   assert.match(none.stderr, /ENOENT/)
+  assert.equal(none.mayPass, false)
 })

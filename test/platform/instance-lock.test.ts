@@ -162,4 +162,5 @@ test('a lock that cannot be used says so', async () => {
     () => takeInstanceLock(home),
     (why) => isLonghaulError(why, 'DAEMON_UNAVAILABLE') && !why.retryable && /lock\.db/.test(why.message),
   )
+  assert.equal(isHeld(home), undefined, 'nor does who only asks learn anything')
 })

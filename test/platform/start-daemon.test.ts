@@ -272,3 +272,52 @@ test('an aborted search rejects with its reason', async () => {
   const signal = AbortSignal.abort(new Error('enough'))
   await assert.rejects(connectOrStart(options(home, { signal })), /enough/)
 })
+
+test(
+  'while no file can be opened it may be tried again, and once there is room a daemon is started',
+  { skip: needs('posix'), timeout: 60_000 },
+  async () => {
+    const home = await temporaryFolder()
+    const socket = join(homePaths(home).run, 's')
+    const program = `
+      import { closeSync, openSync, rmSync } from 'node:fs'
+      import { connect } from 'node:net'
+      const [, start, clock, errors, home, entry, socket] = process.argv
+      const { connectOrStart } = await import(start)
+      const { createClock } = await import(clock)
+      const { LonghaulError } = await import(errors)
+      const ask = () =>
+        new Promise((resolve, reject) => {
+          const nobody = (cause) => reject(new LonghaulError('DAEMON_UNAVAILABLE', 'nobody is there', { cause, retryable: true }))
+          connect(socket).on('error', nobody).on('end', nobody).on('data', (bytes) => resolve(JSON.parse(bytes)))
+        })
+      const tried = () =>
+        connectOrStart({ home, entry, connect: ask, clock: createClock() }).then(
+          ({ pid }) => {
+            // Its lock file stays behind.
+            process.kill(pid, 'SIGKILL')
+            rmSync(socket)
+            return 'connected'
+          },
+          (error) => (error.code === 'DAEMON_UNAVAILABLE' && error.retryable ? 'again' : String(error)),
+        )
+      const ends = [await tried()]
+      for (let room = 0; room < 5; room++) {
+        const taken = []
+        try { for (;;) taken.push(openSync('/dev/null')) } catch {}
+        for (let n = 0; n < room; n++) closeSync(taken.pop())
+        ends.push(await tried())
+        taken.forEach(closeSync)
+      }
+      ends.push(await tried())
+      console.log(JSON.stringify(ends))`
+    const modules = ['platform/start-daemon.ts', 'platform/clock.ts', 'contract/errors.ts'].map(
+      (name) => new URL(`../../src/${name}`, import.meta.url).href,
+    )
+    const node = [process.execPath, '--input-type=module', '--eval', program, ...modules, home, entry, socket]
+    const printed = execFileSync('sh', ['-c', 'ulimit -n 64 && exec "$0" "$@"', ...node], { encoding: 'utf8' })
+    const ends = JSON.parse(printed) as readonly string[]
+    assert.equal(ends.at(-1), 'connected')
+    assert.deepEqual([...new Set(ends)].toSorted(), ['again', 'connected'])
+  },
+)
