@@ -15,6 +15,8 @@ import { isLonghaulError, LonghaulError } from '../contract/errors.ts'
 import type { Notes, Params, Result, Verb } from '../contract/verbs.ts'
 import type { Peer, PeerOptions } from '../wire/peer.ts'
 import type { AppWorld } from '../world/app-world.ts'
+import { InTurn } from './in-turn.ts'
+import { repeatable } from './repeatable.ts'
 import { orAborted } from './waiting.ts'
 
 /** Finds or starts the daemon, connects and proves; the peer answers with the given notes. */
@@ -59,45 +61,11 @@ const repeatLimit = 5
 /** Ms after which a loss has another reason than the call: one that waits outlives any number of daemons. */
 const soonMs = 30_000
 
-/**
- * Verbs that may be asked twice: they only read, set what is set already, or carry an id of the client's making. Not among
- * them: what belongs to one connection (acknowledgements, ownership: residents say that again themselves), `task.change`
- * of kinds that nest, `session.drop` and `daemon.stop`.
- */
-const repeatable: Readonly<Record<Verb, boolean>> = {
-  'session.open': true,
-  'session.activate': false,
-  'session.close': false,
-  'session.finish': true,
-  'session.drop': false,
-  'session.hold': true,
-  'session.setCredential': true,
-  'session.counts': true,
-  'session.list': true,
-  'session.launchCompleted': true,
-  'session.stillWorking': true,
-  'task.add': true,
-  'task.enqueue': true,
-  'task.get': true,
-  'task.find': true,
-  'task.page': true,
-  'task.change': false,
-  'task.retry': true,
-  'task.explain': true,
-  'task.wait': true,
-  'event.acknowledge': false,
-  'event.refuse': false,
-  'event.slow': false,
-  'watch.start': false,
-  'watch.stop': false,
-  'daemon.status': true,
-  'daemon.limit': true,
-  'daemon.stop': false,
-}
-
 export class Link {
   /** Of the process whose link this is. */
   readonly world: AppWorld
+  /** In which owners attach, by session: the daemon sees all objects of a process as one. */
+  readonly attaching: InTurn = new InTurn()
   readonly #dial: Dial
   readonly #owners = new Map<string, Resident>()
   readonly #watches = new Map<number, Resident>()

@@ -13,6 +13,7 @@ import type { Notes, OpenedSession, Params, Result } from '../contract/verbs.ts'
 import { Inbox, type InboxAction, type InboxInput, slowAfterMs } from './inbox.ts'
 import type { Launch } from './launched.ts'
 import type { Ask, Link, Resident } from './link.ts'
+import { inUseHere, invalid, takenOver } from './ownership-errors.ts'
 
 /** What runs the app's code. */
 export interface Consumer {
@@ -35,6 +36,11 @@ export interface OwnershipOptions {
   readonly launch?: Pick<Launch, 'token' | 'completed' | 'finishSeen' | 'sawFinish'> | undefined
   readonly concurrency: number
   readonly consumer: Consumer
+}
+
+export interface Attached {
+  readonly ownership: Ownership
+  readonly opened: OpenedSession
 }
 
 /** How long an owner in the same process may finish its callbacks before it is taken over, as between processes. */
@@ -63,10 +69,12 @@ export class Ownership implements Resident {
     this.#inbox = new Inbox(options.concurrency)
   }
 
-  /** @throws SESSION_IN_USE naming the owner's pid, and what `session.open` rejects with */
-  static async attach(
-    options: OwnershipOptions,
-  ): Promise<{ readonly ownership: Ownership; readonly opened: OpenedSession }> {
+  /** @throws SESSION_IN_USE naming the owner's pid, what `session.open` rejects with, and why it ended before it began */
+  static attach(options: OwnershipOptions): Promise<Attached> {
+    return options.link.attaching.run(options.open.identifier, () => Ownership.#attachNow(options))
+  }
+
+  static async #attachNow(options: OwnershipOptions): Promise<Attached> {
     const { link, open, takeover } = options
     const present = link.ownerOf(open.identifier)
     if (present instanceof Ownership) {
@@ -79,6 +87,11 @@ export class Ownership implements Resident {
     link.addOwner(open.identifier, ownership)
     try {
       const { fence, ...opened } = await link.call('session.open', ownership.#params(takeover))
+      if (ownership.#ended !== undefined) {
+        // The daemon must not keep an owner that nobody is.
+        await link.ask('session.close', { identifier: open.identifier, fence: fence ?? 0 }).catch(() => {})
+        throw ownership.#ended
+      }
       ownership.#fence = fence ?? 0
       return { ownership, opened }
     } catch (error) {
@@ -355,7 +368,8 @@ export class Ownership implements Resident {
   #loseTo(error: LonghaulError): void {
     if (this.#ended !== undefined) return
     this.#finish(error)
-    this.#options.consumer.lost(error)
+    // Before that, whoever attaches is told.
+    if (this.#fence !== undefined) this.#options.consumer.lost(error)
   }
 
   #finish(error: LonghaulError): void {
@@ -364,32 +378,6 @@ export class Ownership implements Resident {
     this.#link.removeOwner(this.#identifier, this)
     this.#abort.abort(error)
   }
-}
-
-function inUseHere(identifier: string, pid: number): LonghaulError {
-  return new LonghaulError(
-    'SESSION_IN_USE',
-    `Another object of this process (pid ${pid}) already receives the events of ${identifier}. Nothing was opened; that one is not disturbed.`,
-    {
-      ownerPid: pid,
-      hint: 'Use BackgroundSession.shared(), close the other one, open without a delegate, or pass takeover: true.',
-    },
-  )
-}
-
-function takenOver(identifier: string, cause?: unknown): LonghaulError {
-  return new LonghaulError(
-    'SESSION_TAKEN_OVER',
-    `${identifier} was taken over; events that were not acknowledged go to its new owner.`,
-    { cause },
-  )
-}
-
-function invalid(identifier: string): LonghaulError {
-  return new LonghaulError(
-    'SESSION_INVALIDATED',
-    `${identifier} was invalidated, and its last event is acknowledged. Its name can be used again.`,
-  )
 }
 
 function asError(error: unknown): LonghaulError {

@@ -155,6 +155,70 @@ test('takeover in one process: the first is told, and lets go before the second 
   )
 })
 
+test('of two takeovers at once the one that was asked last is the owner, and the daemon knows of no other', async (t) => {
+  for (const isOwned of [false, true]) {
+    const daemon = await scripted(t)
+    // As the real one: one owner for each session, whatever was asked.
+    let owner: number | undefined
+    let fence = 0
+    daemon.answer({
+      'session.open': ({ identifier: name, own }) => {
+        if (own === undefined) return usualOpened(name)
+        if (owner !== undefined) throw new LonghaulError('SESSION_IN_USE', 'this process already')
+        owner = ++fence
+        return { ...usualOpened(name), fence }
+      },
+      'session.close': (asked) => {
+        if (asked.fence === owner) owner = undefined
+        return null
+      },
+    })
+    const lost: string[] = []
+    const open = (name: string): Promise<BackgroundSession> =>
+      opened(t, daemon, { didLoseOwnership: () => void lost.push(name) }, { takeover: true })
+    const before = isOwned ? ['first'] : []
+    for (const name of before) await open(name)
+    const [one, two] = await Promise.all([open('one'), open('two')])
+    assert.deepEqual([one.role, two.role, lost], ['controller', 'owner', [...before, 'one']])
+    await two.activate()
+    assert.equal(daemon.callsOf('session.activate').at(-1)?.fence, owner)
+    assert.equal((await open('three')).role, 'owner')
+  }
+})
+
+test('one that opens while another object of its process does waits for how that ends', async (t) => {
+  const daemon = await scripted(t)
+  const goOn = Promise.withResolvers<void>()
+  daemon.answer({
+    'session.open': async ({ identifier: name }) => {
+      if (daemon.callsOf('session.open').length > 1) return { ...usualOpened(name), fence: 2 }
+      await goOn.promise
+      throw new LonghaulError('CONFIGURATION_MISMATCH', 'another one')
+    },
+  })
+  const one = assert.rejects(opened(t, daemon, {}), (error) => isLonghaulError(error, 'CONFIGURATION_MISMATCH'))
+  const two = opened(t, daemon, {})
+  await daemon.came('session.open')
+  goOn.resolve()
+  await one
+  assert.equal((await two).role, 'owner')
+})
+
+test('an ownership that ended before its answer came is not handed out, and the daemon lets go of it', async (t) => {
+  const daemon = await scripted(t)
+  const other = await opened(t, daemon)
+  other.ref()
+  daemon.answer({
+    'session.open': ({ identifier: name }) => {
+      daemon.note('ended', { session: name, error: new LonghaulError('SESSION_TAKEN_OVER', 'by 7').toJSON() })
+      return { ...usualOpened(name), fence: 3000 }
+    },
+  })
+  const delegate = { didLoseOwnership: () => assert.fail('it has never been the owner') }
+  await assert.rejects(opened(t, daemon, delegate), (error) => isLonghaulError(error, 'SESSION_TAKEN_OVER'))
+  assert.deepEqual(daemon.callsOf('session.close'), [{ identifier, fence: 3000 }])
+})
+
 test('taken over by another process: the delegate is told, and a late result is not acknowledged', async (t) => {
   const daemon = await scripted(t)
   const begun = Promise.withResolvers<AbortSignal>()
