@@ -185,7 +185,8 @@ export class BackgroundSession<M = undefined> implements AsyncDisposable {
    * The other door: becomes the owner and yields the durable events; no `activate()` is needed. Asking for the next
    * acknowledges the one before; leaving the loop does not, and ends the ownership.
    *
-   * @throws SESSION_IN_USE; INVALID_ARGUMENT when there is a delegate, or a loop already
+   * @throws SESSION_IN_USE; INVALID_ARGUMENT when there is a delegate, or a loop already; CANCELLED when the session is closed
+   *   meanwhile
    * @example
    * for await (const event of await session.events()) {
    *   if (event.type === 'didComplete') console.log(event.task.id, event.error ?? 'done')
@@ -203,20 +204,30 @@ export class BackgroundSession<M = undefined> implements AsyncDisposable {
       lost: (error) => this.#lost(error),
       left: async () => this.#disown(),
     })
-    const { ownership, opened } = await Ownership.attach({
-      link: this.#link,
-      open: this.#checked.open,
-      methods: delegateMethods,
-      takeover: this.#checked.takeover,
-      launch: this.#launch,
-      concurrency: 1,
-      consumer: door,
-    })
-    this.#ownership = ownership
-    this.#door = door
-    this.#facts = opened
-    this.#activated = true
-    await ownership.activate()
+    const releaseLink = this.#link.retain()
+    try {
+      const { ownership, opened } = await Ownership.attach({
+        link: this.#link,
+        open: this.#checked.open,
+        methods: delegateMethods,
+        takeover: this.#checked.takeover,
+        launch: this.#launch,
+        concurrency: 1,
+        consumer: door,
+      })
+      if (this.#closed) {
+        // While it was asked: nobody else would ever let go of it.
+        await ownership.close()
+        throw ownership.ended!
+      }
+      this.#ownership = ownership
+      this.#door = door
+      this.#facts = opened
+      this.#activated = true
+      await ownership.activate()
+    } finally {
+      releaseLink()
+    }
     return door
   }
 

@@ -5,6 +5,7 @@ import type { DurableEventJson } from '../../src/contract/events.ts'
 import { isLonghaulError, LonghaulError } from '../../src/contract/errors.ts'
 import { defaultConfiguration } from '../../src/contract/session.ts'
 import type { Result } from '../../src/contract/verbs.ts'
+import { linkTo } from '../../src/client/this-app.ts'
 import { BackgroundSession, type SessionDelegate } from '../../src/index.ts'
 import { ScriptedDaemon, someRecord } from './scripted-daemon.ts'
 
@@ -377,6 +378,25 @@ test('asking for the next event acknowledges the one before, and leaving the loo
   )
   assert.equal(daemon.callsOf('session.close').length, 1)
   assert.equal(session.role, 'controller')
+})
+
+test('a session that is closed while it becomes the owner for a loop does not stay the owner, nor connected', async (t) => {
+  const daemon = await scripted(t)
+  const session = await opened(t, daemon)
+  const goOn = Promise.withResolvers<void>()
+  daemon.answer({
+    'session.open': async ({ identifier: name }) => {
+      await goOn.promise
+      return { ...usualOpened(name), fence: 4000 }
+    },
+  })
+  const events = assert.rejects(session.events(), (error) => isLonghaulError(error, 'CANCELLED'))
+  await daemon.came('session.open', 2)
+  await session.close()
+  goOn.resolve()
+  await events
+  assert.deepEqual(daemon.callsOf('session.close'), [{ identifier, fence: 4000 }])
+  assert.deepEqual([session.role, linkTo(daemon.daemon).attached], ['controller', false])
 })
 
 test('event.acknowledge resolves when the daemon has committed it', async (t) => {
