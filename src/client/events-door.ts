@@ -31,6 +31,8 @@ export class EventsDoor<M> implements Consumer, AsyncIterableIterator<SessionEve
   #queue: Delivered<M> | undefined
   readonly #uncommitted = new Map<number, Delivered<M>>()
   #wake: (() => void) | undefined
+  /** The newest question; never rejects. Several at once are answered in turn, as by any async generator. */
+  #asked: Promise<unknown> = Promise.resolve()
   #end: { readonly error?: LonghaulError } | undefined
 
   constructor(options: EventsDoorOptions<M>) {
@@ -99,7 +101,13 @@ export class EventsDoor<M> implements Consumer, AsyncIterableIterator<SessionEve
     return this
   }
 
-  async next(): Promise<IteratorResult<SessionEvent<M>, undefined>> {
+  next(): Promise<IteratorResult<SessionEvent<M>, undefined>> {
+    const answer = this.#asked.then(() => this.#next())
+    this.#asked = answer.catch(() => {})
+    return answer
+  }
+
+  async #next(): Promise<IteratorResult<SessionEvent<M>, undefined>> {
     this.#current?.settle()
     this.#current = undefined
     const release = this.#options.handles.link.world.keepAlive.hold()

@@ -399,6 +399,23 @@ test('a session that is closed while it becomes the owner for a loop does not st
   assert.deepEqual([session.role, linkTo(daemon.daemon).attached], ['controller', false])
 })
 
+test('who asks for several events at once gets them in that order', async (t) => {
+  const daemon = await scripted(t)
+  const session = await opened(t, daemon)
+  const events = await session.events()
+  const asked = [events.next(), events.next(), events.next()] as const
+  const sequenceOf = async (result: (typeof asked)[number]): Promise<number> =>
+    ((await result) as IteratorYieldResult<{ readonly sequence: number }>).value.sequence
+  daemon.note('event', { session: identifier, event: event(1) })
+  assert.equal(await sequenceOf(asked[0]), 1)
+  // To have asked for the next acknowledges the one before.
+  await daemon.came('event.acknowledge')
+  daemon.note('event', { session: identifier, event: event(2) })
+  assert.equal(await sequenceOf(asked[1]), 2)
+  await session.close()
+  assert.equal((await asked[2]).done, true)
+})
+
 test('event.acknowledge resolves when the daemon has committed it', async (t) => {
   const daemon = await scripted(t)
   const committed = Promise.withResolvers<{ acknowledged: number }>()
