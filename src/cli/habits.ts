@@ -155,10 +155,18 @@ export function refusedFor(flag: string, value: string | undefined): string | un
         : undefined
     case '-o':
     case '-O':
-      return value === '-' ? 'Longhaul writes files, never to standard output. curl URL does that.' : undefined
+    case '--output':
+    case '--out':
+    case '--output-document':
+      return isDescriptor(value) ? 'Longhaul writes files, never to standard output. curl URL does that.' : undefined
     default:
       return undefined
   }
+}
+
+/** An open descriptor of this process, by any of its names: the daemon, which writes the file, does not have it. */
+function isDescriptor(value: string | undefined): boolean {
+  return value !== undefined && /^(?:-|\/dev\/std(?:in|out|err)|\/(?:dev|proc\/self)\/fd\/\d+)$/.test(value)
 }
 
 /** Commands that people look for and this version does not have. */

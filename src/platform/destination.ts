@@ -7,13 +7,14 @@
  */
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { access, lstat, open, readdir, realpath, rm, stat, statfs } from 'node:fs/promises'
+import { access, open, readdir, realpath, rm, stat, statfs } from 'node:fs/promises'
 import { basename, dirname, join, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { LonghaulError } from '../contract/errors.ts'
 import type { Destination } from '../contract/task.ts'
 import type { DestinationResolver, ResolveOptions } from '../world/app-world.ts'
 import { makeFolderDurably } from './make-folder.ts'
+import { type Standing, whatStandsAt } from './standing.ts'
 
 /** Longest name of a file in bytes on every file system that matters. */
 const nameLimit = 255
@@ -124,16 +125,9 @@ async function namesIn(folder: string): Promise<ReadonlySet<string> | undefined>
   }
 }
 
-/** What stands at a path. A link to a folder is a folder; any other link is a file in the way, which is never followed. */
-async function look(path: string): Promise<'nothing' | 'file' | 'folder' | 'other'> {
+async function look(path: string): Promise<'nothing' | Standing> {
   try {
-    const own = await lstat(path)
-    if (own.isDirectory()) return 'folder'
-    if (own.isSymbolicLink()) {
-      const target = await stat(path).catch(() => undefined)
-      return target?.isDirectory() === true ? 'folder' : 'file'
-    }
-    return own.isFile() ? 'file' : 'other'
+    return await whatStandsAt(path)
   } catch (error) {
     const code = codeOf(error)
     // Its folder is told apart when it is made or checked.

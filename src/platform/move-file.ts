@@ -15,6 +15,7 @@ import { basename, dirname, join } from 'node:path'
 import { LonghaulError } from '../contract/errors.ts'
 import { makeFolderDurably, syncFolder } from './make-folder.ts'
 import { draftName, removeLeftDrafts } from './move-draft.ts'
+import { whatStandsAt } from './standing.ts'
 import { currentUmask } from './this-process.ts'
 
 /**
@@ -35,6 +36,12 @@ export async function moveFile(from: string, target: string): Promise<string> {
       throw new LonghaulError(
         'FILE_IS_DIRECTORY',
         `${to} is a folder; the file stays at ${from}. Give the path of a file.`,
+      )
+    }
+    if (there !== undefined && (await whatStandsAt(to).catch(missing)) === 'other') {
+      throw new LonghaulError(
+        'CANNOT_MOVE_FILE',
+        `${to} is neither a file nor a folder (a device, a pipe or a socket); the file stays at ${from}. Give the path of a file.`,
       )
     }
     const source = await open(from, 'r').catch(missing)

@@ -195,6 +195,11 @@ const refused: readonly (readonly [string, RegExp])[] = [
   [`get -C 500 ${url}`, /knows itself where to go on/],
   [`get -O - ${url}`, /never to standard output/],
   [`get -o - ${url}`, /never to standard output/],
+  [`get --output=- ${url}`, /never to standard output/],
+  [`get -o /dev/stdout ${url}`, /never to standard output/],
+  [`add --output /dev/fd/1 ${url}`, /never to standard output/],
+  [`get -o /proc/self/fd/3 ${url}`, /never to standard output/],
+  [`get -O /dev/stderr ${url}`, /never to standard output/],
 ]
 
 for (const [line, message] of refused) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { chmod, mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, open, readdir, symlink, writeFile } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
@@ -75,6 +75,36 @@ test('a place where no file can be made is refused with the reason', async () =>
     )
   }
   await assert.rejects(resolveDestination('/dev/null'), code('CANNOT_CREATE_FILE'))
+})
+
+test('a link to what is no file is not in the way of one', { skip: needs('posix') }, async () => {
+  const folder = await temporaryFolder()
+  execFileSync('mkfifo', [join(folder, 'pipe')])
+  await writeFile(join(folder, 'file'), 'x')
+  const output = await open(join(folder, 'file'))
+  await using _ = output
+  const links = {
+    pipe: 'pipe',
+    device: '/dev/null',
+    // As /dev/stdout leads to standard output, which may be a file at this moment.
+    descriptor: `/dev/fd/${output.fd}`,
+    'gone descriptor': '/dev/fd/987654',
+  }
+  for (const [name, target] of Object.entries(links)) {
+    await symlink(target, join(folder, `to ${name}`))
+    await symlink(`to ${name}`, join(folder, `to a link to ${name}`))
+    for (const link of [`to ${name}`, `to a link to ${name}`]) {
+      await assert.rejects(resolveDestination(join(folder, link)), (error) => {
+        assert.ok(isLonghaulError(error, 'CANNOT_CREATE_FILE'), String(error))
+        assert.match(error.message, /is neither a file nor a folder/)
+        return true
+      })
+    }
+  }
+  await symlink('nowhere', join(folder, 'dangling'))
+  await symlink('round', join(folder, 'round'))
+  for (const name of ['dangling', 'round'])
+    assert.deepEqual(await resolveDestination(join(folder, name)), { kind: 'file', folder, name })
 })
 
 test('a folder that may not be written is refused before anything is enqueued', { skip: needs('posix') }, async () => {

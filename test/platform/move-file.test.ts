@@ -48,6 +48,19 @@ test('moving again after it was moved does nothing, for its event may come again
   await assert.rejects(moveFile(from, to), (error) => isLonghaulError(error, 'FILE_DOES_NOT_EXIST'))
 })
 
+test('a pipe, and a link to one, is not replaced: it is no place for a file', { skip: needs('posix') }, async () => {
+  const folder = await temporaryFolder()
+  const from = join(folder, 'from')
+  await writeFile(from, 'bytes')
+  execFileSync('mkfifo', [join(folder, 'pipe')])
+  await symlink('pipe', join(folder, 'link'))
+  for (const name of ['pipe', 'link']) {
+    await assert.rejects(moveFile(from, join(folder, name)), (error) => isLonghaulError(error, 'CANNOT_MOVE_FILE'))
+    assert.ok((await stat(join(folder, name))).isFIFO(), name)
+  }
+  assert.equal(await readFile(from, 'utf8'), 'bytes')
+})
+
 test('what is at the target is replaced whole and lends its mode', async () => {
   const folder = await temporaryFolder()
   const [from, to] = [join(folder, 'from'), join(folder, 'to')]
