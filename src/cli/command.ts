@@ -53,6 +53,7 @@ export interface Context {
   readonly words: Words
   /** Wall time, ms. */
   readonly wallMs: () => number
+  /** @throws FILE_DOES_NOT_EXIST where it was removed, so it is asked for only when a path begins there */
   readonly cwd: string
   readonly env: Readonly<Record<string, string | undefined>>
   readonly stdin: NodeJS.ReadableStream & { readonly isTTY?: boolean }

@@ -81,7 +81,7 @@ export async function optionsOf(
   context: Context,
 ): Promise<DownloadOptions<undefined> & { readonly to: string }> {
   const ifExists = ifExistsOf(input)
-  const tls = await tlsOf(input, context.cwd)
+  const tls = await tlsOf(input, context)
   const digests = input.values('digest').map((digest) => digest.replace(/^(sha-?\d+|md5)=(?!:)/i, '$1:'))
   const [priority, at] = [input.value('priority'), input.value('at')]
   const attempts = attemptsOf(input.value('max-attempts'))

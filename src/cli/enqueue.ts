@@ -3,6 +3,7 @@
  * the daemon finds it by its key. Everything that can be wrong without the daemon is told before one is started.
  */
 import { randomBytes } from 'node:crypto'
+import { isAbsolute } from 'node:path'
 import type { Link } from '../client/link.ts'
 import { newTask } from '../client/options.ts'
 import { transferKey } from '../client/transfer-key.ts'
@@ -49,7 +50,7 @@ export async function enqueue(
   // What can be wrong without the disk is found before a folder is made.
   const { ifExists: _later, ...placeless } = options
   newTask(placeless, { id: '', request: requests[0]!, destination: { kind: 'spool' }, umask, start: true })
-  const destination = await resolveDestination(options.to, { cwd: context.cwd })
+  const destination = await resolveDestination(options.to, isAbsolute(options.to) ? {} : { cwd: context.cwd })
 
   const link = await context.daemon()
   const after = (await findTasks(link, input.values('after'))).map((task) => task.id)

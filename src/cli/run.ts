@@ -5,6 +5,7 @@ import { isLonghaulError } from '../contract/errors.ts'
 import { readLock } from '../platform/lock-file.ts'
 import { homeFolder, homePaths, requireEntry } from '../platform/paths.ts'
 import type { Context, Input } from './command.ts'
+import { currentFolder } from './current-folder.ts'
 import { exitCodeOfSignal } from './exit-codes.ts'
 import { terminalOf } from './render/terminal.ts'
 import { wordsIn } from './render/words-in.ts'
@@ -75,7 +76,9 @@ function contextFor(input: Input, left: AbortSignal, connected: (link: Link) => 
     verbose: input.has('verbose'),
     words: wordsIn(terminal.language),
     wallMs: () => Date.now(),
-    cwd: process.cwd(),
+    get cwd() {
+      return currentFolder()
+    },
     env,
     stdin: process.stdin,
     daemon: () => connected(linkTo(undefined)),

@@ -3,11 +3,13 @@
  * has a key; else the files are the daemon's.
  */
 import { readFile, stat } from 'node:fs/promises'
-import { resolve } from 'node:path'
 import { LonghaulError } from '../contract/errors.ts'
 import type { ClientCertificate } from '../contract/secret-reference.ts'
 import type { TlsOptions } from '../contract/session.ts'
-import type { Flag, Input } from './command.ts'
+import type { Context, Flag, Input } from './command.ts'
+import { absolutePath } from './current-folder.ts'
+
+type CurrentFolder = Pick<Context, 'cwd'>
 
 export const tlsFlags: readonly Flag[] = [
   { name: 'ca', value: 'FILE', many: true, help: 'a PEM file of authorities to trust beside those of the system' },
@@ -23,10 +25,10 @@ export const tlsFlags: readonly Flag[] = [
 ]
 
 /** @throws INVALID_ARGUMENT; FILE_DOES_NOT_EXIST for a `--ca` that cannot be read */
-export async function tlsOf(input: Input, cwd: string): Promise<TlsOptions | undefined> {
-  const ca = await Promise.all(input.values('ca').map((file) => authorityOf(file, cwd)))
-  const clientCertificate = certificateOf(input, cwd)
-  await refuseWithoutKey(input, cwd)
+export async function tlsOf(input: Input, folder: CurrentFolder): Promise<TlsOptions | undefined> {
+  const ca = await Promise.all(input.values('ca').map((file) => authorityOf(file, folder)))
+  const clientCertificate = certificateOf(input, folder)
+  await refuseWithoutKey(input, folder)
   // curl takes several in one word.
   const pins = input.values('pin').flatMap((pin) => pin.split(';'))
   if (ca.length === 0 && clientCertificate === undefined && pins.length === 0) return undefined
@@ -37,10 +39,10 @@ export async function tlsOf(input: Input, cwd: string): Promise<TlsOptions | und
   }
 }
 
-function certificateOf(input: Input, cwd: string): ClientCertificate | undefined {
+function certificateOf(input: Input, folder: CurrentFolder): ClientCertificate | undefined {
   const reference = (flag: string): ClientCertificate | undefined => {
     const file = input.value(flag)
-    return file === undefined ? undefined : { from: 'file', name: resolve(cwd, file) }
+    return file === undefined ? undefined : { from: 'file', name: absolutePath(file, folder) }
   }
   const [certificate, key, passphrase] = ['cert', 'key', 'key-passphrase'].map(reference)
   if (certificate !== undefined)
@@ -53,10 +55,10 @@ function certificateOf(input: Input, cwd: string): ClientCertificate | undefined
 }
 
 /** Else it would be found out by the daemon, which knows nothing of flags. What cannot be read here is its affair. */
-async function refuseWithoutKey(input: Input, cwd: string): Promise<void> {
+async function refuseWithoutKey(input: Input, folder: CurrentFolder): Promise<void> {
   const file = input.value('cert')
   if (file === undefined || input.has('key')) return
-  const path = resolve(cwd, file)
+  const path = absolutePath(file, folder)
   // A named pipe in this place must not hold us up.
   const isFile = await stat(path).then(
     (found) => found.isFile(),
@@ -70,10 +72,11 @@ async function refuseWithoutKey(input: Input, cwd: string): Promise<void> {
   )
 }
 
-async function authorityOf(file: string, cwd: string): Promise<string> {
+async function authorityOf(file: string, folder: CurrentFolder): Promise<string> {
+  const path = absolutePath(file, folder)
   let text: string
   try {
-    text = await readFile(resolve(cwd, file), 'utf8')
+    text = await readFile(path, 'utf8')
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
     throw new LonghaulError('FILE_DOES_NOT_EXIST', `--ca ${file} cannot be read: ${why}. Nothing was started.`, {

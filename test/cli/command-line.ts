@@ -23,6 +23,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Standard input. @default nothing */
   readonly input?: string
+  /** What a shell does before it becomes the command: another folder, an output that leads elsewhere. */
+  readonly shell?: string
 }
 
 export class CommandLine implements AsyncDisposable {
@@ -50,7 +52,13 @@ export class CommandLine implements AsyncDisposable {
   }
 
   start(args: readonly string[], options: RunOptions = {}): Running {
-    const child = spawn(process.execPath, [program, ...args], { cwd: this.folder, env: this.environment(options.env) })
+    const place = { cwd: this.folder, env: this.environment(options.env) }
+    const words = [process.execPath, program, ...args]
+    const script = `${options.shell ?? ''}\nexec "$@"`
+    const child =
+      options.shell === undefined
+        ? spawn(words[0]!, words.slice(1), place)
+        : spawn('sh', ['-c', script, 'sh', ...words], place)
     child.stdin.on('error', () => {})
     child.stdin.end(options.input ?? '')
     return this.#keep(new Running(child))

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { isAbsolute } from 'node:path'
 import type { Link } from '../../client/link.ts'
 import { changedRequest } from '../../client/requests.ts'
 import { LonghaulError } from '../../contract/errors.ts'
@@ -43,7 +44,7 @@ export const retry: Command = {
         'longhaul retry wants a task or --failed. longhaul ls -a --failed shows what failed. Nothing was changed.',
       )
     const request = requestOf(input)
-    const place = await placeOf(input, context.cwd)
+    const place = await placeOf(input, context)
     const link = await context.daemon()
     const tasks = await tasksOf(link, input)
     const again: string[] = []
@@ -74,12 +75,12 @@ function requestOf(input: Input): FreshRequest {
   return changedRequest(url, headers.length === 0 ? undefined : headers)
 }
 
-async function placeOf(input: Input, cwd: string): Promise<{ readonly destination?: Destination }> {
+async function placeOf(input: Input, context: Context): Promise<{ readonly destination?: Destination }> {
   const output = input.value('output')
   if (output === undefined) return {}
   if (input.words.length !== 1)
     throw new LonghaulError('INVALID_ARGUMENT', '-o is the place of one file: name one task. Nothing was changed.')
-  return { destination: await resolveDestination(output, { cwd }) }
+  return { destination: await resolveDestination(output, isAbsolute(output) ? {} : { cwd: context.cwd }) }
 }
 
 /** Of a filter only what can be tried again: what succeeded, or was tried again already, is left alone unless somebody names it. */
