@@ -23,7 +23,7 @@ import { jsonLine } from './render/json-view.ts'
 import { paragraph } from './render/paragraph.ts'
 import { terminalOf } from './render/terminal.ts'
 import { wordsIn } from './render/words-in.ts'
-import { openRun } from './run.ts'
+import { openRun, type LostOutput, type Run } from './run.ts'
 import { NotFound } from './selection.ts'
 import { isAddress } from './translate.ts'
 
@@ -48,22 +48,27 @@ export const commands: readonly Command[] = [
 export async function main(argv: readonly string[]): Promise<number> {
   const run = openRun()
   try {
+    const code = await runCommand(argv, run)
+    await run.written()
+    if (run.lost !== undefined) return outputLost(run.lost)
+    return run.left.reason === 'SIGPIPE' ? exitCodes.readerClosed : code
+  } finally {
+    run.close()
+  }
+}
+
+async function runCommand(argv: readonly string[], run: Run): Promise<number> {
+  try {
     const { command, rest } = commandOf(argv)
     const { input, notes } = parseArguments(command, rest)
     const context = run.contextFor(input)
     if (context.verbose) for (const note of notes) context.err(`${note}\n`)
-    if (input.has('help')) {
-      context.out(helpText(command, Math.min(context.output.columns, 100)))
-      return exitCodes.done
-    }
-    const code = await command.run(input, context)
-    await run.written()
-    return run.left.reason === 'SIGPIPE' ? exitCodes.readerClosed : code
+    if (!input.has('help')) return await command.run(input, context)
+    context.out(helpText(command, Math.min(context.output.columns, 100)))
+    return exitCodes.done
   } catch (error) {
     if (run.left.aborted) return exitCodeOfSignal(String(run.left.reason))
     return failed(error, argv.includes('--json'))
-  } finally {
-    run.close()
   }
 }
 
@@ -105,6 +110,13 @@ function failed(error: unknown, json: boolean): number {
         : bugText(error),
   )
   return exit
+}
+
+function outputLost({ stream, error }: LostOutput): number {
+  const terminal = terminalOf({ stream: process.stderr, env: process.env, plain: false, color: 'auto' })
+  const text = `longhaul: ${stream} was lost: ${error.message}. Transfers are not touched by it.`
+  process.stderr.write(paragraph(text, terminal))
+  return error.code === 'ENOSPC' || error.code === 'EDQUOT' ? exitCodes.diskFull : exitCodes.file
 }
 
 function bugText(error: unknown): string {

@@ -14,11 +14,21 @@ import { unreachableDaemon } from './unreachable-daemon.ts'
 export interface Run {
   /** Aborted by the first signal, with its name. */
   readonly left: AbortSignal
+  /** The first output that could not be written for another reason than a reader that went away. */
+  readonly lost: LostOutput | undefined
   contextFor(input: Input): Context
   /** Resolves when all output has left, or its reader has gone: only then it is known which. */
   written(): Promise<void>
   /** Lets go of signals and of the connection, so that the process can end by itself. */
   close(): void
+}
+
+/** A socket or a pipe that somebody closed; and what is written to it after that. */
+const ofGoneReaders: ReadonlySet<string | undefined> = new Set(['EPIPE', 'ECONNRESET', 'EOF', 'ERR_STREAM_DESTROYED'])
+
+export interface LostOutput {
+  readonly stream: 'Standard output' | 'Standard error'
+  readonly error: NodeJS.ErrnoException
 }
 
 export function openRun(): Run {
@@ -30,8 +40,14 @@ export function openRun(): Run {
   }
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'].map((name) => [name, leave(name)] as const)
   for (const [name, caught] of signals) process.on(name, caught)
-  // A reader that went away (`longhaul ls | head`) ends this process, not the work.
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', leave('SIGPIPE'))
+  let lost: LostOutput | undefined
+  for (const stream of [process.stdout, process.stderr])
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (!ofGoneReaders.has(error.code))
+        lost ??= { stream: stream === process.stdout ? 'Standard output' : 'Standard error', error }
+      // Nobody gets what is still to be said (`longhaul ls | head`): that ends this process, not the work.
+      leave('SIGPIPE')()
+    })
   const releases: (() => void)[] = []
   const connected = async (link: Link): Promise<Link> => {
     // Before the connection is there: one that nobody needs is closed at once, and its daemon forgotten.
@@ -41,6 +57,9 @@ export function openRun(): Run {
   }
   return {
     left: left.signal,
+    get lost() {
+      return lost
+    },
     contextFor: (input) => contextFor(input, left.signal, connected),
     written: async () => {
       await Promise.all([process.stdout, process.stderr].map(flushed))
