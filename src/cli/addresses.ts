@@ -1,5 +1,6 @@
 /** The addresses of `get` and `add`: words of the command line, and lists. May touch: the list's file, standard input. */
 import { readFile } from 'node:fs/promises'
+import { addAbortSignal } from 'node:stream'
 import { text as readAll } from 'node:stream/consumers'
 import { requestFacts } from '../client/requests.ts'
 import { isLonghaulError, LonghaulError } from '../contract/errors.ts'
@@ -77,7 +78,11 @@ async function listed(list: string, context: Context): Promise<readonly Address[
       'INVALID_ARGUMENT',
       `-i wants a file with an address a line; an address itself stands without -i. ${nothing}`,
     )
-  const text = list === '-' ? await readAll(context.stdin) : await read(absolutePath(list, context), list)
+  // Whoever leaves does not have to end the list first.
+  const text =
+    list === '-'
+      ? await readAll(addAbortSignal(context.left, context.stdin))
+      : await read(absolutePath(list, context), list)
   const shown = list === '-' ? 'standard input' : list
   const lines = text.split(/\r?\n/).map((line, index) => ({ url: line.trim(), line: `${shown}, line ${index + 1}` }))
   return lines.filter(({ url }) => url !== '' && !url.startsWith('#'))

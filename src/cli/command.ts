@@ -1,4 +1,5 @@
 /** What a command of the command line is, and what it may use. One file a command; `main` knows them all. */
+import type { Readable } from 'node:stream'
 import type { Link } from '../client/link.ts'
 import type { Terminal } from './render/terminal.ts'
 import type { Words } from './render/words.ts'
@@ -56,7 +57,7 @@ export interface Context {
   /** @throws FILE_DOES_NOT_EXIST where it was removed, so it is asked for only when a path begins there */
   readonly cwd: string
   readonly env: Readonly<Record<string, string | undefined>>
-  readonly stdin: NodeJS.ReadableStream & { readonly isTTY?: boolean }
+  readonly stdin: Readable & { readonly isTTY?: boolean }
   /** Connects, starting the daemon if there is none. One for the run; `main` closes it. */
   daemon(): Promise<Link>
   /** Connects only to a daemon that runs already. @throws DAEMON_UNAVAILABLE when one runs and cannot be talked to */

@@ -23,6 +23,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Standard input. @default nothing */
   readonly input?: string
+  /** False: more may follow. @default true */
+  readonly inputEnds?: boolean
   /** What a shell does before it becomes the command: another folder, an output that leads elsewhere. */
   readonly shell?: string
 }
@@ -60,7 +62,8 @@ export class CommandLine implements AsyncDisposable {
         ? spawn(words[0]!, words.slice(1), place)
         : spawn('sh', ['-c', script, 'sh', ...words], place)
     child.stdin.on('error', () => {})
-    child.stdin.end(options.input ?? '')
+    if (options.inputEnds === false) child.stdin.write(options.input ?? '')
+    else child.stdin.end(options.input ?? '')
     return this.#keep(new Running(child))
   }
 
@@ -148,6 +151,13 @@ export class Running {
   /** Types in the terminal. */
   type(text: string): void {
     this.#child.stdin.write(text)
+  }
+
+  /** Resolves when the text has left for standard input. */
+  async takes(text: string): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.#child.stdin.write(text, (error) => (error instanceof Error ? reject(error) : resolve()))
+    await promise
   }
 
   /** As `head` does when it has seen enough. */

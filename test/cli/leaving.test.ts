@@ -124,3 +124,18 @@ test(
     assert.deepEqual([code, stdout], [0, `${cli.folder}/big.bin\n`])
   },
 )
+
+for (const [signal, exit] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const) {
+  test(`${signal} while a list is read from standard input leaves at once`, { skip: needs('posix') }, async () => {
+    await using cli = await CommandLine.open()
+    const run = cli.start(['get', '-i', '-'], { inputEnds: false })
+    // More than fits between the two: when it is gone, the list is being read.
+    await run.takes('# a comment\n'.repeat(400_000))
+    run.kill(signal)
+    const { code, stdout, stderr } = await run.ended
+    assert.deepEqual([code, stdout, stderr], [exit, '', ''])
+  })
+}
