@@ -128,7 +128,7 @@ class Follower {
     if (task.progress.received !== before.progress.received || task.phase !== before.phase)
       now.lastByteMs = this.#context.wallMs()
     now.explanation = undefined
-    if (this.#isAsked(task)) now.explanation = await this.#explanation(task.id)
+    if (this.#isAsked(task)) now.explanation = whyOf(task, await this.#explanation(task.id))
     else if (runs(task)) {
       if (known === undefined || task.attempts !== before.attempts || !runs(before)) {
         // What a running task had only received may have been lost in a crash.
@@ -167,6 +167,16 @@ class Follower {
   #explanation(id: string): Promise<ExplanationJson | undefined> {
     return this.#link.call('task.explain', { id }).catch(() => undefined)
   }
+}
+
+/**
+ * It is asked for after the record came. Where the task has gone on meanwhile, it still tells why there was a wait; its times are those of
+ * the next try, such as when that one counts as stalled.
+ */
+function whyOf(task: TaskRecord, explanation: ExplanationJson | undefined): ExplanationJson | undefined {
+  if (explanation === undefined || explanation.phase === task.phase) return explanation
+  const { nextWakeUpMs: _, ...rest } = explanation
+  return { ...rest, blockers: [] }
 }
 
 const moving: readonly Phase[] = ['transferring', 'verifying', 'delivering']

@@ -115,6 +115,20 @@ test('every change of state is told once, a failed try with its cause and what i
   ])
 })
 
+test('the next look at what no time ends is not told as the time of a try', () => {
+  const s = stage()
+  const moving = later(taskRecord(), { progress: { received: 0, fraction: 0 } })
+  s.view.begins(seen(moving))
+  s.take()
+  const waiting = later(moving, { phase: 'waiting' })
+  const why = {
+    ...backoff(waiting, 60_000, errorJson('NETWORK_CONNECTION_LOST')),
+    blockers: [{ code: 'network' } as const],
+  }
+  s.view.changed(seen(waiting, why), moving)
+  assert.deepEqual(s.take(), ['big.iso: waiting: no network'])
+})
+
 test('whether a try goes on or started is said on the word of the daemon, and not before that is known', () => {
   for (const [goesOn, lines] of [
     [undefined, []],

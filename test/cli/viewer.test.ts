@@ -82,6 +82,9 @@ class ToldBy {
     const { attempts: number } = this.task
     const running = { number, startedAtMs: wallMs, tookMs: 0, bytes: 0 }
     return explanation(this.task, {
+      // When nothing has come for too long; and why the try before ended.
+      nextWakeUpMs: wallMs + 60_000,
+      ...(number > 1 && { cause: errorJson('NETWORK_CONNECTION_LOST') }),
       attempts: [this.proof === undefined ? running : { ...running, proof: this.proof }],
     })
   }
@@ -107,6 +110,15 @@ test('a try that began anew is not said to go on, however many bytes came before
     'connection lost (NETWORK_CONNECTION_LOST), try 2 in 1 s, 100 MB kept',
     'started, 300 MB',
   ])
+})
+
+test('of a wait that is over when it is asked about no time is told, least of all that of the next try', async () => {
+  const lines = await linesOf(first, async (daemon) => {
+    daemon.record(waiting)
+    daemon.task = again
+    await settled()
+  })
+  assert.equal(lines[1], 'connection lost (NETWORK_CONNECTION_LOST), try 2, 100 MB kept')
 })
 
 test('a try that goes on is said to do so when that is proven, with the offset, not with what has come since', async () => {

@@ -108,11 +108,13 @@ export class LineView implements ProgressView {
         return
       default:
     }
-    const { cause, nextWakeUpMs } = explanation ?? {}
-    if (task.phase === 'waiting' && cause !== undefined && nextWakeUpMs !== undefined) {
+    const { cause, blockers = [], nextWakeUpMs } = explanation ?? {}
+    // Where no time ends the wait, the next wake-up is a mere look whether it has ended. Where nothing blocks any more, it is over.
+    const isTimed = blockers.some(({ untilMs }) => untilMs !== undefined)
+    if (task.phase === 'waiting' && cause !== undefined && (isTimed || blockers.length === 0)) {
       const short = causeText(cause, words)
       const why = short === cause.code ? short : `${short} (${cause.code})`
-      const wait = duration(nextWakeUpMs - wallMs())
+      const wait = isTimed && nextWakeUpMs !== undefined ? duration(nextWakeUpMs - wallMs()) : undefined
       return this.#say(seen, words.retry(why, task.attempts + 1, wait, bytes(task.progress.received)))
     }
     const text = stateText({ task, explanation, wallMs: wallMs() }, words)

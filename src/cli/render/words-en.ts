@@ -10,7 +10,7 @@ export const en: Words = {
   percentOf: (percent, got, total, rate, left) =>
     `${percent} percent, ${got} of ${total}, ${rate}${left === undefined ? '' : `, ${left} left`}`,
   got: (got, rate) => `${got}, ${rate}`,
-  retry: (cause, attempt, wait, kept) => `${cause}, try ${attempt} in ${wait}, ${kept} kept`,
+  retry: (cause, attempt, wait, kept) => `${cause}, try ${attempt}${within(wait)}, ${kept} kept`,
 
   phases: {
     preparing: 'preparing',

@@ -12,7 +12,7 @@ export const zh: Words = {
   percentOf: (percent, got, total, rate, left) =>
     `百分之 ${percent}，${got} / ${total}，${rate}${left === undefined ? '' : `，剩余 ${left}`}`,
   got: (got, rate) => `${got}，${rate}`,
-  retry: (cause, attempt, wait, kept) => `${cause}，${wait} 后第 ${attempt} 次尝试，已保留 ${kept}`,
+  retry: (cause, attempt, wait, kept) => `${cause}，${after(wait).trimStart()}第 ${attempt} 次尝试，已保留 ${kept}`,
 
   phases: {
     preparing: '正在准备',

@@ -61,7 +61,7 @@ export interface Words {
   readonly resumed: (offset: string) => string
   readonly percentOf: (percent: number, got: string, total: string, rate: string, left: string | undefined) => string
   readonly got: (got: string, rate: string) => string
-  readonly retry: (cause: string, attempt: number, wait: string, kept: string) => string
+  readonly retry: (cause: string, attempt: number, wait: string | undefined, kept: string) => string
 
   // The state of one task, in a row.
   readonly phases: Readonly<Record<Phase, string>>
