@@ -530,9 +530,14 @@ export interface Commands {
       readonly lanesPerSession: number
       /**
        * How many may be active; where more of them are free than lanes are open, those behind the heads are shown as well.
-       * `ahead`: so many more of those.
+       * `ahead`: so many more of those. `closing`: so many more of each lane, as that many of those shown may not start yet.
        */
-      readonly places?: { readonly total: number; readonly perOrigin: number; readonly ahead?: number }
+      readonly places?: {
+        readonly total: number
+        readonly perOrigin: number
+        readonly ahead?: number
+        readonly closing?: number
+      }
       /** Active tasks whose bytes are all there, which the journal learns only from the intent. @default none */
       readonly fetched?: readonly TaskId[]
       /** Origins that take no more connections for now: sessions that wait for nothing else are shown behind the others. @default none */

@@ -61,13 +61,13 @@ export function schedule(work: Work, input: CommandInput<'schedule'>): CommandOu
   )
   const open = sessions.map((session) => heads(store, session.id, input, 'open'))
   const openLanes = open.reduce((sum, lanes) => sum + lanes.length, 0)
-  const { total = 0, perOrigin = 0, ahead = 0 } = input.places ?? {}
+  const { total = 0, perOrigin = 0, ahead = 0, closing = 0 } = input.places ?? {}
   const each = Math.ceil((total - active.length + ahead) / Math.max(1, openLanes))
   const lanes = sessions.flatMap((session, index) => {
     const perLane = Math.min(perOrigin, configurationOf(store, session.configuration).maximumConnectionsPerHost)
     const withNext = open[index]!.flatMap((lane) => {
       const there = active.filter((task) => task.session === lane.session && task.origin === lane.origin).length
-      const behind = Math.min(each, perLane - there + ahead) - 1
+      const behind = Math.min(each, perLane - there + ahead) - 1 + closing
       return [lane, ...(behind > 0 && lane.ready > 1 ? next(store, lane, behind) : [])]
     })
     return [...withNext, ...heads(store, session.id, input, 'closed')]

@@ -124,6 +124,7 @@ class Composition implements Service {
       seats: this.#transfers.seats,
       crowded: (nowMs) => crowding.crowded(nowMs),
       closes: (task) => this.#transfers.closes(task),
+      closing: () => this.#transfers.closing,
       withoutConnection: () => this.#transfers.withoutConnection(),
       bandwidth: (at) => this.#bandwidth.look(at),
       turned: (state) => {

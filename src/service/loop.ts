@@ -40,6 +40,8 @@ export interface LoopParts {
   crowded(nowMs: number): ReadonlyMap<string, Crowded>
   /** Whether an earlier attempt of a ready task still closes its files, so that it may not start yet. */
   closes(task: TaskId): boolean
+  /** How many such tasks there may be: so many may stand before those that could start. */
+  closing(): number
   /** Active tasks that need no connection any more, also where the journal does not know it yet. */
   withoutConnection(): readonly TaskId[]
   /** Tells the engine the bandwidth limit of this moment. Answers the steady ms at which the timetable gives another. */
@@ -142,7 +144,7 @@ export class Loop {
     if (outlook.isSpent) return false
     const at = now(clock)
     if (this.#wallWasSet(at)) return false
-    const seen = outlook.seen(free + 1)
+    const seen = outlook.seen(free + 1 + this.#parts.closing())
     if (seen.wakeAtMs !== undefined && seen.wakeAtMs <= at.steadyMs) return false
     this.#act({ ...seen, active: seats.taken, isCut: false }, at)
     return true
@@ -183,7 +185,7 @@ export class Loop {
     return journal.schedule({
       at,
       lanesPerSession: 2 * total,
-      places: { total, perOrigin: limits.maximumConnectionsPerOrigin, ahead: total },
+      places: { total, perOrigin: limits.maximumConnectionsPerOrigin, ahead: total, closing: this.#parts.closing() },
       fetched: this.#parts.withoutConnection(),
       full: fullOrigins({ limits, crowded: this.#parts.crowded(at.steadyMs), load: new Load(seats.taken) }),
     })

@@ -120,6 +120,13 @@ export class Transfers {
     return this.#runs.get(task)?.stopping.signal.aborted === true
   }
 
+  /** How many were stopped and have not ended yet. */
+  get closing(): number {
+    let count = 0
+    for (const { stopping } of this.#runs.values()) if (stopping.signal.aborted) count++
+    return count
+  }
+
   /**
    * Resolves once the attempt is committed and under way; undefined when the task may not start any more, or not yet: while its
    * earlier attempt closes its files and records its last checkpoint. `released` tells the end of that.

@@ -94,6 +94,31 @@ test('a task whose earlier attempt still closes its files says so, and leaves it
   assert.ok(it.engine.isRunning(id))
 })
 
+test('a place goes to whoever is behind several tasks that still close their files', async () => {
+  const stopped = { kind: 'stopped', measure: { bytes: 0, transactions: [], redirects: 0 } } as const
+  for (const maximumActiveTasks of [1, 2]) {
+    const it = await open({ limits: { maximumActiveTasks, maximumConnectionsPerOrigin: 8 } })
+    it.engine.obeys = false
+    const closing = []
+    for (let i = 0; i < 3; i++) {
+      const id = await it.add()
+      closing.push({ id, attempt: it.engine.of(id) })
+      await it.change(id, 'suspend')
+    }
+    const running = []
+    for (let i = 0; i < maximumActiveTasks; i++) running.push(await it.add())
+    for (const { id } of closing) await it.change(id, 'resume')
+    const behind = await it.add()
+    // Seen in the outlook of an earlier look; and by a look of its own.
+    await it.engine.of(running[0]!).finish()
+    assert.ok(it.engine.isRunning(behind))
+    await it.engine.of(behind).finish()
+    const later = await it.add()
+    assert.ok(it.engine.isRunning(later))
+    for (const { attempt } of closing) await attempt.end(stopped)
+  }
+})
+
 test('what a paused attempt still brings to the disk is there for the next one, also when that was asked for at once', async () => {
   const it = await open()
   for (const restarts of [false, true]) {
