@@ -4,7 +4,7 @@
  * releases it wants it tried, so that it starts anew.
  *
  * A machine that sleeps and a daemon that is gone try nothing either, and nobody is there to note it. So an attempt counts for no
- * longer than its stall timer allows, and a back-off that ended far too late not at all.
+ * longer than its stall timer allows (a head that drips may take longer, but is no silence), and a back-off that ended far too late not at all.
  */
 import type { Moment } from './journal.ts'
 import type { TaskRow } from './rows.ts'

@@ -274,29 +274,30 @@ test('a session that finishes is the same to servers for all its attempts, whate
 })
 
 for (const keepsEvents of [true, false])
-  test(`a session that is gone gathers no cookies any more (keeps events: ${keepsEvents})`, async () => {
-    const written: string[] = []
-    const wrap = (real: Journal): Journal =>
-      new Proxy(real, {
-        get: (target, name: keyof Journal) =>
-          name === 'keepSecret' ? (input: { kind: string }) => void written.push(input.kind) : target[name],
-      })
-    const it = await House.open({ wrap })
-    const identifier = 'com.example'
-    if (keepsEvents) await it.openSession()
-    else await it.call('session.open', { identifier, configuration: {}, strictConfiguration: false })
-    const id = await it.add({ destination: { kind: 'file', folder: '/', name: `longhaul-${process.pid}` } })
-    const { access } = it.engine.of(id)
-    await access!.takeCookies(url, [['set-cookie', 'a=1']])
-    it.engine.obeys = false
-    await it.call('session.finish', { identifier, how: 'cancel' })
-    if (keepsEvents) {
-      it.life.service.gone(it.caller)
-      await it.call('session.drop', { identifier })
-    }
-    assert.equal(await it.life.journal.findSession({ identifier }), undefined)
-    await access!.takeCookies(url, [['set-cookie', 'a=2']])
-    await it.clock.advance(60_000)
-    assert.deepEqual(written, [])
-    await it.close()
-  })
+  for (const wasGathering of [true, false])
+    test(`a session that is gone gathers no cookies any more (keeps events: ${keepsEvents}, was gathering: ${wasGathering})`, async () => {
+      const written: string[] = []
+      const wrap = (real: Journal): Journal =>
+        new Proxy(real, {
+          get: (target, name: keyof Journal) =>
+            name === 'keepSecret' ? (input: { kind: string }) => void written.push(input.kind) : target[name],
+        })
+      const it = await House.open({ wrap })
+      const identifier = 'com.example'
+      if (keepsEvents) await it.openSession()
+      else await it.call('session.open', { identifier, configuration: {}, strictConfiguration: false })
+      const id = await it.add({ destination: { kind: 'file', folder: '/', name: `longhaul-${process.pid}` } })
+      const { access } = it.engine.of(id)
+      if (wasGathering) await access!.takeCookies(url, [['set-cookie', 'a=1']])
+      it.engine.obeys = false
+      await it.call('session.finish', { identifier, how: 'cancel' })
+      if (keepsEvents) {
+        it.life.service.gone(it.caller)
+        await it.call('session.drop', { identifier })
+      }
+      assert.equal(await it.life.journal.findSession({ identifier }), undefined)
+      await access!.takeCookies(url, [['set-cookie', 'a=2']])
+      await it.clock.advance(60_000)
+      assert.deepEqual(written, [])
+      await it.close()
+    })

@@ -241,9 +241,7 @@ export class Connections {
   /** What it is to ask for when it has fetched all that it was given; undefined: it may go. */
   #nextOf(connection: Connection): Claim | undefined {
     if (!this.#goesOn || connection.stop.signal.aborted) return undefined
-    // The first is not let go of before one has joined.
-    const isHeld = connection === this.#first && this.#joins === 0
-    return this.#staying > this.#crew.wanted && !isHeld ? undefined : this.#next()
+    return this.#staying > this.#crew.wanted ? undefined : this.#next()
   }
 
   /** None has joined yet, and one may. */

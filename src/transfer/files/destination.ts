@@ -28,7 +28,8 @@ export async function openDestination(
 /**
  * The folder of a disk that is not plugged in is often an empty one on another disk. A folder that was made anew on its disk is the
  * same place, and so is the very folder of a disk that was plugged in again and has another number since; as inodes of folders that
- * disks are plugged into differ from those of the disks' own, this holds without times of birth. Of another boot nobody knows.
+ * disks are plugged into differ from those of the disks' own, this holds without times of birth. Of another boot nobody
+ * knows. File systems that number their folders anew at each mount (FAT, exFAT) are not known again under another device.
  */
 function isSamePlace(settled: PartIdentity, found: FileIdentity): boolean {
   if (settled.device === '' || settled.device === found.device) return true
