@@ -1,8 +1,9 @@
 /** Which name a file gets, and what happens to one that is there already. */
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readdirSync } from 'node:fs'
-import { mkdir, rm } from 'node:fs/promises'
+import { lstat, mkdir, rm } from 'node:fs/promises'
 import { test } from 'node:test'
 import type { Delivered, PartIdentity } from '../../src/contract/bytes.ts'
 import type { ExpectedDigest } from '../../src/contract/digests.ts'
@@ -10,6 +11,7 @@ import type { Report } from '../../src/transfer/assignment.ts'
 import type { Transport } from '../../src/world/transport.ts'
 import { cutAfter } from '../../src/testing/index.ts'
 import { FileFailure } from '../../src/world/file-system.ts'
+import { needs } from '../support/needs.ts'
 import { Bench, expectKind, taskId } from './support/bench.ts'
 import { watchedFiles } from './support/watched-files.ts'
 
@@ -80,6 +82,18 @@ test('a folder in the place of a name that a server chose is called a folder', a
   const failed = expectKind(await bench.run(url, { name: undefined, ifExists: 'fail' }), 'failed')
   assert.equal(failed.error.code, 'CANNOT_MOVE_FILE')
   assert.match(failed.error.message, /^There is a folder at \S+\/a, where the file should go\.$/)
+})
+
+test('a pipe in a folder is not replaced by a file of its name', { skip: needs('posix') }, async () => {
+  await using bench = await Bench.open()
+  execFileSync('mkfifo', [bench.path('a')])
+  const url = bench.server.file('/a', { size })
+  for (const name of ['a', undefined]) {
+    const failed = expectKind(await bench.run(url, { name, ifExists: 'replace' }), 'failed')
+    assert.equal(failed.error.code, 'CANNOT_MOVE_FILE')
+    assert.match(failed.error.message, /^There is a device, a pipe or a socket at \S+\/a, where the file should go\.$/)
+  }
+  assert.ok((await lstat(bench.path('a'))).isFIFO())
 })
 
 test('fail, skip and a folder in the place need no request when the name is known', async () => {

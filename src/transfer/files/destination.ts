@@ -70,11 +70,14 @@ export async function checkPlace(folder: Folder, name: string, ifExists: IfExist
   const there = await folder.look(name)
   if (there === undefined) return 'go on'
   if (ifExists === 'skip') return 'skip'
-  if (there.kind === 'folder' && ifExists !== 'keepBoth')
+  const isInTheWay = there.kind === 'folder' || there.kind === 'other'
+  if (isInTheWay && ifExists !== 'keepBoth') {
+    const what = there.kind === 'folder' ? 'a folder' : 'a device, a pipe or a socket'
     throw new AttemptFailed(
-      new LonghaulError('CANNOT_MOVE_FILE', `There is a folder at ${folder.path}/${name}, where the file should go.`),
+      new LonghaulError('CANNOT_MOVE_FILE', `There is ${what} at ${folder.path}/${name}, where the file should go.`),
       { kind: 'final' },
     )
+  }
   if (ifExists === 'fail') throw destinationExists(folder, name)
   return 'go on'
 }
