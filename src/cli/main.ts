@@ -50,8 +50,11 @@ export async function main(argv: readonly string[]): Promise<number> {
   try {
     const code = await runCommand(argv, run)
     await run.written()
-    if (run.lost !== undefined) return outputLost(run.lost)
-    return run.left.reason === 'SIGPIPE' ? exitCodes.readerClosed : code
+    const exit = run.left.reason === 'SIGPIPE' ? exitCodes.readerClosed : code
+    if (run.lost === undefined) return exit
+    tellLost(run.lost)
+    // Why the command failed is worth more than that nobody could be told.
+    return code === exitCodes.done || code === exitCodes.readerClosed ? exitCodeOfLost(run.lost) : code
   } finally {
     run.close()
   }
@@ -112,10 +115,13 @@ function failed(error: unknown, json: boolean): number {
   return exit
 }
 
-function outputLost({ stream, error }: LostOutput): number {
+function tellLost({ stream, error }: LostOutput): void {
   const terminal = terminalOf({ stream: process.stderr, env: process.env, plain: false, color: 'auto' })
   const text = `longhaul: ${stream} was lost: ${error.message}. Transfers are not touched by it.`
   process.stderr.write(paragraph(text, terminal))
+}
+
+function exitCodeOfLost({ error }: LostOutput): number {
   return error.code === 'ENOSPC' || error.code === 'EDQUOT' ? exitCodes.diskFull : exitCodes.file
 }
 

@@ -41,13 +41,17 @@ export function openRun(): Run {
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'].map((name) => [name, leave(name)] as const)
   for (const [name, caught] of signals) process.on(name, caught)
   let lost: LostOutput | undefined
-  for (const stream of [process.stdout, process.stderr])
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (!ofGoneReaders.has(error.code))
-        lost ??= { stream: stream === process.stdout ? 'Standard output' : 'Standard error', error }
-      // Nobody gets what is still to be said (`longhaul ls | head`): that ends this process, not the work.
-      leave('SIGPIPE')()
+  for (const stream of [process.stdout, process.stderr]) {
+    // What is written after the first error is lost, too.
+    stream.on('error', () => {})
+    stream.once('error', (error: NodeJS.ErrnoException) => {
+      const isGone = ofGoneReaders.has(error.code)
+      if (!isGone) lost ??= { stream: stream === process.stdout ? 'Standard output' : 'Standard error', error }
+      // Nobody gets what is still to be said (`longhaul ls | head`): that ends this process, not the work. Where only the log of a
+      // command cannot be kept, its answer and its exit code are waited for all the same.
+      if (isGone || stream === process.stdout) leave('SIGPIPE')()
     })
+  }
   const releases: (() => void)[] = []
   const connected = async (link: Link): Promise<Link> => {
     // Before the connection is there: one that nobody needs is closed at once, and its daemon forgotten.
