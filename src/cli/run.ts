@@ -12,7 +12,7 @@ import { wordsIn } from './render/words-in.ts'
 import { unreachableDaemon } from './unreachable-daemon.ts'
 
 export interface Run {
-  /** Aborted by the first signal, with its name. */
+  /** Aborted by the first signal, with its name; also by that of a reader that went away. */
   readonly left: AbortSignal
   /** The first output that could not be written for another reason than a reader that went away. */
   readonly lost: LostOutput | undefined
@@ -34,8 +34,10 @@ export interface LostOutput {
 export function openRun(): Run {
   const left = new AbortController()
   const leave = (name: string) => (): void => {
+    // A terminal that closes is told by a write that fails, by the system and by the shell, in any order.
+    if (name === 'SIGHUP' && left.signal.reason === name) return
     // Whoever asks a second time does not want to wait for our last words.
-    if (left.signal.aborted && name !== 'SIGPIPE') process.exit(exitCodeOfSignal(name))
+    if (left.signal.aborted) process.exit(exitCodeOfSignal(name))
     left.abort(name)
   }
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'].map((name) => [name, leave(name)] as const)
@@ -45,11 +47,14 @@ export function openRun(): Run {
     // What is written after the first error is lost, too.
     stream.on('error', () => {})
     stream.once('error', (error: NodeJS.ErrnoException) => {
-      const isGone = ofGoneReaders.has(error.code)
-      if (!isGone) lost ??= { stream: stream === process.stdout ? 'Standard output' : 'Standard error', error }
+      // Of a run that was left, only the last words are lost.
+      if (left.signal.aborted) return
+      const gone = signalOfGoneReader(stream, error)
+      if (gone === undefined)
+        lost ??= { stream: stream === process.stdout ? 'Standard output' : 'Standard error', error }
       // Nobody gets what is still to be said (`longhaul ls | head`): that ends this process, not the work. Where only the log of a
       // command cannot be kept, its answer and its exit code are waited for all the same.
-      if (isGone || stream === process.stdout) leave('SIGPIPE')()
+      if (gone !== undefined || stream === process.stdout) left.abort(gone ?? 'SIGPIPE')
     })
   }
   const releases: (() => void)[] = []
@@ -73,6 +78,12 @@ export function openRun(): Run {
       for (const [name, caught] of signals) process.off(name, caught)
     },
   }
+}
+
+/** What a system sends to a process whose output nobody reads any more; undefined where it was lost for another reason. */
+function signalOfGoneReader(stream: NodeJS.WriteStream, { code }: NodeJS.ErrnoException): string | undefined {
+  if (code === 'EIO' && stream.isTTY) return 'SIGHUP'
+  return ofGoneReaders.has(code) ? 'SIGPIPE' : undefined
 }
 
 function flushed(stream: NodeJS.WriteStream): Promise<void> {

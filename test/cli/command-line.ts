@@ -29,6 +29,13 @@ export interface RunOptions {
   readonly shell?: string
 }
 
+export interface TerminalOptions extends Pick<RunOptions, 'env'> {
+  readonly columns?: number
+  readonly rows?: number
+  /** The words of a program that starts the command. @default none */
+  readonly by?: readonly string[]
+}
+
 export class CommandLine implements AsyncDisposable {
   readonly home: string
   /** The current folder. */
@@ -72,11 +79,8 @@ export class CommandLine implements AsyncDisposable {
   }
 
   /** In a terminal of this size; both outputs come as `stdout`. */
-  inTerminal(
-    args: readonly string[],
-    { columns = 80, rows = 24, env = {} }: { columns?: number; rows?: number } & Pick<RunOptions, 'env'> = {},
-  ): Running {
-    const quoted = [process.execPath, program, ...args].map((word) => `'${word.replaceAll("'", `'\\''`)}'`)
+  inTerminal(args: readonly string[], { columns = 80, rows = 24, env = {}, by = [] }: TerminalOptions = {}): Running {
+    const quoted = [...by, process.execPath, program, ...args].map((word) => `'${word.replaceAll("'", `'\\''`)}'`)
     // Who is stopped in a terminal does not die with it: the process tells its id, and is ended by that.
     const pidFile = join(this.#userHome, `pid-${this.#terminals.length}`)
     this.#terminals.push(pidFile)

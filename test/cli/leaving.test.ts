@@ -1,4 +1,8 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { needs } from '../support/needs.ts'
 import { FaultServer, stallAfter } from '../../src/testing/index.ts'
@@ -61,6 +65,29 @@ for (const [signal, exit] of [
     },
   )
 }
+
+for (const hangup of ['handed on', 'kept'])
+  test(
+    `a terminal that closes ends the command with 143, its hang-up ${hangup} by the shell`,
+    { skip: needs('script', 'linux') },
+    async () => {
+      await using stage = await stalled()
+      const { cli, server, url } = stage
+      assert.equal((await cli.run(['add', url])).code, 0)
+      await server.sent('/big.bin', 100_000)
+      const told = Promise.withResolvers<string>()
+      await using listener = createServer((socket) => void text(socket).then(told.resolve, told.reject))
+      const path = join(cli.home, 'told.sock')
+      await once(listener.listen(path), 'listening')
+      const shell = [process.execPath, join(import.meta.dirname, 'fixtures/terminal-shell.ts'), path, hangup]
+      const run = cli.inTerminal(['watch'], { by: shell })
+      await run.shows(/Ctrl-C leaves it running/)
+      run.kill('SIGKILL')
+      assert.equal(await told.promise, '143')
+      server.release()
+      assert.equal((await cli.run(['wait', '@last'])).code, 0)
+    },
+  )
 
 test('--foreground: Ctrl-C cancels', { skip: needs('posix') }, async () => {
   await using stage = await stalled()
