@@ -44,11 +44,14 @@ export interface HomePaths {
 /** Longest path of a socket in bytes that works on every system. */
 const socketPathLimit = 103
 
-/** The home: `home` if given, else LONGHAUL_HOME, else the folder for application state of the platform. */
+/**
+ * The home: `home` if given, else LONGHAUL_HOME, else the folder for application state of the platform.
+ * @throws FILE_DOES_NOT_EXIST for a relative one where the current folder was removed
+ */
 export function homeFolder(home?: string, surroundings: Surroundings = {}): string {
   const env = surroundings.env ?? process.env
   const named = home ?? env.LONGHAUL_HOME
-  if (named !== undefined && named !== '') return resolve(named)
+  if (named !== undefined && named !== '') return absoluteHome(named)
   const user = surroundings.homeFolder ?? homedir()
   switch (surroundings.platform ?? process.platform) {
     case 'darwin':
@@ -60,6 +63,18 @@ export function homeFolder(home?: string, surroundings: Surroundings = {}): stri
       const state = env.XDG_STATE_HOME
       return join(state !== undefined && isAbsolute(state) ? state : join(user, '.local', 'state'), 'longhaul')
     }
+  }
+}
+
+function absoluteHome(named: string): string {
+  try {
+    return resolve(named)
+  } catch (cause) {
+    throw new LonghaulError(
+      'FILE_DOES_NOT_EXIST',
+      `The home ${named} begins in a folder that is not there any more. Nothing was done.`,
+      { cause, hint: 'Go to another folder (cd), or name the home by a path that begins with /.' },
+    )
   }
 }
 

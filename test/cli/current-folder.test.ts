@@ -35,3 +35,16 @@ test('in a folder that was removed what needs it says so, and all else works', {
   assert.deepEqual([list.code, list.stderr], [0, ''])
   assert.match(list.stdout, /a\.bin/)
 })
+
+test('a home that begins in a folder that was removed is told as such', { skip: needs('linux') }, async () => {
+  await using cli = await CommandLine.open()
+  const inRemoved = { shell: 'mkdir gone; cd gone; rmdir ../gone', env: { LONGHAUL_HOME: 'home' } }
+  for (const args of [['ls'], ['daemon', 'status'], ['daemon', 'run']]) {
+    const { code, stderr } = await cli.run(args, inRemoved)
+    assert.match(
+      stderr.replace(/\s+/g, ' '),
+      /^longhaul: The home home begins in a folder that is not there any more\. /,
+    )
+    assert.equal(code, 7, args.join(' '))
+  }
+})
