@@ -66,19 +66,20 @@ class Translation {
     } else this.#spelling(word, name, inline)
   }
 
-  /** `-fsSL`, `-x16`: several in one word. Undefined where it is one flag, or something else. */
+  /** `-fsSL`, `-x16`, `-qO-`: several in one word. Undefined where it is one flag, or something else. */
   #lettersOf(word: string): readonly string[] | undefined {
     const numbered = /^(-[xsjkt])(\d+[kMG]?)$/.exec(word)
     if (numbered !== null) return [numbered[1]!, numbered[2]!]
-    if (!/^-[A-Za-z]{2,}$/.test(word) || spellings.has(word)) return undefined
-    const letters = word
-      .slice(1)
-      .split('')
-      .map((letter) => `-${letter}`)
     const isSwitch = (letter: string): boolean => {
       const known = this.#known(letter)
       return already.has(letter) || letter === '-s' || (known !== undefined && known.value === undefined)
     }
+    // In one word, too, an output that is no file has to be seen as one; and wget's -O looks like a switch.
+    const output = /^-([A-Za-z]*)([oO])(-|\/.*)$/.exec(word)
+    const before = lettersIn(output?.[1] ?? '')
+    if (output !== null && before.every(isSwitch)) return [...before, `-${output[2]!}`, output[3]!]
+    if (!/^-[A-Za-z]{2,}$/.test(word) || spellings.has(word)) return undefined
+    const letters = lettersIn(word.slice(1))
     const isKnown = (letter: string): boolean =>
       this.#known(letter) !== undefined || already.has(letter) || spellings.has(letter) || elsewhere.has(letter)
     return letters.every(isKnown) && letters.slice(0, -1).every(isSwitch) ? letters : undefined
@@ -135,6 +136,10 @@ class Translation {
     this.#words.push(value === undefined ? spelling : `${spelling}=${value}`)
     this.#notes.push(`${name} is ${spelling}${value === undefined ? '' : ` ${value}`} here.`)
   }
+}
+
+function lettersIn(word: string): readonly string[] {
+  return word.split('').map((letter) => `-${letter}`)
 }
 
 function valueFor(name: string, given: string): string {

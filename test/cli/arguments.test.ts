@@ -149,6 +149,9 @@ const works: readonly (readonly [string, Read['flags']])[] = [
   [`get -LO ${url}`, { 'remote-name': [true] }],
   [`get -LJO ${url}`, { 'remote-name': [true] }],
   [`get -qO NAME ${url}`, { quiet: [true], output: ['NAME'] }],
+  [`get -qO/tmp/NAME ${url}`, { quiet: [true], output: ['/tmp/NAME'] }],
+  [`get -o/tmp/NAME ${url}`, { output: ['/tmp/NAME'] }],
+  [`get -dtwo/three ${url}`, { directory: ['two/three'] }],
 ]
 
 for (const [line, flags] of works) {
@@ -197,6 +200,11 @@ const refused: readonly (readonly [string, RegExp])[] = [
   [`get -o - ${url}`, /never to standard output/],
   [`get --output=- ${url}`, /never to standard output/],
   [`get -o /dev/stdout ${url}`, /never to standard output/],
+  [`get -o/dev/stdout ${url}`, /never to standard output/],
+  [`get -o- ${url}`, /never to standard output/],
+  [`get -O/dev/stdout ${url}`, /never to standard output/],
+  [`get -qO- ${url}`, /never to standard output/],
+  [`get -Lo/dev/fd/1 ${url}`, /never to standard output/],
   [`add --output /dev/fd/1 ${url}`, /never to standard output/],
   [`get -o /proc/self/fd/3 ${url}`, /never to standard output/],
   [`get -O /dev/stderr ${url}`, /never to standard output/],
