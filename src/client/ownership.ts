@@ -70,18 +70,25 @@ export class Ownership implements Resident {
   }
 
   /** @throws SESSION_IN_USE naming the owner's pid, what `session.open` rejects with, and why it ended before it began */
-  static attach(options: OwnershipOptions): Promise<Attached> {
+  static async attach(options: OwnershipOptions): Promise<Attached> {
+    // Not after its turn: a takeover before it may wait for the very callback that asks.
+    Ownership.#refuseIfOwned(options)
     return options.link.attaching.run(options.open.identifier, () => Ownership.#attachNow(options))
+  }
+
+  /** Between two objects of one process the daemon sees one connection only, so this rule is kept here. */
+  static #refuseIfOwned({ link, open, takeover }: OwnershipOptions): void {
+    const present = link.ownerOf(open.identifier)
+    // One that is still being attached may come to nothing.
+    if (!takeover && present instanceof Ownership && present.#fence !== undefined)
+      throw inUseHere(open.identifier, link.world.process.pid)
   }
 
   static async #attachNow(options: OwnershipOptions): Promise<Attached> {
     const { link, open, takeover } = options
+    Ownership.#refuseIfOwned(options)
     const present = link.ownerOf(open.identifier)
-    if (present instanceof Ownership) {
-      // Between two objects of one process the daemon sees one connection only, so this rule is kept here.
-      if (!takeover) throw inUseHere(open.identifier, link.world.process.pid)
-      await present.#yield()
-    }
+    if (present instanceof Ownership) await present.#yield()
     const ownership = new Ownership(options)
     // Registered first: no event may come between the answer and the registration.
     link.addOwner(open.identifier, ownership)

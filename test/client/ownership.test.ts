@@ -3,9 +3,9 @@ import { once } from 'node:events'
 import { test, type TestContext } from 'node:test'
 import { slowAfterMs } from '../../src/client/inbox.ts'
 import { Link } from '../../src/client/link.ts'
-import { type Consumer, Ownership } from '../../src/client/ownership.ts'
+import { type Attached, type Consumer, Ownership } from '../../src/client/ownership.ts'
 import { thisApp } from '../../src/client/this-app.ts'
-import { LonghaulError } from '../../src/contract/errors.ts'
+import { isLonghaulError, LonghaulError } from '../../src/contract/errors.ts'
 import { defaultConfiguration } from '../../src/contract/session.ts'
 import { protocolVersions } from '../../src/contract/verbs.ts'
 import { createClock, random } from '../../src/platform/clock.ts'
@@ -13,7 +13,7 @@ import { readLock } from '../../src/platform/lock-file.ts'
 import { userSecret } from '../../src/platform/secret.ts'
 import { greet } from '../../src/wire/handshake.ts'
 import { connectLocal } from '../../src/wire/local-socket.ts'
-import { VirtualClock } from '../support/virtual-clock.ts'
+import { settle, VirtualClock } from '../support/virtual-clock.ts'
 import { ScriptedDaemon, someRecord } from './scripted-daemon.ts'
 
 const identifier = 'com.example.test'
@@ -24,6 +24,24 @@ interface Owned {
   readonly link: Link
   readonly clock: VirtualClock
   readonly ownership: Ownership
+}
+
+function attach(
+  link: Link,
+  {
+    run = () => Promise.resolve(),
+    lost = () => {},
+    takeover = false,
+  }: Partial<Consumer> & { readonly takeover?: boolean },
+): Promise<Attached> {
+  return Ownership.attach({
+    link,
+    open: { identifier, configuration: {}, strictConfiguration: false },
+    methods: [],
+    takeover,
+    concurrency: 1,
+    consumer: { run, pass: () => {}, acknowledged: () => {}, lost },
+  })
 }
 
 /** An active owner whose time moves only when the test says so; the socket is real. */
@@ -42,14 +60,7 @@ async function owned(t: TestContext, run: Consumer['run'], lost: Consumer['lost'
     },
   })
   t.after(link.retain())
-  const { ownership } = await Ownership.attach({
-    link,
-    open: { identifier, configuration: {}, strictConfiguration: false },
-    methods: [],
-    takeover: false,
-    concurrency: 1,
-    consumer: { run, pass: () => {}, acknowledged: () => {}, lost },
-  })
+  const { ownership } = await attach(link, { run, lost })
   t.after(async () => {
     await ownership.close()
     await daemon.stop()
@@ -204,4 +215,27 @@ test('an acknowledgement that comes while an earlier one waits for the journal g
   await clock.advance(1)
   await daemon.came('event.acknowledge', 2)
   assert.deepEqual(said(), [[1], [1, 2]])
+})
+
+test('a callback that opens its session while it is taken over is refused at once, for the takeover waits for that callback', async (t) => {
+  const begun = Promise.withResolvers<void>()
+  const goOn = Promise.withResolvers<void>()
+  const opened = Promise.withResolvers<unknown>()
+  const { daemon, link, clock } = await owned(t, async () => {
+    begun.resolve()
+    await goOn.promise
+    const refused = attach(link, {}).catch((error: unknown) => error)
+    opened.resolve(await Promise.race([refused, settle().then(() => 'it waits')]))
+  })
+  deliver(daemon)
+  await begun.promise
+  const takeover = attach(link, { takeover: true })
+  // One timer is for the slow callback, the other one for how long it may go on.
+  while (clock.armed < 2) await new Promise(setImmediate)
+  goOn.resolve()
+  const refusal = await opened.promise
+  assert.ok(isLonghaulError(refusal, 'SESSION_IN_USE'), String(refusal))
+  const { ownership } = await takeover
+  assert.equal(ownership.ended, undefined)
+  await ownership.close()
 })
