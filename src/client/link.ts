@@ -50,7 +50,10 @@ export interface CallOptions {
   readonly keepAlive?: boolean
 }
 
-/** Ms of pause before each further try, when a daemon that was there cannot be reached. The last holds for all that follow. */
+/**
+ * Ms of pause before each further try, when a daemon that was there cannot be reached or says that it stops. The last holds for
+ * all that follow.
+ */
 const pausesMs: readonly number[] = [0, 100, 250, 500, 1000]
 /** Ms after which calls that wait for a daemon that was there reject. */
 const patienceMs = 15_000
@@ -152,7 +155,7 @@ export class Link {
     const release = options.keepAlive === false ? undefined : this.world.keepAlive.hold()
     this.#calls++
     try {
-      for (let lost = 0; ;) {
+      for (let lost = 0, stopped = 0; ;) {
         const peer = await this.#connected(signal)
         const since = this.world.clock.steady()
         try {
@@ -164,8 +167,12 @@ export class Link {
           if (loss === undefined || signal?.aborted === true) throw error
           if (!mayRepeat) throw loss === 'broke' ? answerLost(verb, error) : error
           if (peer.open) await this.#gone(peer, signal)
-          // One that said that it stops, and did, was not killed by the call.
-          if (loss === 'stops' && !peer.open) continue
+          if (loss === 'stops' && !peer.open) {
+            // One that said that it stops, and did, was not killed by the call; but there may always be one more of its kind.
+            if (!isSoon) stopped = 0
+            await this.world.clock.sleep(pauseMs(stopped++), signal)
+            continue
+          }
           lost = isSoon ? lost + 1 : 0
           if (lost >= repeatLimit) throw answerLost(verb, error)
         }
@@ -239,7 +246,7 @@ export class Link {
         const failure = ours(error)
         const passes = this.#known && canPass(failure)
         if (!passes || this.world.clock.steady() >= until) throw failure
-        await this.world.clock.sleep(pausesMs[Math.min(failures, pausesMs.length - 1)]!)
+        await this.world.clock.sleep(pauseMs(failures))
       }
     }
   }
@@ -332,6 +339,10 @@ export class Link {
     this.#known = false
     peer?.close(new LonghaulError('DAEMON_UNAVAILABLE', 'The connection was closed: nothing in this process needs it.'))
   }
+}
+
+function pauseMs(before: number): number {
+  return pausesMs[Math.min(before, pausesMs.length - 1)]!
 }
 
 function askOn(peer: Peer): Ask {

@@ -296,6 +296,17 @@ async function newcomer(link: Link): Promise<{
   return { introduced: link.introduce(resident), spoken: () => spoken, failures }
 }
 
+/** Lets time go by, from timer to timer, until it is over. */
+async function passed(clock: ManualClock, running: Promise<unknown>): Promise<void> {
+  let over = false
+  const end = (): void => void (over = true)
+  running.then(end, end)
+  for (let round = 0; !over && round < 1000; round++) {
+    await settled()
+    clock.advance((clock.nextAt ?? clock.steady()) - clock.steady())
+  }
+}
+
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 3; turn++)
     await new Promise((resolve) => {
@@ -362,12 +373,45 @@ test('daemons that are lost soon after they were asked are counted anew after on
 })
 
 test('a wait goes on over any number of daemons that say that they stop, and do', async () => {
-  const { link } = onPaper((connection, close) => {
-    if (connection > 7) return Promise.resolve(counts)
+  const { link, clock } = onPaper((connection, close) => {
+    if (connection > 20) return Promise.resolve(counts)
     setImmediate(() => close(broken))
     return Promise.reject(stopping)
   })
-  assert.deepEqual(await link.call('session.counts', {}), counts)
+  const waiting = link.call('session.counts', {})
+  await passed(clock, waiting)
+  assert.deepEqual(await waiting, counts)
+})
+
+test('daemons that each say that they stop, and do, are asked ever less often, until one stayed for long', async () => {
+  const asked: number[] = []
+  const { link, clock } = onPaper((connection, close) => {
+    asked.push(clock.steady())
+    if (connection === 10) return Promise.resolve(counts)
+    if (connection === 8) clock.advance(30_000)
+    close(broken)
+    return Promise.reject(stopping)
+  })
+  const waiting = link.call('session.counts', {})
+  await passed(clock, waiting)
+  const pauses = asked.slice(1).map((at, index) => at - asked[index]!)
+  assert.deepEqual(pauses, [0, 100, 250, 500, 1000, 1000, 1000, 30_000, 100])
+})
+
+test('a signal ends the pause before the next daemon is asked', async () => {
+  const { link, clock } = onPaper((_, close) => {
+    close(broken)
+    return Promise.reject(stopping)
+  })
+  const abort = new AbortController()
+  const reason = new Error('enough')
+  const refused = assert.rejects(link.call('session.counts', {}, { signal: abort.signal }), (error) => error === reason)
+  await settled()
+  clock.advance(0)
+  await settled()
+  assert.equal(clock.waiting, 1)
+  abort.abort(reason)
+  await refused
 })
 
 test('a daemon that always says that it stops, and never does, is given up by a call', async () => {

@@ -48,16 +48,25 @@ export class ManualClock implements Clock {
     return this.#timers.length
   }
 
+  /** When the next of them is due. */
+  get nextAt(): number | undefined {
+    return this.#next()?.at
+  }
+
   /** Moves time on and runs what becomes due, in order. */
   advance(ms: number): void {
     const until = this.#now + ms
     for (;;) {
-      const next = this.#timers.toSorted((a, b) => a.at - b.at)[0]
+      const next = this.#next()
       if (next === undefined || next.at > until) break
       this.#now = Math.max(this.#now, next.at)
       this.#timers = this.#timers.filter((other) => other !== next)
       next.run()
     }
     this.#now = until
+  }
+
+  #next(): { readonly at: number; readonly run: () => void } | undefined {
+    return this.#timers.toSorted((a, b) => a.at - b.at)[0]
   }
 }
