@@ -363,11 +363,25 @@ function canPass(error: unknown): boolean {
   return isLonghaulError(error, 'DAEMON_UNAVAILABLE') && error.retryable
 }
 
-/** What we did not foresee is of the system, mostly: too many files are open, say. It may pass, so nobody is given up for it. */
+/**
+ * What we did not foresee. What the system refuses (too many files are open, say) may pass, so nobody is given up for it; a fault
+ * of ours does not, and whoever tried again and again would hide it.
+ */
 function ours(error: unknown): LonghaulError {
-  return isLonghaulError(error)
-    ? error
-    : new LonghaulError('DAEMON_UNAVAILABLE', `The daemon cannot be reached: ${String(error)}`, { cause: error })
+  if (isLonghaulError(error)) return error
+  if (isOfSystem(error))
+    return new LonghaulError('DAEMON_UNAVAILABLE', `The daemon cannot be reached: ${String(error)}`, { cause: error })
+  return new LonghaulError(
+    'DAEMON_UNAVAILABLE',
+    `The daemon cannot be reached, by a fault inside Longhaul: ${String(error)}`,
+    { cause: error, retryable: false, hint: 'Report it, with the stack of its cause.' },
+  )
+}
+
+/** Node gives codes also to what was called wrongly. */
+function isOfSystem(error: unknown): boolean {
+  if (!(error instanceof Error && 'code' in error && typeof error.code === 'string')) return false
+  return !(error instanceof TypeError || error instanceof RangeError || error.code === 'ERR_ASSERTION')
 }
 
 function answerLost(verb: Verb, cause: unknown): LonghaulError {

@@ -454,3 +454,33 @@ test('what the system refuses just now is no reason to give up residents, nor fo
   await refused
   assert.deepEqual([refusals, failures], [30, []])
 })
+
+test('a fault inside us is not taken for something that passes: residents are told, with the fault, and nobody tries again', async () => {
+  const faults: readonly Error[] = [
+    new TypeError('not a function'),
+    Object.assign(new TypeError('wrong type'), { code: 'ERR_INVALID_ARG_TYPE' }),
+    new RangeError('too deep'),
+    new assert.AssertionError({}),
+  ]
+  for (const fault of faults) {
+    let dials = 0
+    const { link, clock, close } = onPaper(
+      () => Promise.resolve([]),
+      () => {
+        if (++dials > 1) throw fault
+      },
+    )
+    const { introduced, failures } = await newcomer(link)
+    await introduced
+    close(broken)
+    await settled()
+    const [failure] = failures
+    assert.ok(isLonghaulError(failure, 'DAEMON_UNAVAILABLE'))
+    assert.deepEqual([failure.retryable, failure.cause, failures.length, clock.waiting], [false, fault, 1, 0])
+    await assert.rejects(
+      link.call('session.list', {}),
+      (error) => isLonghaulError(error, 'DAEMON_UNAVAILABLE') && !error.retryable && error.cause === fault,
+    )
+    assert.equal(dials, 3)
+  }
+})
