@@ -174,10 +174,11 @@ export const waking: Rule = {
       for (const { uid, reason } of tasks) {
         if (reason.is === 'none' && !isClosing(uid)) broken(`${uid} could start, and the daemon does not look at it`)
         if (reason.is !== 'moment' && reason.is !== 'date') continue
+        // While its earlier attempt closes its files, the end of that is what it is looked at for.
         if (
           reason.is === 'moment' &&
           reason.crowded !== undefined &&
-          crowded.get(reason.crowded)?.untilMs !== reason.atMs
+          (isClosing(uid) || crowded.get(reason.crowded)?.untilMs !== reason.atMs)
         )
           continue
         // Where the wall clock has jumped, a timer that was set before is right by the clock of then.
