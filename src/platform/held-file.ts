@@ -15,6 +15,12 @@ import type { SyncGate } from './sync-gate.ts'
 /** Bytes. The last close of a file that has no name any more frees what it has on the disk, which takes a while for a large one only. */
 export const soonFreed: number = 1 << 20
 
+/**
+ * Bytes. For larger ones Linux takes larger folios of its cache, and where memory for those is not at hand (on a virtual machine it may be
+ * the host's again) a file that grows at its end was written at a third of the speed.
+ */
+const writtenAtOnce = 128 * 1024
+
 /** fstat. */
 export async function identityOfOpen(descriptor: number, disk: NearDisk): Promise<FileIdentity> {
   const stats = disk.call(
@@ -127,7 +133,9 @@ export class HeldFile implements File {
       this.#handle.useAtOnce((descriptor) =>
         this.#disk.here(() => {
           for (let done = 0; done < bytes.length;)
-            done += this.#some(writeSync(descriptor, bytes, done, bytes.length - done, at + done))
+            done += this.#some(
+              writeSync(descriptor, bytes, done, Math.min(bytes.length - done, writtenAtOnce), at + done),
+            )
         }),
       )
     } catch (error) {
