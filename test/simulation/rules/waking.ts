@@ -76,8 +76,8 @@ const looksEveryMs = 60_000
 /** While the journal is in trouble it is tried again so often, and nothing starts. */
 const troubleMs = 1100
 /**
- * Of an attempt that was stopped from outside: its files are still open, and the next one waits for that. It keeps its place: who
- * comes behind it in its lane (its session's tasks for that origin) waits too.
+ * Of an attempt that was stopped from outside: its files are still open, and the next one of its task waits for that. Who comes behind
+ * it does not.
  */
 const closingMs = 30_000
 /** From the moment that was waited for until something has come of it. */
@@ -129,8 +129,7 @@ export const waking: Rule = {
       const load = new Load(rows, plan.limits, isClosing)
       const before = new Map(tasks.map((task) => [task.uid, task]))
       tasks = rows.map((row) => {
-        const isFull = (): boolean =>
-          load.isFullFor(row, configurationOf(row.configuration)) || (row.head !== row.uid && isClosing(row.head ?? ''))
+        const isFull = (): boolean => load.isFullFor(row, configurationOf(row.configuration))
         const reason = reasonOf(row, sight.steadyMs, {
           isFull,
           crowd: () => load.crowd(row, sight.crowded),
