@@ -117,18 +117,24 @@ test('a file moves between file systems, and leaves no draft', async (t) => {
   assert.deepEqual(await readdir(other), [])
 })
 
+/** Two moves of one file to another file system; both wait to sync their drafts. */
+async function twoMovers(t: TestContext) {
+  const [folder, other] = [await temporaryFolder(), otherFileSystem(t)]
+  const [from, to] = [join(other, 'from'), join(folder, 'to')]
+  await writeFile(from, whole)
+  const syncs = await heldSyncs(t, folder)
+  const first = moveFile(from, to)
+  const one = await syncs.next()
+  const second = moveFile(from, to)
+  const two = await syncs.next()
+  return { folder, other, to, first, one, second, two }
+}
+
 test(
   'of two that move one file at once each puts only into place what it made safe itself, and the later one changes nothing',
   { skip: needs('linux') },
   async (t) => {
-    const [folder, other] = [await temporaryFolder(), otherFileSystem(t)]
-    const [from, to] = [join(other, 'from'), join(folder, 'to')]
-    await writeFile(from, whole)
-    const syncs = await heldSyncs(t, folder)
-    const first = moveFile(from, to)
-    const one = await syncs.next()
-    const second = moveFile(from, to)
-    const two = await syncs.next()
+    const { folder, other, to, first, one, second, two } = await twoMovers(t)
     one.go()
     assert.equal(await first, to)
     assert.equal((await stat(to)).ino, one.inode)
@@ -144,14 +150,7 @@ test(
 )
 
 test('one that fails takes nothing away from another that moves the same file', { skip: needs('linux') }, async (t) => {
-  const [folder, other] = [await temporaryFolder(), otherFileSystem(t)]
-  const [from, to] = [join(other, 'from'), join(folder, 'to')]
-  await writeFile(from, whole)
-  const syncs = await heldSyncs(t, folder)
-  const first = moveFile(from, to)
-  const one = await syncs.next()
-  const second = moveFile(from, to)
-  const two = await syncs.next()
+  const { folder, to, first, one, second, two } = await twoMovers(t)
   two.fail()
   await assert.rejects(
     second,

@@ -1,24 +1,15 @@
 // What counts as five minutes in which nothing came: only the time in which a task was tried. Time is virtual.
 import assert from 'node:assert/strict'
-import { afterEach, test } from 'node:test'
+import { test } from 'node:test'
 import { LonghaulError } from '../../src/contract/errors.ts'
 import type { TaskId } from '../../src/contract/words.ts'
-import { House, lost } from './house.ts'
+import { type House, housesWithSession, lost } from './house.ts'
 
 const giveUpAfterMs = 300_000
 const hour = 3_600_000
 const full = new LonghaulError('DISK_FULL', 'no room')
 
-let house: House | undefined
-const open = async (): Promise<House> => {
-  house = await House.open()
-  await house.openSession()
-  return house
-}
-afterEach(async () => {
-  await house?.close()
-  house = undefined
-})
+const open = housesWithSession()
 
 /** Fails from now on as often as it is tried. @returns for how long it was tried */
 async function failToTheEnd(it: House, id: TaskId): Promise<number> {

@@ -1,6 +1,7 @@
 // The inside of a daemon on a real journal (in memory), the real delivery and real files; the clock is virtual, the engine
 // does what the test says, apps are not started. `restart` ends a life (cleanly or by a crash) and begins the next on the
 // same journal.
+import { afterEach } from 'node:test'
 import type { Caller } from '../../src/contract/caller.ts'
 import { LonghaulError } from '../../src/contract/errors.ts'
 import type { ExplicitConfiguration } from '../../src/contract/session.ts'
@@ -404,5 +405,19 @@ export class House {
     await this.clock.advance(10_000)
     await stopped
     this.#store.database.close()
+  }
+}
+
+/** For a file of tests: opens a house that has a session, closed when its test has ended. */
+export function housesWithSession(): () => Promise<House> {
+  let house: House | undefined
+  afterEach(async () => {
+    await house?.close()
+    house = undefined
+  })
+  return async () => {
+    house = await House.open()
+    await house.openSession()
+    return house
   }
 }

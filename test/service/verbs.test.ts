@@ -2,23 +2,14 @@
 import assert from 'node:assert/strict'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, test } from 'node:test'
+import { test } from 'node:test'
 import { isLonghaulError, LonghaulError } from '../../src/contract/errors.ts'
 import type { NewTask } from '../../src/contract/task.ts'
 import { mergeHeaders } from '../../src/service/assignment-of.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
-import { House, Listener } from './house.ts'
+import { Listener, housesWithSession } from './house.ts'
 
-let house: House | undefined
-const open = async (): Promise<House> => {
-  house = await House.open()
-  await house.openSession()
-  return house
-}
-afterEach(async () => {
-  await house?.close()
-  house = undefined
-})
+const open = housesWithSession()
 
 const refused =
   (code: LonghaulError['code'], more: Partial<LonghaulError> = {}) =>

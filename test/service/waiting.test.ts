@@ -1,20 +1,11 @@
 // Waiting for the end of a task.
 import assert from 'node:assert/strict'
-import { afterEach, test } from 'node:test'
+import { test } from 'node:test'
 import { isLonghaulError } from '../../src/contract/errors.ts'
 import { settle } from '../support/virtual-clock.ts'
-import { House, noSignal } from './house.ts'
+import { noSignal, housesWithSession } from './house.ts'
 
-let house: House | undefined
-const open = async (): Promise<House> => {
-  house = await House.open()
-  await house.openSession()
-  return house
-}
-afterEach(async () => {
-  await house?.close()
-  house = undefined
-})
+const open = housesWithSession()
 
 test('whoever waits is answered when the task has ended, with its result and its metrics', async () => {
   const it = await open()
